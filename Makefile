@@ -1,0 +1,72 @@
+# Everything from nothing: `make demo`, then `make test`.
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help install demo test test-torch lint format fashion-mnist \
+	replicate benchmark clean
+
+help:
+	@echo "make demo           train with a learned optimizer, distil a small one"
+	@echo "make test           lint, import layers, tests on TensorFlow and JAX"
+	@echo "make test-torch     the backend tests on torch"
+	@echo "make install        the environment alone, in $(VENV)"
+	@echo "make fashion-mnist  Fashion-MNIST, from Debian's package"
+	@echo "make replicate      distil pre-trained/min-max/1 again, about an hour"
+	@echo "make benchmark      the outer step beside a bare TensorFlow loop"
+	@echo "make format         format and mend what can be mended"
+
+install: $(VENV)/installed
+
+$(VENV)/bin/pip:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed."; exit 1; }
+	@python3 -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "python3 has no venv here; installing python3-venv."; \
+		apt-get update -q && apt-get install -y -q python3-venv && \
+		python3 -m venv $(VENV); }
+
+$(VENV)/installed: $(VENV)/bin/pip setup.cfg setup.py constraints.txt
+	$(PYTHON) -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/installed-torch: $(VENV)/installed
+	$(PYTHON) -m pip install -q -c constraints.txt torch==2.13.0
+	@touch $@
+
+demo: install
+	$(VENV)/bin/keras-l2o demo
+
+test: install lint
+	KERAS_BACKEND=tensorflow $(PYTHON) -m pytest -n auto
+	KERAS_BACKEND=jax $(PYTHON) -m pytest -n auto -m backend
+
+test-torch: $(VENV)/installed-torch
+	KERAS_BACKEND=torch $(PYTHON) -m pytest -n auto -m backend
+
+lint: install
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+
+format: install
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/lint-imports
+
+fashion-mnist: install
+	@mkdir -p .data
+	cd .data && apt-get download -q dataset-fashion-mnist && \
+		dpkg -x dataset-fashion-mnist_*.deb .
+	$(VENV)/bin/keras-l2o prepare fashion_mnist \
+		--source .data/usr/share/datasets/fashion-mnist
+
+replicate: install
+	$(PYTHON) examples/distill_min_max.py --output pre-trained/min-max/1
+
+benchmark: install
+	$(PYTHON) benchmarks/outer_step.py
+
+clean:
+	rm -rf $(VENV) .data build dist *.egg-info

@@ -1,0 +1,34 @@
+"""The few operations that `keras.ops` lacks, for each Keras backend."""
+
+import keras
+
+if keras.backend.backend() == "tensorflow":
+    from keras_l2o.backend import tensorflow as _backend
+elif keras.backend.backend() == "jax":
+    from keras_l2o.backend import jax as _backend
+elif keras.backend.backend() == "torch":
+    from keras_l2o.backend import torch as _backend
+else:
+    raise ImportError(
+        "keras_l2o runs on the Keras backends `tensorflow`, `jax` and "
+        f"`torch`. Received: KERAS_BACKEND={keras.backend.backend()}. Set the "
+        "environment variable before Keras is imported."
+    )
+
+read = _backend.read
+value_and_grad = _backend.value_and_grad
+per_example_gradients = _backend.per_example_gradients
+scan = _backend.scan
+map_tasks = _backend.map_tasks
+devices = _backend.devices
+device_scope = _backend.device_scope
+local_tasks = _backend.local_tasks
+share_tasks = _backend.share_tasks
+gather_tasks = _backend.gather_tasks
+sum_devices = _backend.sum_devices
+apply_gradients = _backend.apply_gradients
+update_variables = _backend.update_variables
+state_scope = _backend.state_scope
+functional_optimizer = _backend.functional_optimizer
+StatefulStep = _backend.StatefulStep
+jit_compile_training = _backend.jit_compile_training

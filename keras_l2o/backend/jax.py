@@ -1,0 +1,129 @@
+"""JAX's forms of the operations in `keras_l2o.backend`.
+
+The docstrings are TensorFlow's (`keras_l2o/backend/tensorflow.py`).
+"""
+
+import contextlib
+
+import jax
+import keras
+
+
+def read(variable):
+    if isinstance(variable, keras.Variable):
+        return variable.value
+    return variable
+
+
+def value_and_grad(function):
+    return jax.value_and_grad(function, has_aux=True)
+
+
+def per_example_gradients(function):
+    return jax.vmap(jax.value_and_grad(function), in_axes=(None, 0))
+
+
+def scan(body, carry, inputs, length):
+    return jax.lax.scan(body, carry, inputs, length=length)
+
+
+def map_tasks(function, inputs, tasks):
+    if tasks == 1:
+        # A batch of one still turns every matrix product into a batched one.
+        result = function(jax.tree.map(lambda leaf: leaf[0], inputs))
+        return jax.tree.map(lambda leaf: leaf[None], result)
+    return jax.vmap(function, axis_size=tasks)(inputs)
+
+
+def devices(model):
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return 1
+    mesh = distribution.device_mesh
+    return mesh.shape[mesh.axis_names.index(distribution.batch_dim_name)]
+
+
+def device_scope(model):
+    return contextlib.nullcontext()
+
+
+def local_tasks(tasks):
+    return tasks
+
+
+def share_tasks(nest, tasks):
+    # One program over all devices: the compiler cuts it along the first axis.
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return nest
+    sharding = jax.sharding.NamedSharding(
+        distribution.device_mesh.backend_mesh,
+        jax.sharding.PartitionSpec(distribution.batch_dim_name),
+    )
+    return jax.tree.map(
+        lambda leaf: jax.lax.with_sharding_constraint(leaf, sharding), nest
+    )
+
+
+def gather_tasks(nest):
+    return nest
+
+
+def sum_devices(tensors):
+    return tensors
+
+
+def apply_gradients(optimizer, gradients, variables):
+    optimizer.apply(gradients, variables)
+
+
+def update_variables(optimizer, step, gradients, variables, learning_rate):
+    step(gradients, variables, learning_rate)
+
+
+def state_scope(optimizer, reference):
+    return contextlib.nullcontext()
+
+
+def functional_optimizer(optimizer):
+    return type(optimizer).from_config(optimizer.get_config())
+
+
+class StatefulStep:
+    """Turns steps that assign variables into JAX's functions of the state."""
+
+    def train_step(self, state, data):
+        groups = (
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.optimizer.variables,
+            self.metrics_variables,
+        )
+        return _stateless(self.outer_step, groups, state, data)
+
+    def test_step(self, state, data):
+        groups = (
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.metrics_variables,
+        )
+        return _stateless(self.validation_step, groups, state, data)
+
+
+def _stateless(step, groups, state, data):
+    mapping = [
+        pair
+        for variables, values in zip(groups, state)
+        for pair in zip(variables, values)
+    ]
+    with keras.StatelessScope(state_mapping=mapping) as scope:
+        logs = step(data)
+    state = tuple(
+        [scope.get_current_value(variable) for variable in variables]
+        for variables in groups
+    )
+    return logs, state
+
+
+def jit_compile_training():
+    return True

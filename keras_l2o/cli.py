@@ -1,0 +1,103 @@
+"""The command `keras-l2o`."""
+
+import logging
+import sys
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from keras_l2o.commands import hub
+from keras_l2o.commands import measure
+from keras_l2o.commands import run
+from keras_l2o.commands import tune
+
+application = typer.Typer(
+    help="Learned optimizers for Keras.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+run.register(application)
+measure.register(application)
+hub.register(application)
+tune.register(application)
+
+
+@application.command("list")
+def list_command():
+    """Lists the optimizers that come with the package.
+
+    Example: keras-l2o list
+    """
+    import keras_l2o
+
+    frame = keras_l2o.available()
+    table = Table(title="keras_l2o.from_hub(name)")
+    for column in frame.columns:
+        table.add_column(str(column))
+    for row in frame.itertuples(index=False):
+        table.add_row(
+            *(
+                f"{value:.3g}" if isinstance(value, float) else str(value)
+                for value in row
+            )
+        )
+    Console().print(table)
+
+
+@application.command()
+def prepare(
+    dataset: str = typer.Argument(help="Only fashion_mnist."),
+    source: str = typer.Option(
+        "/usr/share/datasets/fashion-mnist",
+        help="Folder with the four .gz files of Debian's package.",
+    ),
+    data_dir: str = typer.Option(
+        None, help="Folder of TensorFlow Datasets. Default: its usual one."
+    ),
+):
+    """Prepares a data set from files on disk, without a network.
+
+    Example: keras-l2o prepare fashion_mnist
+    """
+    if dataset != "fashion_mnist":
+        raise ValueError(
+            "Only fashion_mnist can be prepared from files on disk. For other "
+            f"sets there is `tfds build {dataset}`. Received: {dataset!r}"
+        )
+    from keras_l2o.problems import fashion_mnist
+
+    print(f"prepared in {fashion_mnist.prepare(source, data_dir)}")
+
+
+@application.command()
+def demo(
+    output: str = typer.Option("demo", help="Folder for what it makes."),
+    quick: bool = typer.Option(False, help="A few steps of everything."),
+):
+    """Trains with a distilled optimizer beside Adam, and distils a small one.
+
+    Example: keras-l2o demo
+    """
+    import keras_l2o.demo
+
+    keras_l2o.demo.main(output, quick)
+
+
+def main():
+    """Runs the command; an error of ours is a line, not a traceback."""
+    # It counts every new model's first step as a retrace to be warned of.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    try:
+        application()
+    except (ImportError, ValueError) as error:
+        # As `Text`, since brackets in a message are no markup.
+        line = Text("error: " + " ".join(str(error).split()), style="red")
+        Console(stderr=True, soft_wrap=True).print(line)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The commands of `keras-l2o`, each with what it needs."""

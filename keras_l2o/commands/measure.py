@@ -1,0 +1,326 @@
+"""The commands that measure: evaluate, baseline, gridsearch, plot."""
+
+import contextlib
+import enum
+import inspect
+import pathlib
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from keras_l2o.commands.tables import print_line
+from keras_l2o.commands.tables import print_search
+from keras_l2o.commands.tables import print_summary
+
+
+class Rates(enum.StrEnum):
+    """Where a baseline's rate comes from."""
+
+    train = "train"
+    deep = "deep"
+    tuned = "tuned"
+
+
+class Picture(enum.StrEnum):
+    """What is drawn."""
+
+    losses = "losses"
+    replicates = "replicates"
+    pool = "pool"
+    magnitudes = "magnitudes"
+
+
+PROBLEM = typer.Option(help="Name of a problem, or several with commas.")
+DATASET = typer.Option(None, help="Another data set, such as digits.")
+EXAMPLES = typer.Option(None, help="Train on the first of the examples only.")
+BATCH_SIZE = typer.Option(
+    None, "--batch-size", "--batch_size", help="Default: the problem's."
+)
+EPOCHS = typer.Option(None, help="Default: 25 for classifiers.")
+STEPS = typer.Option(None, help="Instead of epochs. Default: 1000, functions.")
+SEED = typer.Option(0, help="Seed of the first run; the next has the next.")
+OVERWRITE = typer.Option(
+    False, "--overwrite", help="Replace an evaluation with other settings."
+)
+RULES = typer.Option(
+    "adam,rmsprop,sgd,momentum,powersign,addsign", help="With commas."
+)
+
+
+RATES = typer.Option(
+    Rates.train,
+    help="The rates for conv_train, for deeper networks, or those that "
+    "gridsearch found for this problem in this directory.",
+)
+PICTURE = typer.Argument(help="What to draw.")
+PATHS = typer.Argument(
+    help="Run directories, or directories of such, or .npz files."
+)
+
+
+def register(application):
+    """Adds the commands to a `typer.Typer`."""
+    for command in (evaluate, baseline, gridsearch, plot):
+        application.command(help=inspect.getdoc(command))(command)
+
+
+def evaluate(
+    problem: str = PROBLEM,
+    directory: str = typer.Option(
+        help="Run directory. The results go into its folder evaluations."
+    ),
+    optimizer: str = typer.Option(
+        None,
+        help="Another optimizer than the directory's: a name of the hub, a "
+        "folder, or a rule such as adam.",
+    ),
+    repeat: int = typer.Option(10, help="Number of runs."),
+    epochs: int = EPOCHS,
+    steps: int = STEPS,
+    dataset: str = DATASET,
+    examples: int = EXAMPLES,
+    batch_size: int = BATCH_SIZE,
+    seed: int = SEED,
+    trace: int = typer.Option(
+        None, help="Look every so many steps at what the optimizer does."
+    ),
+    overwrite: bool = OVERWRITE,
+):
+    """Trains new models with an optimizer and validates them.
+
+    What is stored already is not run again, and an evaluation that was cut
+    off goes on.
+
+    Example: keras-l2o evaluate --problem=conv_train
+    --directory=results/rnnprop/min-max/1 --repeat=10
+    """
+    from keras_l2o import evaluation
+
+    for name in problem.split(","):
+        with _progress(f"{name}, {repeat} runs", repeat) as advance:
+            evaluation.evaluate(
+                optimizer or directory,
+                name,
+                repeat=repeat,
+                epochs=epochs,
+                steps=steps,
+                dataset=dataset,
+                examples=examples,
+                batch_size=batch_size,
+                seed=seed,
+                trace=trace,
+                directory=directory,
+                overwrite=overwrite,
+                on_epoch=lambda run, epoch, logs: advance(
+                    run, _epoch_line(epoch, logs)
+                ),
+            )
+        path = evaluation.storage.path_in(directory, name)
+        stored = evaluation.read(path).first(repeat)
+        print_summary(stored.frame())
+        if stored.settings["privacy"]:
+            spent = stored.settings["privacy"]
+            print_line(
+                f"epsilon {spent['epsilon']:.3g}, delta {spent['delta']:g}"
+            )
+        print_line(f"stored in {path}")
+
+
+def baseline(
+    problem: str = PROBLEM,
+    directory: str = typer.Option(help="Where the results go."),
+    rules: str = RULES,
+    rates: Rates = RATES,
+    rate: float = typer.Option(None, help="One rate for all, instead."),
+    repeat: int = typer.Option(10, help="Number of runs of each."),
+    epochs: int = EPOCHS,
+    steps: int = STEPS,
+    dataset: str = DATASET,
+    examples: int = EXAMPLES,
+    batch_size: int = BATCH_SIZE,
+    seed: int = SEED,
+    overwrite: bool = OVERWRITE,
+):
+    """Evaluates analytic rules, to have something to compare with.
+
+    Example: keras-l2o baseline --problem=conv_train
+    --directory=results/baseline --rules=adam,sgd --rates=tuned
+    """
+    import pandas
+
+    from keras_l2o import evaluation
+
+    for name in problem.split(","):
+        chosen = _rates(rules.split(","), rates, rate, directory, name)
+        frames = []
+        with _progress(name, len(chosen)) as advance:
+            for number, (rule, value) in enumerate(chosen.items()):
+                frames.append(
+                    evaluation.baselines(
+                        name,
+                        {rule: value},
+                        directory=directory,
+                        repeat=repeat,
+                        epochs=epochs,
+                        steps=steps,
+                        dataset=dataset,
+                        examples=examples,
+                        batch_size=batch_size,
+                        seed=seed,
+                        overwrite=overwrite,
+                    )
+                )
+                advance(number + 1, rule)
+        print_summary(pandas.concat(frames, ignore_index=True))
+        print_line(f"stored in {pathlib.Path(directory, 'baselines')}")
+
+
+def _rates(rules, rates, rate, directory, problem):
+    from keras_l2o.evaluation import rules as analytic
+    from keras_l2o.evaluation import search
+
+    for rule in rules:
+        analytic.rule(rule)  # an unknown name fails before anything runs
+    if rate is not None:
+        return dict.fromkeys(rules, rate)
+    if rates is Rates.tuned:
+        found = search.best_rates(search.read(directory, problem))
+        missing = [rule for rule in rules if rule not in found]
+        if missing:
+            raise ValueError(
+                f"The search in {directory} did not try {', '.join(missing)}. "
+                "Run gridsearch with these rules."
+            )
+    else:
+        found = {
+            Rates.train: analytic.TRAIN_RATES,
+            Rates.deep: analytic.DEEP_RATES,
+        }[rates]
+    return {rule: found[rule] for rule in rules}
+
+
+def gridsearch(
+    problem: str = PROBLEM,
+    directory: str = typer.Option(help="Where the results go."),
+    rules: str = RULES,
+    rates: str = typer.Option(
+        None, help="With commas. Default: 5e-4, 1e-3, 2e-3, 5e-3, ... 1."
+    ),
+    epochs: int = typer.Option(5, help="Length of each run."),
+    steps: int = typer.Option(None, help="Instead of epochs."),
+    repeat: int = typer.Option(1, help="Runs of each rate."),
+    dataset: str = DATASET,
+    examples: int = EXAMPLES,
+    batch_size: int = BATCH_SIZE,
+    seed: int = SEED,
+    overwrite: bool = OVERWRITE,
+):
+    """Finds each analytic rule's best rate on a problem, by validation loss.
+
+    Example: keras-l2o gridsearch --problem=conv_train
+    --directory=results/baseline
+    """
+    from keras_l2o import evaluation
+    from keras_l2o.evaluation import search
+
+    chosen = search.RATES
+    if rates is not None:
+        chosen = tuple(_number(text) for text in rates.split(","))
+    names = rules.split(",")
+    for name in problem.split(","):
+        with _progress(name, len(names) * len(chosen)) as advance:
+            done = iter(range(1, len(names) * len(chosen) + 1))
+            frame = evaluation.gridsearch(
+                name,
+                rules=names,
+                rates=chosen,
+                epochs=epochs,
+                steps=steps,
+                seeds=range(seed, seed + repeat),
+                directory=directory,
+                on_run=lambda rule, rate, done=done: advance(
+                    next(done), f"{rule} {rate:g}"
+                ),
+                dataset=dataset,
+                examples=examples,
+                batch_size=batch_size,
+                overwrite=overwrite,
+            )
+        best, oracle = evaluation.best_rates(frame), evaluation.oracle(frame)
+        print_search(frame, best, oracle)
+        print_line(f"stored in {search.path_in(directory, name)}")
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValueError(
+            "Option --rates must be numbers with commas between them. "
+            f"Received: {text!r}"
+        ) from error
+
+
+def plot(
+    picture: Picture = PICTURE,
+    paths: list[str] = PATHS,
+    output: str = typer.Option("plot.png", help="Where the picture goes."),
+    problem: str = typer.Option(None, help="Only this problem."),
+):
+    """Draws stored evaluations, and prints what they say together.
+
+    Example: keras-l2o plot losses results/rnnprop results/baseline
+    --output=losses.png
+    """
+    from keras_l2o.evaluation import collection
+    from keras_l2o.evaluation import plots
+    from keras_l2o.evaluation import spread_plots
+    from keras_l2o.evaluation import statistics
+
+    pathlib.Path(output).parent.mkdir(parents=True, exist_ok=True)
+    if picture is Picture.pool:
+        for stored in collection.evaluations(paths, problem):
+            if "trace_weights" in stored.arrays:
+                spread_plots.plot_pool_weights(stored, output)
+                break
+        else:
+            raise ValueError(
+                "No evaluation there has a pool's weights: evaluate a choice "
+                "with --trace."
+            )
+    elif picture is Picture.magnitudes:
+        summary = collection.by_magnitude(paths, problem)
+        spread_plots.plot_magnitudes(summary, output)
+    else:
+        frame = collection.collect(paths, problem)
+        if picture is Picture.losses:
+            plots.plot_losses(frame, output)
+        elif frame["problem"].nunique() > 1:
+            raise ValueError(
+                "Replicates are drawn on one problem: give --problem, one of "
+                f"{', '.join(frame['problem'].unique())}."
+            )
+        else:
+            spread_plots.plot_replicates(statistics.figures(frame), output)
+        print_summary(frame)
+    print_line(f"picture: {output}")
+
+
+@contextlib.contextmanager
+def _progress(title, total):
+    """Yields a function `(done, line)` that moves a bar."""
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total)
+
+        def advance(done, line):
+            progress.update(
+                task, completed=done, description=f"{title}: {line}"
+            )
+
+        yield advance
+
+
+def _epoch_line(epoch, logs):
+    loss = logs.get("loss")
+    return f"epoch {epoch + 1}" + ("" if loss is None else f", {loss:.3g}")

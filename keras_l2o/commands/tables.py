@@ -1,0 +1,81 @@
+"""What measured figures look like on a terminal."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+def print_line(line):
+    """Prints a line as it is, however long."""
+    Console(soft_wrap=True).print(line, markup=False, highlight=False)
+
+
+def print_summary(frame):
+    """Prints a table for each problem, a row for each optimizer.
+
+    Args:
+        frame: `pandas.DataFrame` as `evaluate` returns, or several of them
+            concatenated, with or without a column `replicate`.
+    """
+    from keras_l2o.evaluation import statistics
+
+    if "replicate" not in frame:
+        frame = frame.assign(replicate=1)
+    for problem, group in frame.groupby("problem", sort=False):
+        figures = statistics.figures(group)
+        accuracies = figures.groupby("optimizer")["accuracy"].mean()
+        table = Table(
+            title=problem,
+            box=box.SIMPLE_HEAVY,
+            caption="Log of the best validation loss of a run, 95 % interval; "
+            "standard deviations between epochs, runs and replicates",
+            pad_edge=False,
+        )
+        table.add_column("optimizer", overflow="fold", min_width=12)
+        for column in (
+            "runs", "log loss", "acc.",
+            "sd of\nepochs", "sd of\nruns", "sd of\nrepl.",
+        ):  # fmt: skip
+            table.add_column(column, justify="right", no_wrap=True)
+        for row in statistics.summary(figures).itertuples():
+            failed = f" ({row.failed} failed)" if row.failed else ""
+            table.add_row(
+                row.optimizer,
+                f"{row.replicates} x {row.runs // row.replicates}{failed}",
+                f"{_number(row.mean)} "
+                f"({_number(row.low)}, {_number(row.high)})",
+                _percent(accuracies[row.optimizer]),
+                *map(_number, (row.optimization, row.evaluation, row.meta)),
+            )
+        Console().print(table)
+
+
+def print_search(frame, best, oracle):
+    """Prints the best rate of each rule.
+
+    Args:
+        frame: `pandas.DataFrame` as `gridsearch` returns.
+        best: Dict from rules to rates.
+        oracle: Pair of a rule and its rate.
+    """
+    table = Table(title=f"{frame['problem'].iloc[0]}: the best rates")
+    table.add_column("rule")
+    for column in ("rate", "validation loss", "accuracy"):
+        table.add_column(column, justify="right")
+    for rule, rate in best.items():
+        rows = frame[(frame["rule"] == rule) & (frame["rate"] == rate)]
+        table.add_row(
+            rule + " (oracle)" * ((rule, rate) == oracle),
+            f"{rate:g}",
+            f"{rows['validation_loss'].mean():.4g}",
+            _percent(rows["validation_accuracy"].mean()),
+        )
+    Console().print(table)
+
+
+def _number(value):
+    return "-" if value != value else f"{value:.2f}"
+
+
+def _percent(value):
+    return "-" if value != value else f"{100 * value:.1f} %"

@@ -1,0 +1,229 @@
+"""The command that searches for a perturbation."""
+
+import enum
+import inspect
+import pathlib
+import sys
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from keras_l2o.commands.run import override
+from keras_l2o.commands.tables import print_line
+
+
+class Tuner(enum.StrEnum):
+    """How the next trial is chosen."""
+
+    random = "random"
+    bayesian = "bayesian"
+    hyperband = "hyperband"
+    grid = "grid"
+
+
+TUNER = typer.Option(Tuner.random, help="How the next trial is chosen.")
+
+
+def register(application):
+    """Adds the command to a `typer.Typer`."""
+    application.command(
+        help=inspect.getdoc(tune),
+        context_settings={
+            "allow_extra_args": True,
+            "ignore_unknown_options": True,
+        },
+    )(tune)
+
+
+def tune(
+    context: typer.Context,
+    directory: str = typer.Option(help="Folder of the search."),
+    presets: str = typer.Option("", help="Names of presets, with commas."),
+    strategy: str = typer.Option(
+        "simple", help="simple, repeat or curriculum: how a trial trains."
+    ),
+    policy: str = typer.Option(
+        None, help="Name of the policy to be trained. Default: rnnprop."
+    ),
+    tuner: Tuner = TUNER,
+    trials: int = typer.Option(
+        20, min=1, help="Number of trials. Hyperband has its own."
+    ),
+    workers: int = typer.Option(
+        1, min=1, help="Processes that run trials side by side."
+    ),
+    replicates: int = typer.Option(2, min=1, help="Students of a trial."),
+    spread_weight: float = typer.Option(
+        1.0, help="Weight of the spread between the students."
+    ),
+    kinds: str = typer.Option(
+        None, help="Perturbations to try, with commas. Default: all."
+    ),
+    steps: int = typer.Option(3, min=1, help="Most steps of pgd and cgd."),
+    tensorboard: bool = typer.Option(
+        False, "--tensorboard", help="Write logs to the folder tensorboard."
+    ),
+    seed: int = typer.Option(0, help="Of weights, data and the search."),
+):
+    """Searches for the kind and magnitude of perturbation that distils best.
+
+    A trial trains some students as keras-l2o train would; fields of their
+    configuration are set in the same way. No perturbation is the first trial.
+    The same command goes on with a search that was stopped.
+
+    On many machines, with one directory that all of them see, run the same
+    command on each, with KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT set
+    to the address of the first, and KERASTUNER_TUNER_ID to chief on the first
+    and to worker0, worker1, ... on the others.
+
+    Example: keras-l2o tune --presets=digits_train,adam,rmsprop
+    --directory=results/tune --trials=20 --workers=2 --tuner=bayesian
+    --strategy/num_periods=5
+    """
+    from keras_l2o import config
+    from keras_l2o import tuner as tuner_module
+    from keras_l2o.tuner import crew
+    from keras_l2o.tuner import search
+
+    options = [parameter.name for parameter in context.command.params]
+    configuration = config.resolve(
+        [name for name in presets.split(",") if name],
+        policy,
+        strategy,
+        [override(argument, options) for argument in context.args],
+        seed,
+    )
+    _check(configuration, tuner)
+    hypermodel = tuner_module.PerturbationHyperModel(
+        lambda seed: _built(configuration, seed),
+        kinds=kinds.split(",") if kinds else None,
+        steps=(1, steps),
+        replicates=replicates,
+        spread_weight=spread_weight,
+        seed=seed,
+    )
+    role = search.role()
+    if role != "worker":
+        search.open_directory(
+            directory,
+            {
+                "run": configuration.model_dump(mode="json"),
+                "tuner": tuner.value,
+                "magnitudes": hypermodel.magnitudes,
+                "steps": steps,
+                "replicates": replicates,
+                "spread_weight": spread_weight,
+            },
+        )
+    if role == "alone" and workers > 1:
+        given = {
+            "directory": directory, "presets": presets, "strategy": strategy,
+            "policy": policy, "tuner": tuner.value, "trials": trials,
+            "replicates": replicates, "spread-weight": spread_weight,
+            "kinds": kinds, "steps": steps, "seed": seed,
+        }  # fmt: skip
+        flags = [
+            f"--{key}={value}" for key, value in given.items() if value
+        ] + ["--tensorboard"] * tensorboard
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            total = None if tuner is Tuner.hyperband else trials
+            task = bar.add_task("trials", total=total)
+            crew.run(
+                [sys.executable, "-m", "keras_l2o.cli", "tune", *flags]
+                + list(context.args),
+                workers,
+                pathlib.Path(directory, "logs"),
+                lambda _: bar.update(
+                    task, completed=search.count_ended(directory)
+                ),
+            )
+    else:
+        searching = search.make_tuner(
+            tuner.value,
+            hypermodel,
+            directory,
+            trials,
+            configuration.strategy["num_periods"],
+            seed,
+        )
+        callbacks = []
+        if tensorboard:
+            import keras
+
+            callbacks.append(
+                keras.callbacks.TensorBoard(
+                    pathlib.Path(directory, "tensorboard"), write_graph=False
+                )
+            )
+        searching.search(callbacks=callbacks, verbose=0)
+    if role != "worker":
+        _report(directory)
+
+
+def _check(configuration, tuner):
+    from keras_l2o import config
+
+    if configuration.policy["perturbation"] is not None:
+        raise config.ConfigurationError(
+            "The search chooses the perturbation: leave out the preset "
+            f"{configuration.policy['perturbation']['name']}, or choose among "
+            "fewer by --kinds."
+        )
+    if tuner is Tuner.hyperband and (
+        configuration.strategy["name"] == "curriculum"
+    ):
+        raise config.ConfigurationError(
+            "Hyperband says how many periods a trial has, and a curriculum "
+            "has its own number: take --strategy=simple or repeat."
+        )
+
+
+def _built(configuration, seed):
+    from keras_l2o import config
+
+    built = config.build(configuration.model_copy(update={"seed": seed}))
+    return built.trainer, built.callbacks
+
+
+def _report(directory):
+    from keras_l2o.tuner import search
+
+    trials = search.read_trials(directory)
+    best = search.best_trial(trials)
+    search.write_best(directory, best)
+    table = Table(title=f"Trials of {directory}")
+    table.add_column("trial")
+    table.add_column("perturbation")
+    for column in ("magnitude", "steps", "val. log loss", "spread"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for trial in trials:
+        chosen = trial.perturbation or {"name": "none", "config": {}}
+        note = "best" if trial is best else ""
+        table.add_row(
+            trial.name,
+            chosen["name"],
+            _number(chosen["config"].get("magnitude"), ".2e"),
+            _number(chosen["config"].get("steps"), "d"),
+            _number(trial.figures.get("val_log_loss"), ".4f"),
+            _number(trial.figures.get("val_log_loss_spread"), ".4f"),
+            note if trial.status == "COMPLETED" else trial.status.lower(),
+        )
+    Console().print(table)
+    print_line(f"best student: {pathlib.Path(directory, search.OPTIMIZER)}")
+    if best.perturbation is not None:
+        flags = [
+            f"--policy/perturbation/config/{key}={value:g}"
+            for key, value in best.perturbation["config"].items()
+        ]
+        print_line(
+            "for a longer run: keras-l2o train "
+            f"--policy/perturbation/name={best.perturbation['name']} "
+            f"{' '.join(flags)} ..."
+        )
+
+
+def _number(value, form):
+    return "-" if value is None else format(value, form)

@@ -1,0 +1,23 @@
+"""What a run is: typed fields, presets of them, and overrides of any."""
+
+from keras_l2o.config.build import Built
+from keras_l2o.config.build import build
+from keras_l2o.config.build import trained_policy
+from keras_l2o.config.configuration import Configuration
+from keras_l2o.config.configuration import check
+from keras_l2o.config.configuration import resolve
+from keras_l2o.config.errors import ConfigurationError
+from keras_l2o.config.overrides import parse_override
+from keras_l2o.config.presets import PRESETS
+
+__all__ = [
+    "PRESETS",
+    "Built",
+    "Configuration",
+    "ConfigurationError",
+    "build",
+    "check",
+    "parse_override",
+    "resolve",
+    "trained_policy",
+]

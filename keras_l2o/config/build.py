@@ -1,0 +1,134 @@
+"""From a configuration to the objects that run it."""
+
+import pathlib
+from typing import Any
+from typing import NamedTuple
+
+import keras
+
+from keras_l2o import hub
+from keras_l2o import perturbations
+from keras_l2o import policies
+from keras_l2o import problems
+from keras_l2o import strategies
+from keras_l2o.config.errors import ConfigurationError
+from keras_l2o.strategies.run_directory import OPTIMIZER
+from keras_l2o.training import MetaTrainer
+from keras_l2o.training import Objective
+
+
+class Built(NamedTuple):
+    """What `trainer.fit(callbacks=callbacks)` runs a configuration with."""
+
+    trainer: Any
+    strategy: Any
+    callbacks: list
+
+
+def build(configuration, directory=None, metadata=None):
+    """Makes the trainer, compiled, and the callbacks of a configuration.
+
+    Sets Keras's global seed, so that a student's first weights are a function
+    of the configuration.
+
+    Args:
+        configuration: A `Configuration`.
+        directory: Path of the run's directory, or `None` to leave no files.
+        metadata: Dict of more metadata of the optimizer that comes out.
+
+    Returns:
+        A `Built`.
+    """
+    keras.utils.set_random_seed(configuration.seed)
+    training = configuration.training
+    student = policies.get(**_arguments(configuration.policy))
+    trainer = MetaTrainer(
+        student,
+        _teachers(training.teachers),
+        [problems.get(**p.model_dump()) for p in configuration.problems],
+        objective=Objective(
+            reduce=training.loss_reduce,
+            kind=training.objective,
+            relative=training.relative,
+            step_weights=training.unroll_weight,
+            huber_delta=training.huber_delta,
+            mode=training.il_mode,
+            imitation_probability=training.imitation_probability,
+            stop_above=training.stop_above,
+        ),
+        meta_weight=training.meta_weight,
+        tasks=training.tasks,
+        validation_tasks=training.validation_tasks,
+        parameter_scale_spread=training.parameter_scale_spread,
+        synchronize_teachers=training.synchronize_teachers,
+        log_losses=training.log_losses,
+        log_teachers=training.log_teachers,
+        seed=configuration.seed,
+    )
+    trainer.compile(
+        optimizer=_optimizer(configuration.optimizer),
+        gradient_clipping=training.gradient_clipping,
+        clipping_floor=training.clipping_floor,
+    )
+    strategy = strategies.get(
+        **configuration.strategy,
+        seed=configuration.seed,
+        directory=directory,
+        description=configuration.model_dump(mode="json"),
+        metadata=metadata,
+    )
+    callbacks = [strategy]
+    perturbation = configuration.policy["perturbation"]
+    if perturbation is not None:
+        callbacks.append(
+            perturbations.get(perturbation["name"], **perturbation["config"])
+        )
+    return Built(trainer, strategy, callbacks)
+
+
+def trained_policy(directory):
+    """The policy of an optimizer that was trained before.
+
+    Args:
+        directory: Path of a run's directory or of an optimizer's folder, or
+            the name of an optimizer that comes with the package.
+    """
+    path = pathlib.Path(directory)
+    for folder in (path / OPTIMIZER, path):
+        if (folder / "policy.weights.h5").exists():
+            return hub.load(folder).policy
+    if not path.exists():
+        try:
+            return hub.from_hub(directory).policy
+        except hub.UnknownName:
+            pass
+    raise ConfigurationError(
+        f"There is no trained optimizer in {directory}. Train it first, for "
+        "example: keras-l2o train --presets=conv_train,cl_fixed "
+        f"--strategy=repeat --policy=less_choice --directory={directory}"
+    )
+
+
+def _arguments(policy):
+    return {
+        key: value for key, value in policy.items() if key != "perturbation"
+    }
+
+
+def _teachers(sections):
+    teachers = {}
+    for section in sections:
+        name, count = section["name"], 1
+        while name in teachers:
+            count += 1
+            name = f"{section['name']}_{count}"
+        if "directory" in section:
+            teachers[name] = trained_policy(section["directory"])
+        else:
+            teachers[name] = policies.get(**section)
+    return teachers
+
+
+def _optimizer(section):
+    made = keras.optimizers.get(section["name"])
+    return type(made).from_config({**made.get_config(), **section["config"]})

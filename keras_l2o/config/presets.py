@@ -1,0 +1,117 @@
+"""Presets: parts of a configuration by name, which compose left to right.
+
+A preset's lists are added to what there is, its other values take the place
+of it.
+"""
+
+from keras_l2o.config.errors import ConfigurationError
+from keras_l2o.config.errors import nearest
+from keras_l2o.policies import TEACHER_RATES
+
+
+def _rule(name, rate):
+    return {"training": {"teachers": [{"name": name, "learning_rate": rate}]}}
+
+
+def _trained(name):
+    folder = f"results/{name.replace('_', '-')}/base/1"
+    return {"training": {"teachers": [{"name": name, "directory": folder}]}}
+
+
+def _problem(**fields):
+    return {"problems": [fields]}
+
+
+def _perturbation(name, **config):
+    return {"policy": {"perturbation": {"name": name, "config": config}}}
+
+
+def _imitation(*weights):
+    return {"strategy": {"annealing_schedule": list(weights)}}
+
+
+PRESETS = {
+    # teachers
+    **{
+        name: {
+            "training": {"teachers": [{"name": name, "learning_rate": rate}]}
+        }
+        for name, rate in TEACHER_RATES.items()
+    },
+    "less_choice": _trained("less_choice"),
+    "more_choice": _trained("more_choice"),
+    "less_choice_sgd": _trained("less_choice_sgd"),
+    # problems
+    "conv_train": _problem(name="conv_train"),
+    "conv_cifar": _problem(name="conv_train", dataset="cifar10"),
+    "conv_avg": _problem(name="conv_avg"),
+    "digits_train": _problem(name="digits_train"),
+    # the imitation loss
+    "il_more": _imitation(0.2, 0.1, 0.05, 0.02),
+    "il_adjusted": _imitation(0.2, 0.04, 0.02, 0.01),
+    "il_staged": _imitation(1.0, 0.0, 0.0, 0.0),
+    "reduce_mean": {"training": {"loss_reduce": "mean"}},
+    # the plan
+    "cl_fixed": {
+        "strategy": {
+            "num_periods": 5,
+            "repeat_threshold": 0.9,
+            "validation_depth": 10,
+            "warmup": [0, 1],
+            "validation_warmup": 1,
+        }
+    },
+    "nowup": {"strategy": {"warmup": 0, "validation_warmup": 0}},
+    "debug": {
+        "strategy": {
+            "num_periods": 1,
+            "unroll_len": 5,
+            "depth": 1,
+            "epochs": 1,
+            "validation_depth": 1,
+        }
+    },
+    # the student
+    "half_depth": {"policy": {"layers": [20]}},
+    "hard": {"policy": {"hardness": 10.0}},
+    # training
+    "noscale": {"training": {"parameter_scale_spread": 0.0}},
+    "log_teachers": {"training": {"log_teachers": True}},
+    "log_losses": {"training": {"log_losses": True}},
+    # perturbations
+    "fgsm": _perturbation("fgsm", step_size=1e-3),
+    "pgd": _perturbation("pgd", magnitude=1e-4, steps=1, norm="inf"),
+    "cgd": _perturbation("cgd", magnitude=1e-3, steps=1),
+    "gaussian": _perturbation("gaussian", noise_stddev=1e-3),
+    "gaussian_rel": _perturbation("gaussian_rel", noise_stddev=5e-4),
+    "inoise_1e-1": _perturbation("input_noise", stddev=1e-1),
+    "inoise_1e-2": _perturbation("input_noise", stddev=1e-2),
+    "inoise_1e-3": _perturbation("input_noise", stddev=1e-3),
+}
+
+
+def compose(names):
+    """The presets of these names, one laid over the other."""
+    nest = {}
+    for name in names:
+        if name not in PRESETS:
+            raise ConfigurationError(
+                f"Unknown preset {name!r}.{nearest(name, PRESETS)} "
+                f"Known: {', '.join(PRESETS)}"
+            )
+        nest = _merge(nest, PRESETS[name])
+    return nest
+
+
+def _merge(old, new):
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {
+            key: _merge(old[key], new[key])
+            if key in old and key in new
+            else (new[key] if key in new else old[key])
+            for key in {**old, **new}
+        }
+    # A schedule is one value; teachers and problems are lists of things.
+    if isinstance(old, list) and all(isinstance(x, dict) for x in [*old, *new]):
+        return old + [entry for entry in new if entry not in old]
+    return new

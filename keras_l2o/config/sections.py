@@ -1,0 +1,158 @@
+"""The typed sections of a configuration.
+
+Which fields a policy or a strategy has, and their defaults, is what its
+constructor says: nothing is written down a second time.
+"""
+
+import inspect
+from typing import Annotated
+from typing import Any
+from typing import Literal
+
+import keras
+import pydantic
+
+from keras_l2o import policies
+from keras_l2o import problems
+from keras_l2o import strategies
+from keras_l2o.config.errors import ConfigurationError
+from keras_l2o.config.errors import nearest
+from keras_l2o.perturbations.names import NAMES
+from keras_l2o.training.objective import KINDS
+from keras_l2o.training.objective import MODES
+from keras_l2o.training.objective import REDUCTIONS
+from keras_l2o.training.objective import STEP_WEIGHTS
+
+OPTIMIZERS = {
+    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl",
+    "lamb", "lion", "nadam", "rmsprop", "sgd",
+}  # fmt: skip
+
+_IntSchedule = int | list[int] | dict[str, Any]
+_FloatSchedule = float | list[float] | dict[str, Any]
+
+#: Types that a default does not tell.
+_STRATEGY_TYPES = {
+    "unroll_len": _IntSchedule,
+    "depth": _IntSchedule,
+    "warmup": _IntSchedule,
+    "annealing_schedule": _FloatSchedule,
+    "repeat_threshold": float,
+    "validation_unroll": int | None,
+    "validation_depth": _IntSchedule | None,
+    "validation_warmup": int | None,
+    "validation_warmup_rate": float | None,
+}
+_OPTIMIZER_TYPES = {"learning_rate": float | dict[str, Any]}
+
+
+class Section(pydantic.BaseModel):
+    """Fields of known types, and no others."""
+
+    model_config = pydantic.ConfigDict(
+        extra="forbid", protected_namespaces=(), validate_default=False
+    )
+
+
+def _problem_name(name):
+    check_name("problems/name", name, problems.names())
+    return name
+
+
+class Problem(Section):
+    """What the student is trained on: a problem of the suite, by name."""
+
+    name: Annotated[str, pydantic.AfterValidator(_problem_name)]
+    dataset: str | None = None
+    batch_size: pydantic.PositiveInt | None = None
+
+
+class Training(Section):
+    """How the student is trained. `teachers` have sections of their own."""
+
+    teachers: list[dict[str, Any]] = []
+    tasks: pydantic.PositiveInt = 2
+    loss_reduce: Literal[tuple(REDUCTIONS)] = "max"
+    il_mode: Literal[tuple(MODES)] = "sum"
+    imitation_probability: float = 0.5
+    meta_weight: float = 1.0
+    objective: Literal[tuple(KINDS)] = "log"
+    relative: bool = True
+    unroll_weight: Literal[tuple(STEP_WEIGHTS)] = "mean"
+    huber_delta: float | None = None
+    stop_above: float | None = None
+    parameter_scale_spread: pydantic.NonNegativeFloat = 3.0
+    synchronize_teachers: bool = True
+    gradient_clipping: float | None = 0.1
+    clipping_floor: float = 1e-3
+    validation_tasks: pydantic.PositiveInt = 2
+    log_losses: bool = False
+    log_teachers: bool = False
+
+
+def policy(name):
+    """The section of a policy of this name."""
+    check_name("policy/name", name, policies.names())
+    config = policies.get(name).get_config()
+    for key in ("name", "dtype", "pool"):
+        config.pop(key, None)
+    return _section("Policy", config, name=name)
+
+
+def strategy(name):
+    """The section of a strategy of this name."""
+    check_name("strategy/name", name, strategies.names())
+    config = strategies.get(name).get_config()
+    del config["seed"]  # that of the whole configuration
+    return _section("Strategy", config, _STRATEGY_TYPES, name=name)
+
+
+def optimizer(name):
+    """The section of the arguments of the outer optimizer of this name."""
+    check_name("optimizer/name", name, OPTIMIZERS)
+    config = keras.optimizers.get(name).get_config()
+    del config["name"]
+    return _section("Optimizer", config, _OPTIMIZER_TYPES)
+
+
+def perturbation(name):
+    """The section of the arguments of a perturbation of this name."""
+    check_name("policy/perturbation/name", name, NAMES)
+    arguments = {
+        key: parameter.default
+        for key, parameter in inspect.signature(NAMES[name]).parameters.items()
+    }
+    types = {
+        key: (int if key == "seed" else float) | None
+        for key, default in arguments.items()
+        if default is None
+    }
+    return _section("Perturbation", arguments, types)
+
+
+def check_name(path, name, known):
+    """Refuses a name that is not known."""
+    if name not in known:
+        raise ConfigurationError(
+            f"Unknown name {name!r} for {path}.{nearest(name, known)} "
+            f"Known: {', '.join(sorted(known))}"
+        )
+
+
+def _section(title, defaults, types=None, **fixed):
+    fields = {key: (Literal[value], value) for key, value in fixed.items()}
+    for key, default in defaults.items():
+        fields[key] = (
+            (types or {}).get(key) or _type(default),
+            list(default) if isinstance(default, tuple) else default,
+        )
+    return pydantic.create_model(title, __base__=Section, **fields)
+
+
+def _type(default):
+    if default is None or isinstance(default, dict):
+        return Any
+    if isinstance(default, (list, tuple)):
+        kinds = {type(entry) for entry in default}
+        return list[kinds.pop()] if len(kinds) == 1 else list[Any]
+    return type(default)

@@ -1,0 +1,128 @@
+"""Stored evaluations of many runs, put together."""
+
+import json
+import pathlib
+
+from keras_l2o.evaluation import storage
+from keras_l2o.evaluation.statistics import figures
+from keras_l2o.evaluation.statistics import summary
+
+#: What the settings of a perturbation call its magnitude.
+MAGNITUDES = ("magnitude", "step_size", "noise_stddev", "stddev")
+
+
+def collect(paths, problem=None):
+    """Reads stored evaluations into one frame.
+
+    Args:
+        paths: List of paths: stored evaluations, or directories with such in
+            them at any depth. Of a directory whose name is a number, such as
+            `results/min-max/3`, the number is the replicate, and the name
+            before it the optimizer.
+        problem: Name of the only problem to read. Defaults to all.
+
+    Returns:
+        A `pandas.DataFrame` as `evaluate` returns, with a column `replicate`
+        and one `path`, the directory that the evaluation is of.
+    """
+    import pandas
+
+    frames = []
+    for path in _files(paths, problem):
+        frame = storage.read(path).frame()
+        directory = path.parent.parent
+        replicate, optimizer = 1, None
+        if directory.name.isdigit():
+            replicate, optimizer = int(directory.name), directory.parent.name
+        frame = frame.assign(replicate=replicate, path=str(directory))
+        if optimizer:
+            frame = frame.assign(optimizer=optimizer)
+        frames.append(frame)
+    return pandas.concat(frames, ignore_index=True)
+
+
+def evaluations(paths, problem=None):
+    """The stored evaluations themselves, a list; takes what `collect` does."""
+    return [storage.read(path) for path in _files(paths, problem)]
+
+
+def _files(paths, problem):
+    pattern = f"evaluations/{problem or '*'}.npz"
+    files = []
+    for path in map(pathlib.Path, paths):
+        if path.is_dir():
+            files += sorted(path.rglob(pattern))
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise ValueError(f"There is no file or directory {path}.")
+    if not files:
+        raise ValueError(
+            f"There is no {pattern} in {', '.join(map(str, paths))}. `keras-l2o"
+            " evaluate` and `keras-l2o baseline` make such files."
+        )
+    return files
+
+
+def by_magnitude(paths, problem=None):
+    """Sums up runs by the perturbation that they were trained with.
+
+    Args:
+        paths, problem: As in `collect`. Run directories whose `config.json`
+            names the perturbation and its magnitude.
+
+    Returns:
+        A `pandas.DataFrame` as `statistics.summary` returns, a row for each
+        perturbation and magnitude, named in columns of these names. Runs
+        without a perturbation have magnitude 0, beside each of the others.
+    """
+    import pandas
+
+    frame = collect(paths, problem)
+    if frame["problem"].nunique() > 1:
+        raise ValueError(
+            "The evaluations are on several problems: name one of "
+            f"{', '.join(frame['problem'].unique())}."
+        )
+    found = {path: _perturbation(path) for path in frame["path"].unique()}
+    names = {name for name, _ in found.values() if name is not None}
+    rows = []
+    for name in sorted(names):
+        chosen = {p: m for p, (n, m) in found.items() if n in (name, None)}
+        for magnitude in sorted(set(chosen.values())):
+            runs = [p for p, m in chosen.items() if m == magnitude]
+            part = frame[frame["path"].isin(runs)]
+            # Each path is a replicate, wherever it lies.
+            codes = pandas.factorize(part["path"])[0]
+            part = part.assign(replicate=codes + 1, optimizer=name)
+            rows.append(
+                summary(figures(part)).assign(
+                    perturbation=name, magnitude=magnitude
+                )
+            )
+    if not rows:
+        raise ValueError(
+            "No config.json of the directories names a perturbation under "
+            "`policy/perturbation`."
+        )
+    return pandas.concat(rows, ignore_index=True)
+
+
+def _perturbation(directory):
+    """Name and magnitude of a run's perturbation; `None` and 0 without one."""
+    path = pathlib.Path(directory) / "config.json"
+    if not path.is_file():
+        return None, 0.0
+    config = json.loads(path.read_text())
+    policy = config.get("policy") if isinstance(config, dict) else None
+    found = policy.get("perturbation") if isinstance(policy, dict) else None
+    if not found:
+        return None, 0.0
+    settings = found.get("config", {})
+    for key in MAGNITUDES:
+        if key in settings:
+            return found["name"], float(settings[key])
+    raise ValueError(
+        f"{path} names the perturbation {found['name']!r} without a "
+        f"magnitude: none of {', '.join(MAGNITUDES)}."
+    )

@@ -1,0 +1,100 @@
+"""What may be evaluated, in one form: a name and a way to make it anew."""
+
+import functools
+import hashlib
+import json
+import os
+import pathlib
+from typing import Any
+from typing import NamedTuple
+
+import keras
+
+from keras_l2o import hub
+from keras_l2o.evaluation import rules
+from keras_l2o.learned_optimizer import LearnedOptimizer
+from keras_l2o.policies import Policy
+
+
+class Contender(NamedTuple):
+    """An optimizer that each run gets a fresh copy of.
+
+    Attributes:
+        name: String.
+        make: Function without arguments that returns a new
+            `keras.optimizers.Optimizer`.
+    """
+
+    name: str
+    make: Any
+
+    def digest(self):
+        """SHA-256 of the optimizer's configuration, its weights included."""
+        config = _without_names(keras.optimizers.serialize(self.make()))
+        text = json.dumps(config, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def contender(optimizer):
+    """Finds out what an optimizer is and how to make copies of it.
+
+    Args:
+        optimizer: A `keras.optimizers.Optimizer`, learned or not; a policy; a
+            function without arguments that returns an optimizer; or a string:
+            a name of the hub, an optimizer's folder, a run directory with an
+            optimizer in it, or an analytic rule such as `"adam"`.
+    """
+    if isinstance(optimizer, Contender):
+        return optimizer
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        config = optimizer.get_config()
+        return Contender(
+            optimizer.name, lambda: type(optimizer).from_config(config)
+        )
+    if isinstance(optimizer, Policy):
+        if not optimizer.built:
+            optimizer.build(None)
+        return Contender(
+            optimizer.name, lambda: LearnedOptimizer(optimizer.copy())
+        )
+    if isinstance(optimizer, (str, os.PathLike)):
+        return _by_name(os.fspath(optimizer))
+    if callable(optimizer):
+        return Contender(
+            getattr(optimizer, "__name__", type(optimizer).__name__), optimizer
+        )
+    raise ValueError(
+        "Argument `optimizer` must be an optimizer, a policy, a function that "
+        "returns an optimizer, a name of the hub, a folder, or the name of a "
+        f"rule. Received: optimizer={optimizer!r}"
+    )
+
+
+def _by_name(name):
+    if name in rules.RULES:
+        return Contender(name, lambda: rules.rule(name))
+    folder = pathlib.Path(name)
+    for candidate in (folder / "optimizer", folder):
+        if (candidate / hub.folder.WEIGHTS).is_file():
+            return Contender(name, functools.partial(hub.load, candidate))
+    if folder.is_dir():
+        raise ValueError(
+            f"Folder {folder} holds no optimizer: neither it nor its folder "
+            f"'optimizer' has a file {hub.folder.WEIGHTS}. A training that "
+            "has ended leaves one."
+        )
+    hub.from_hub(name)  # an unknown name fails here
+    return Contender(name, lambda: hub.from_hub(name))
+
+
+def _without_names(config):
+    """A configuration without what Keras counts up within a session."""
+    if isinstance(config, dict):
+        return {
+            key: _without_names(value)
+            for key, value in config.items()
+            if key != "name"
+        }
+    if isinstance(config, (list, tuple)):
+        return [_without_names(value) for value in config]
+    return config

@@ -1,0 +1,120 @@
+"""Pictures. Needs the extra `plots`, so nothing else imports this module."""
+
+import numpy as np
+
+try:
+    from matplotlib.figure import Figure
+except ImportError as error:
+    raise ImportError(
+        f"Pictures need matplotlib: pip install 'keras-l2o[plots]'. ({error})"
+    ) from error
+
+#: Colours that stay apart for most kinds of colour blindness (Okabe and Ito).
+COLORS = (
+    "#D55E00",
+    "#0072B2",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)
+
+
+def new_figure(columns=1, rows=1, width=6.4, height=4.4):
+    """A figure and its panels, an array `(rows, columns)`."""
+    figure = Figure(
+        figsize=(width * columns, height * rows), layout="constrained", dpi=130
+    )
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def plot_curves(panels, path, window=9):
+    """Draws training loss by step, a line and a band for each optimizer.
+
+    Args:
+        panels: Dict from a panel's title to a dict from an optimizer's name
+            to its list of `Run`s, one a seed.
+        path: Where the PNG goes.
+        window: Int. Steps over which lines are smoothed (a running median of
+            the seeds' geometric mean).
+    """
+    figure, axes = new_figure(columns=len(panels))
+    for axis, (title, curves) in zip(axes[0], panels.items()):
+        for index, (name, runs) in enumerate(curves.items()):
+            logs = np.log(np.maximum([run.losses for run in runs], 1e-12))
+            smooth = np.array([_running_median(row, window) for row in logs])
+            steps = np.arange(1, smooth.shape[1] + 1)
+            _line_with_band(axis, steps, smooth, name, index)
+        seeds = len(next(iter(curves.values())))
+        axis.set_title(f"{title} ({seeds} seeds; band: least to greatest)")
+        _finish(axis, "step", "training loss of the batch")
+    figure.savefig(path)
+
+
+def plot_losses(frame, path, column="validation_loss"):
+    """Draws loss by step, a panel for each problem, a line for each optimizer.
+
+    Args:
+        frame: `pandas.DataFrame` as `evaluate` returns, or several of them
+            concatenated.
+        path: Where the PNG goes.
+        column: `"validation_loss"` or `"train_loss"`. Defaults to the first.
+    """
+    groups = list(frame.groupby("problem", sort=False))
+    figure, axes = new_figure(columns=len(groups))
+    for axis, (problem, group) in zip(axes[0], groups):
+        for index, (name, runs) in enumerate(
+            group.groupby("optimizer", sort=False)
+        ):
+            keys = [key for key in ("replicate", "run") if key in runs]
+            table = runs.set_index([*keys, "step"])[column].unstack("step")
+            logs = np.log(np.maximum(table.to_numpy(), 1e-12))
+            _line_with_band(axis, table.columns.to_numpy(), logs, name, index)
+        axis.set_title(f"{problem} (mean; band: least to greatest run)")
+        _finish(axis, "step", column.replace("_", " "))
+    figure.savefig(path)
+
+
+def _line_with_band(axis, steps, logs, name, index):
+    """The geometric mean of runs, and their range.
+
+    Args:
+        logs: Array `(runs, steps)` of log losses. From where a run is NaN the
+            others go on without it; where all are, so is the line.
+    """
+    seen = ~np.isnan(logs).all(axis=0)
+    steps, logs = np.asarray(steps)[seen], logs[:, seen]
+    color = COLORS[index % len(COLORS)]
+    axis.plot(
+        steps,
+        np.exp(np.nanmean(logs, axis=0)),
+        color=color,
+        label=name,
+        linestyle=("-", "--", ":")[index // len(COLORS) % 3],
+        linewidth=2.0 if index == 0 else 1.4,
+    )
+    axis.fill_between(
+        steps,
+        np.exp(np.nanmin(logs, axis=0)),
+        np.exp(np.nanmax(logs, axis=0)),
+        color=color,
+        alpha=0.15,
+        linewidth=0,
+    )
+
+
+def _finish(axis, x_label, y_label):
+    axis.set_yscale("log")
+    axis.set_xlabel(x_label)
+    axis.set_ylabel(y_label)
+    axis.grid(alpha=0.25)
+    axis.legend(frameon=False)
+
+
+def _running_median(row, window):
+    """Median over a window around each step, cut off at the ends."""
+    half = window // 2
+    padded = np.pad(row, half, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, window)
+    return np.nanmedian(windows, axis=1)

@@ -1,0 +1,174 @@
+"""Pictures of what the mean hides: replicates, perturbations, pools."""
+
+import numpy as np
+
+from keras_l2o.evaluation.plots import COLORS
+from keras_l2o.evaluation.plots import new_figure
+
+LABELS = {
+    "log_validation_loss": "best log validation loss of a run",
+    "log_train_loss": "best log train loss of a run",
+    "accuracy": "best validation accuracy of a run",
+}
+
+
+def plot_replicates(figures, path, figure="log_validation_loss"):
+    """Draws each run as a dot, replicate by replicate, and their means.
+
+    Args:
+        figures: What `statistics.figures` returned, of one problem.
+        path: Where the PNG goes.
+        figure: Column to draw. Defaults to `"log_validation_loss"`.
+    """
+    optimizers = list(figures.groupby("optimizer", sort=False))
+    count = sum(group["replicate"].nunique() for _, group in optimizers)
+    picture, axes = new_figure(width=max(6.4, 2.0 + 0.45 * count))
+    axis, position, ticks, names = axes[0, 0], 0, [], []
+    for index, (optimizer, group) in enumerate(optimizers):
+        color = COLORS[index % len(COLORS)]
+        start = position
+        for replicate, runs in group.groupby("replicate"):
+            values = runs[figure].dropna().to_numpy()
+            offsets = 0.3 * (np.arange(len(values)) + 0.5) / max(len(values), 1)
+            axis.scatter(
+                position + offsets - 0.15, values, s=14, color=color, alpha=0.5
+            )
+            if len(values):
+                axis.plot(
+                    [position - 0.3, position + 0.3],
+                    [values.mean()] * 2,
+                    color=color,
+                    linewidth=2,
+                )
+            ticks.append(position)
+            names.append(str(replicate))
+            position += 1
+        axis.plot(
+            [start - 0.4, position - 0.6],
+            [group[figure].mean()] * 2,
+            color=color,
+            linestyle=":",
+            label=optimizer,
+        )
+        position += 0.7
+    axis.set_xticks(ticks, names)
+    axis.set_xlabel("replicate")
+    axis.set_ylabel(LABELS.get(figure, figure))
+    problems = ", ".join(figures["problem"].unique())
+    axis.set_title(f"{problems} (dot: run; bar: replicate; dotted: all)")
+    axis.grid(axis="y", alpha=0.25)
+    axis.legend(frameon=False)
+    picture.savefig(path)
+
+
+def plot_pool_weights(evaluation, path, smoothing=1):
+    """Draws how much each member of a pool counts, by layer, over time.
+
+    Args:
+        evaluation: `Evaluation` of a policy with a pool, with a trace.
+        path: Where the PNG goes.
+        smoothing: Int. Looks over which the mean is taken. Defaults to `1`.
+    """
+    arrays = evaluation.arrays
+    if "trace_weights" not in arrays:
+        raise ValueError(
+            "The evaluation has no pool's weights: evaluate a `Choice` policy "
+            "with the argument `trace`. Received: an evaluation of "
+            f"{evaluation.settings['optimizer']!r}"
+        )
+    layers = arrays["trace_layers"]
+    columns = min(len(layers), 3)
+    rows = -(-len(layers) // columns)
+    picture, axes = new_figure(columns, rows, width=4.2, height=3.2)
+    weights = arrays["trace_weights"]
+    seen = ~np.isnan(weights).all(axis=(0, 2, 3))  # until every run diverged
+    steps = arrays["trace_steps"][seen]
+    weights = np.nanmean(weights[:, seen], axis=0)
+    kernel = np.ones(smoothing)
+    counts = np.convolve(np.ones(len(steps)), kernel, "same")
+    for layer, axis in enumerate(axes.ravel()):
+        if layer >= len(layers):
+            axis.set_axis_off()
+            continue
+        smooth = [
+            np.convolve(row, kernel, "same") / counts
+            for row in weights[:, layer].T
+        ]
+        axis.stackplot(
+            steps,
+            smooth,
+            labels=arrays["trace_pool"],
+            colors=[COLORS[i % len(COLORS)] for i in range(len(smooth))],
+            alpha=0.85,
+        )
+        axis.set_title(f"layer {layers[layer]}")
+        axis.set_ylim(0, 1)
+        axis.set_xlim(steps[0], max(steps[-1], steps[0] + 1))
+        axis.set_xlabel("step")
+        axis.set_ylabel("mean weight")
+    handles, labels = axes.ravel()[0].get_legend_handles_labels()
+    picture.legend(
+        handles, labels, loc="outside lower center", ncols=min(len(labels), 6)
+    )
+    picture.suptitle(
+        f"{evaluation.settings['optimizer']} on "
+        f"{evaluation.settings['problem']}, mean of {evaluation.runs} runs"
+    )
+    picture.savefig(path)
+
+
+def plot_magnitudes(summary, path):
+    """Draws spread between replicates against a perturbation's magnitude.
+
+    Args:
+        summary: `pandas.DataFrame` as `statistics.summary` returns, with two
+            more columns: `perturbation`, a name, and `magnitude`, a float
+            (0 where there is none; it is drawn at the left edge).
+        path: Where the PNG goes.
+    """
+    magnitudes = summary["magnitude"]
+    positive = magnitudes[magnitudes > 0]
+    if positive.empty:
+        raise ValueError("Some `magnitude` of the summary must be positive.")
+    edge = positive.min() / 4
+    picture, axes = new_figure(columns=2)
+    panels = (
+        ("meta", "standard deviation between replicates"),
+        ("mean", "mean of the best log validation loss"),
+    )
+    for axis, (column, label) in zip(axes[0], panels):
+        for index, (name, group) in enumerate(
+            summary.groupby("perturbation", sort=False)
+        ):
+            group = group.sort_values("magnitude")
+            axis.plot(
+                group["magnitude"].where(group["magnitude"] > 0, edge),
+                group[column],
+                marker="o",
+                color=COLORS[index % len(COLORS)],
+                label=name,
+            )
+            if column == "mean":
+                axis.fill_between(
+                    group["magnitude"].where(group["magnitude"] > 0, edge),
+                    group["low"],
+                    group["high"],
+                    color=COLORS[index % len(COLORS)],
+                    alpha=0.15,
+                    linewidth=0,
+                )
+        axis.set_xscale("log")
+        if (magnitudes == 0).any():
+            axis.axvline(edge, color="0.6", linestyle=":", linewidth=1)
+            axis.annotate(
+                " none",
+                (edge, 0.97),
+                xycoords=("data", "axes fraction"),
+                va="top",
+                color="0.4",
+            )
+        axis.set_xlabel("magnitude of the perturbation")
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.25)
+        axis.legend(frameon=False)
+    picture.savefig(path)

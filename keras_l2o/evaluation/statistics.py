@@ -1,0 +1,190 @@
+"""What many runs of many replicates say together."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+#: Standard deviation, in epochs, of the curve's smoothing.
+SMOOTHING = 2.0
+
+
+class Interval(NamedTuple):
+    """A mean with its 95 % interval, and where the spread comes from.
+
+    Attributes:
+        mean, low, high: Floats.
+        meta: Float. Standard deviation between replicates, with what the
+            runs of a replicate alone would make them differ taken off. NaN of
+            a single replicate.
+        evaluation: Float. Standard deviation between runs of one replicate.
+            NaN where each replicate has a single run.
+    """
+
+    mean: float
+    low: float
+    high: float
+    meta: float
+    evaluation: float
+
+
+def figures(frame):
+    """The figures of each run.
+
+    Args:
+        frame: `pandas.DataFrame` as `evaluate` returns; several may be
+            concatenated, with a column `replicate` for several replicates of
+            an optimizer.
+
+    Returns:
+        A `pandas.DataFrame` with a row for each problem, optimizer, replicate
+        and run: log_validation_loss and log_train_loss, the best of any
+        epoch; accuracy, the best; instability, see `optimization_stability`.
+        A run that diverged has the best of the epochs before; NaN, if there
+        are none.
+    """
+    import pandas
+
+    if "replicate" not in frame:
+        frame = frame.assign(replicate=1)
+    keys = ["problem", "optimizer", "replicate", "run"]
+    rows = []
+    for key, run in frame.groupby(keys, sort=False):
+        run = run.sort_values("epoch")
+        rows.append(
+            {
+                **dict(zip(keys, key)),
+                "log_validation_loss": _log(run["validation_loss"].min()),
+                "log_train_loss": _log(run["train_loss"].min()),
+                "accuracy": run["validation_accuracy"].max(),
+                "instability": optimization_stability(run["validation_loss"]),
+            }
+        )
+    return pandas.DataFrame(rows)
+
+
+def _log(value):
+    """Logarithm; of a loss of zero that of the least positive float32."""
+    return float(np.log(np.maximum(value, np.finfo("float32").tiny)))
+
+
+def optimization_stability(validation_losses):
+    """How much a run's log validation loss jumps from epoch to epoch.
+
+    The standard deviation of its distance from its Gaussian-smoothed curve.
+
+    Args:
+        validation_losses: Array `(epochs,)`. Epochs after a divergence are
+            left out.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    losses = np.asarray(validation_losses, "float64")
+    losses = losses[np.isfinite(losses)]
+    if len(losses) < 2:
+        return float("nan")
+    logs = np.log(np.maximum(losses, np.finfo("float32").tiny))
+    smooth = gaussian_filter1d(logs, SMOOTHING, mode="nearest")
+    return float(np.std(logs - smooth))
+
+
+def mixed_interval(values, replicates):
+    """The mean over replicates, by a linear mixed-effects model.
+
+    A run's value is the mean, plus the replicate's effect, plus the run's.
+    Both effects are normal, and their variances are estimated by restricted
+    maximum likelihood.
+
+    Args:
+        values: Array `(runs,)`, of all replicates. NaN is left out.
+        replicates: Array `(runs,)`, which replicate each is of.
+
+    Returns:
+        An `Interval`.
+    """
+    values = np.asarray(values, "float64")
+    replicates = np.asarray(replicates)
+    finite = np.isfinite(values)
+    values, replicates = values[finite], replicates[finite]
+    names, counts = np.unique(replicates, return_counts=True)
+    nan = float("nan")
+    if not len(values):
+        return Interval(nan, nan, nan, nan, nan)
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else nan
+    if len(names) == 1:
+        return _plain_interval(values, meta=nan, evaluation=spread)
+    if counts.max() == 1:
+        return _plain_interval(values, meta=spread, evaluation=nan)
+    if spread == 0.0:
+        mean = float(values[0])
+        return Interval(mean, mean, mean, 0.0, 0.0)
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    # The optimizer behind the model wants numbers of ordinary size.
+    center = values.mean()
+    model = MixedLM(
+        (values - center) / spread, np.ones((len(values), 1)), replicates
+    )
+    with warnings.catch_warnings():
+        # A variance of zero lies on the boundary, and is a fine estimate.
+        warnings.simplefilter("ignore")
+        result = model.fit(reml=True, method=["lbfgs", "powell"])
+    low, high = result.conf_int(alpha=0.05)[0]
+    variance = float(np.asarray(result.cov_re)[0, 0])
+    return Interval(
+        float(center + spread * result.fe_params[0]),
+        float(center + spread * low),
+        float(center + spread * high),
+        spread * float(np.sqrt(max(variance, 0.0))),
+        spread * float(np.sqrt(result.scale)),
+    )
+
+
+def _plain_interval(values, meta, evaluation):
+    """Student's interval of a plain mean."""
+    from scipy import stats
+
+    mean, count = float(np.mean(values)), len(values)
+    if count < 2:
+        return Interval(mean, float("nan"), float("nan"), meta, evaluation)
+    half = stats.t.ppf(0.975, count - 1) * np.std(values, ddof=1)
+    half = float(half / np.sqrt(count))
+    return Interval(mean, mean - half, mean + half, meta, evaluation)
+
+
+def summary(frame, figure="log_validation_loss"):
+    """Mean, spread, interval and stabilities of each optimizer.
+
+    Args:
+        frame: What `figures` returned.
+        figure: Column to sum up. Defaults to `"log_validation_loss"`.
+
+    Returns:
+        A `pandas.DataFrame` with a row for each problem and optimizer:
+        replicates, runs, failed (runs without a figure), mean, spread (of all
+        runs), low and high (of the 95 % interval), and the three stabilities,
+        each a standard deviation: optimization (mean over the runs),
+        evaluation and meta.
+    """
+    import pandas
+
+    rows = []
+    for key, group in frame.groupby(["problem", "optimizer"], sort=False):
+        interval = mixed_interval(group[figure], group["replicate"])
+        rows.append(
+            {
+                "problem": key[0],
+                "optimizer": key[1],
+                "replicates": group["replicate"].nunique(),
+                "runs": len(group),
+                "failed": int((~np.isfinite(group[figure])).sum()),
+                "mean": interval.mean,
+                "spread": group[figure].std(),
+                "low": interval.low,
+                "high": interval.high,
+                "optimization": group["instability"].mean(),
+                "evaluation": interval.evaluation,
+                "meta": interval.meta,
+            }
+        )
+    return pandas.DataFrame(rows)

@@ -1,0 +1,118 @@
+"""The cards in `hub_cards/`: one for each bundled family."""
+
+import json
+import pathlib
+
+from keras_l2o.hub import cards
+from keras_l2o.hub import folder as folders
+from keras_l2o.hub import names
+from keras_l2o.hub.errors import MissingFile
+from keras_l2o.hub.errors import UnknownName
+
+TEMPLATE = "template.md"
+#: Folder, beside the cards, of what they show of each family.
+FIGURES = "figures"
+RESULTS = "results.json"
+LARGEST_FIGURE = 2**21
+
+
+def root():
+    """The folder of the cards: the installed one, or the checkout's."""
+    package = pathlib.Path(__file__).resolve().parent.parent
+    for place in (package, package.parent):
+        if (place / "hub_cards" / TEMPLATE).is_file():
+            return place / "hub_cards"
+    raise MissingFile(f"There is no hub_cards/{TEMPLATE} beside keras_l2o.")
+
+
+def template():
+    return (root() / TEMPLATE).read_text("utf-8")
+
+
+def families():
+    """The bundled families that have replicates, each once."""
+    return list(dict.fromkeys(name.split("/")[0] for name in names.bundled()))
+
+
+def extras(family):
+    """What `hub_cards/` holds of a family beside its replicates."""
+    written, results = "", {}
+    card = root() / f"{family}.md"
+    if card.is_file():
+        written = cards.written(card.read_text("utf-8")).get(family, "")
+    shown = figures(family)
+    if RESULTS in shown:
+        results = parse_results(shown[RESULTS])
+    plots = tuple(
+        f"{FIGURES}/{family}/{name}" for name in shown if name.endswith(".png")
+    )
+    return cards.Extras(written, plots, results)
+
+
+def figures(family):
+    """The pictures and the results of a family: bytes by name."""
+    folder = root() / FIGURES / family
+    found = [*folder.glob("*.png"), *folder.glob(RESULTS)]
+    return {
+        path.name: folders.read_file(path, LARGEST_FIGURE)
+        for path in sorted(found)
+    }
+
+
+def parse_results(data):
+    """The results in a `results.json`, which is not trusted."""
+    return cards.check_results(folders.parse(data, RESULTS))
+
+
+def card(family):
+    """The card of a bundled family, as its replicates are now."""
+    entries = []
+    for name, folder in names.bundled().items():
+        if name.startswith(f"{family}/"):
+            contents = folders.read(folder)
+            metadata = folders.parse_metadata(contents)
+            digest = folders.digest(contents)
+            entries.append(cards.Entry(name, family, digest, metadata))
+    if not entries:
+        raise UnknownName(
+            f"There is no bundled family {family!r}. There are: "
+            f"{', '.join(families()) or 'none'}."
+        )
+    return cards.render(
+        entries,
+        title=family,
+        address=lambda path: path,
+        extras={family: extras(family)},
+        template=template(),
+    )
+
+
+def write(family, results=None):
+    """Writes the card of a bundled family; what is written by hand stays.
+
+    Args:
+        family: String.
+        results: Dict from a replicate to dicts from a problem to figures,
+            kept in `hub_cards/figures/`. Defaults to those that are there.
+
+    Returns:
+        The path of the card.
+    """
+    if results is not None:
+        folder = root() / FIGURES / family
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(cards.check_results(results), indent=2) + "\n"
+        (folder / RESULTS).write_text(text, "utf-8")
+    path = root() / f"{family}.md"
+    path.write_text(card(family), "utf-8")
+    return path
+
+
+def stale():
+    """The bundled families whose card does not say what their files say."""
+    return [
+        family
+        for family in families()
+        if not (root() / f"{family}.md").is_file()
+        or (root() / f"{family}.md").read_text("utf-8") != card(family)
+    ]

@@ -1,0 +1,156 @@
+import difflib
+import os
+import pathlib
+import re
+
+from keras_l2o.hub import remote
+from keras_l2o.hub.errors import FormatError
+from keras_l2o.hub.errors import MissingRevision
+from keras_l2o.hub.errors import UnknownName
+from keras_l2o.hub.folder import digest
+from keras_l2o.hub.folder import load
+from keras_l2o.hub.folder import read
+from keras_l2o.hub.folder import read_metadata
+from keras_l2o.hub.folder import revive
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*/[0-9]+")
+
+
+def roots():
+    """Folders that hold the bundled families, the installed one first."""
+    package = pathlib.Path(__file__).resolve().parent.parent
+    return [
+        root
+        for root in (package / "pre-trained", package.parent / "pre-trained")
+        if root.is_dir()
+    ]
+
+
+def bundled():
+    """Maps each bundled name, `family/replicate`, to its folder."""
+    found = {}
+    for root in reversed(roots()):
+        for config in root.glob("*/*/config.json"):
+            name = config.parent.relative_to(root).as_posix()
+            if _NAME.fullmatch(name):
+                found[name] = config.parent
+    return dict(sorted(found.items(), key=lambda item: _order(item[0])))
+
+
+def from_hub(name, revision=None, **overrides):
+    """Loads a distilled optimizer by name, from the Hub, or from a folder.
+
+    The optimizer's `source`, which a saved model keeps, says exactly which one
+    it is: with the folder's digest, or with the commit of the repository.
+
+    Args:
+        name: One of
+            - `"family/replicate"`, such as `"min-max/1"`: one that comes with
+              the package, so no network is needed;
+            - `"hf://org/repo"` or `"hf://org/repo/sub/folder"`: a folder in a
+              repository of the Hugging Face Hub. Its files are downloaded once
+              and then taken from the Hub's cache, without a network, too;
+            - the path of a folder, as `pathlib.Path`, or as a string that
+              starts with `/`, `./` or `../`.
+        revision: Branch, tag or commit of the repository. Defaults to its main
+            branch. A commit always gives the same optimizer.
+        **overrides: Arguments of `LearnedOptimizer`, such as `learning_rate`
+            or `weight_decay`.
+
+    Returns:
+        A `LearnedOptimizer`.
+
+    Raises:
+        UnknownName: No optimizer has this name; the nearest are listed.
+        RemoteError: The repository or the revision is missing, gated, or out
+            of reach; see `keras_l2o.hub` for the class of each.
+        HubError: The folder is damaged, or no optimizer's.
+
+    Example:
+
+    >>> optimizer = keras_l2o.from_hub("min-max/1")
+    >>> model.compile(optimizer=optimizer, loss="mse")
+    """
+    if isinstance(name, str) and name.startswith(remote.SCHEME):
+        address = remote.parse(name)
+        contents, commit = remote.fetch(address, revision)
+        return revive(contents, f"{address}@{commit}", overrides)
+    if revision is not None:
+        raise MissingRevision(
+            "Argument `revision` belongs to an address that starts with "
+            f"'hf://'. Received: name={name!r}, revision={revision!r}"
+        )
+    if is_path(name):
+        return load(name, **overrides)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise UnknownName(
+            "A name must be of the form 'family/replicate', such as "
+            "'min-max/1'; for a folder there is `keras_l2o.load(path)`. "
+            f"Received: name={name!r}.{_nearest(str(name))}"
+        )
+    folder = bundled().get(name)
+    if folder is None:
+        raise UnknownName(f"There is no optimizer {name!r}.{_nearest(name)}")
+    contents = read(folder)
+    source = f"{name}@sha256:{digest(contents)}"
+    return revive(contents, source, overrides)
+
+
+def is_path(name):
+    """Whether this can only be a path, and not a bundled name."""
+    return isinstance(name, os.PathLike) or (
+        isinstance(name, str)
+        and (name.startswith(("./", "../")) or os.path.isabs(name))
+    )
+
+
+def available():
+    """Lists the bundled optimizers.
+
+    Returns:
+        A `pandas.DataFrame` with a row for each: `name`, `family`,
+        `replicate`, and the figures that were measured when it was made.
+        Figures in groups are named `group.figure`.
+    """
+    import pandas
+
+    rows = []
+    for name, folder in bundled().items():
+        family, replicate = name.split("/")
+        figures = read_metadata(folder).get("figures", {})
+        if not isinstance(figures, dict):
+            raise FormatError(f"The figures in {folder} must be an object.")
+        rows.append(
+            {
+                **_flatten(figures),
+                "name": name,
+                "family": family,
+                "replicate": int(replicate),
+            }
+        )
+    first = ["name", "family", "replicate"]
+    figures = dict.fromkeys(key for row in rows for key in row)
+    return pandas.DataFrame(
+        rows, columns=[*first, *(key for key in figures if key not in first)]
+    )
+
+
+def _flatten(figures, prefix=""):
+    flat = {}
+    for key, value in figures.items():
+        if isinstance(value, dict):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _order(name):
+    family, replicate = name.split("/")
+    return family, int(replicate)
+
+
+def _nearest(name):
+    near = difflib.get_close_matches(name[:100], bundled(), n=3, cutoff=0.3)
+    nearest = f" Nearest: {', '.join(near)}." if near else ""
+    return f"{nearest} `keras_l2o.available()` lists all there are."

@@ -1,0 +1,195 @@
+"""Optimizers from folders to a repository of the Hugging Face Hub."""
+
+import pathlib
+from typing import NamedTuple
+
+from keras_l2o.hub import folder as folders
+from keras_l2o.hub import names
+from keras_l2o.hub import remote
+from keras_l2o.hub import repository_card
+from keras_l2o.hub.errors import MissingFile
+from keras_l2o.hub.errors import RemoteError
+from keras_l2o.hub.errors import UnknownName
+
+
+class Publication(NamedTuple):
+    """What `publish` did, or in a dry run would do.
+
+    Attributes:
+        address: String, `"hf://..."`.
+        url: String, the commit's page; `None` in a dry run.
+        commit: String; `None` in a dry run.
+        files: Dict from each file's path in the repository to its size.
+        card: String, the model card; `None` when the one in the repository
+            was edited by somebody and is left alone.
+    """
+
+    address: str
+    url: str | None
+    commit: str | None
+    files: dict
+    card: str | None
+
+
+def publish(
+    source, target, private=False, revision=None, dry_run=False, message=None
+):
+    """Publishes optimizers, with a model card, in one commit.
+
+    Every folder is loaded before anything is sent. The repository and the
+    branch are made if they are missing. The card tells of all optimizers that
+    the repository then holds; a card that somebody edited is never replaced:
+    only one that is exactly as `publish` left it is, which a digest in its
+    last line shows. Log in before: `hf auth login`, or `HF_TOKEN`.
+
+    Args:
+        source: Path of an optimizer's folder, of a family's folder with
+            replicates in it (`min-max/1`, `min-max/2`, ...: give `min-max`),
+            or of a folder of families; or the name of a bundled optimizer or
+            family, such as `"min-max/1"` or `"min-max"`.
+        target: `"hf://org/repo"` or `"hf://org/repo/sub/folder"`.
+        private: Bool. Whether a repository that is made is private. One that
+            exists and is public is then refused. Defaults to `False`.
+        revision: Name of the branch. Defaults to the main branch.
+        dry_run: Bool. Whether only to say what would be sent. Defaults to
+            `False`.
+        message: String, of the commit. Defaults to what was published.
+
+    Returns:
+        A `Publication`.
+
+    Raises:
+        HubError: A folder cannot be loaded, or the Hub refused something, or
+            could not be reached. Nothing is changed then, except that the
+            repository may have been made; the same call goes on from there.
+
+    Example:
+
+    >>> keras_l2o.publish("my-optimizer", "hf://me/optimizers/mine/1")
+    """
+    address = remote.parse(target)
+    branch = remote.BRANCH if revision is None else revision
+    remote.check_revision(branch)
+    sources = find(source)
+    contents = {}
+    for path, folder in sources.items():
+        contents[path] = folders.read(folder)
+        folders.revive(contents[path], None, {})
+    with remote.translated(address, branch):
+        head = _head(address, branch, private, dry_run)
+    files = {
+        address.path(path, name): data
+        for path, content in contents.items()
+        for name, data in content.items()
+    }
+    bundled = _bundled(address, sources)
+    files.update(repository_card.figures(bundled))
+    card = repository_card.make(address, branch, head, contents, bundled)
+    if card is not None:
+        files[repository_card.CARD] = card.encode()
+    sizes = {path: len(data) for path, data in files.items()}
+    if dry_run:
+        return Publication(str(address), None, None, sizes, card)
+    what = f"{len(sources)} optimizers" if len(sources) > 1 else "an optimizer"
+    message = message or f"Publish {what} with keras_l2o {remote.__version__}"
+    with remote.translated(address, branch):
+        made = _commit(address, branch, head, files, message)
+    return Publication(str(address), made.commit_url, made.oid, sizes, card)
+
+
+def find(source):
+    """The optimizers' folders that a source stands for, by relative path."""
+    folder = pathlib.Path(source).expanduser()
+    bundled = names.bundled()
+    named = {
+        name: path
+        for name, path in bundled.items()
+        if not names.is_path(source) and f"{name}/".startswith(f"{source}/")
+    }
+    if named and folder.exists():
+        root = next(iter(named.values())).parent.parent
+        if (root / source).resolve() != folder.resolve():
+            raise UnknownName(
+                f"{source!r} is a folder here and a bundled name. For the "
+                f"folder give './{source}'."
+            )
+    if named:
+        start = "" if source in named else f"{source}/"
+        return {
+            name.removeprefix(start) if start else "": path
+            for name, path in named.items()
+        }
+    if not folder.is_dir():
+        raise MissingFile(f"There is no folder {folder}.")
+    for pattern in (
+        folders.CONFIG,
+        f"*/{folders.CONFIG}",
+        f"*/*/{folders.CONFIG}",
+    ):
+        found = sorted(path.parent for path in folder.glob(pattern))
+        found = [path for path in found if not path.name.startswith(".")]
+        if found:
+            return {
+                path.relative_to(folder).as_posix().removeprefix("."): path
+                for path in found
+            }
+    raise MissingFile(
+        f"There is no {folders.CONFIG} in {folder}, nor in the folders in it."
+    )
+
+
+def _head(address, branch, private, dry_run):
+    """The commit to build on; `None` where there is none in a dry run."""
+    from huggingface_hub import errors
+
+    api, repository = remote.client(), address.repository
+    try:
+        info = api.repo_info(repository, timeout=remote.SECONDS)
+    except errors.GatedRepoError:
+        raise
+    except errors.RepositoryNotFoundError:
+        if dry_run:
+            return None
+        api.create_repo(repository, private=private, exist_ok=True)
+        info = api.repo_info(repository)
+    if private and not info.private:
+        raise RemoteError(
+            f"hf://{repository} exists and is public, so nothing private was "
+            "sent to it. Give another name, or make it private on its page."
+        )
+    if branch == remote.BRANCH:
+        return info.sha
+    try:
+        return api.repo_info(repository, revision=branch).sha
+    except errors.RevisionNotFoundError:
+        if not dry_run:
+            api.create_branch(repository, branch=branch, exist_ok=True)
+        return info.sha
+
+
+def _commit(address, branch, head, files, message):
+    import huggingface_hub
+
+    operations = [
+        huggingface_hub.CommitOperationAdd(path, data)
+        for path, data in files.items()
+    ]
+    # On `head` and on nothing else: the card was read there.
+    return remote.client().create_commit(
+        address.repository,
+        operations,
+        commit_message=message,
+        revision=branch,
+        parent_commit=head,
+    )
+
+
+def _bundled(address, sources):
+    """The bundled family that each family in the repository is, if it is."""
+    known = {path.resolve(): name for name, path in names.bundled().items()}
+    families = {}
+    for path, folder in sources.items():
+        if name := known.get(folder.resolve()):
+            family = repository_card.family(address, address.path(path))
+            families.setdefault(family, name.split("/")[0])
+    return families

@@ -1,0 +1,288 @@
+"""Folders in repositories of the Hugging Face Hub, and in its cache."""
+
+import contextlib
+import os
+import pathlib
+import re
+from typing import NamedTuple
+
+from keras_l2o.hub import folder as folders
+from keras_l2o.hub.errors import AccessDenied
+from keras_l2o.hub.errors import GatedRepository
+from keras_l2o.hub.errors import HubError
+from keras_l2o.hub.errors import MissingFile
+from keras_l2o.hub.errors import MissingRepository
+from keras_l2o.hub.errors import MissingRevision
+from keras_l2o.hub.errors import RemoteError
+from keras_l2o.hub.errors import TooLarge
+from keras_l2o.hub.errors import UnknownName
+from keras_l2o.hub.errors import Unreachable
+from keras_l2o.version import __version__
+
+SCHEME = "hf://"
+BRANCH = "main"
+#: How long the Hub may take to say that it is there.
+SECONDS = 5.0
+
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_ETAG = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class Address(NamedTuple):
+    """Where in which repository a folder is.
+
+    Attributes:
+        repository: String, `"org/repo"`.
+        folder: String, the path in the repository; `""` is its root.
+    """
+
+    repository: str
+    folder: str
+
+    def __str__(self):
+        return SCHEME + "/".join(filter(None, self))
+
+    def path(self, *names):
+        """The path in the repository of something in the folder."""
+        return "/".join(filter(None, [self.folder, *names]))
+
+
+def parse(text):
+    """The `Address` of a text like `"hf://org/repo/sub/folder"`."""
+    parts = str(text).removeprefix(SCHEME).split("/")
+    if (
+        not str(text).startswith(SCHEME)
+        or not 2 <= len(parts) <= 16
+        or not all(_PART.fullmatch(part) for part in parts)
+        or not _is_repository("/".join(parts[:2]))
+    ):
+        raise UnknownName(
+            "An address must be of the form 'hf://org/repo' or "
+            "'hf://org/repo/sub/folder', of letters, digits, '-', '_' and "
+            f"'.'. Received: {text!r:.200}"
+        )
+    return Address("/".join(parts[:2]), "/".join(parts[2:]))
+
+
+def _is_repository(name):
+    from huggingface_hub import errors
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except errors.HFValidationError:
+        return False
+    return True
+
+
+def check_revision(revision):
+    """Refuses what is no name of a branch, tag or commit."""
+    # It becomes part of a path in the cache.
+    if not isinstance(revision, str) or (
+        not _REVISION.fullmatch(revision)
+        or ".." in revision
+        or len(revision) > 200
+    ):
+        raise MissingRevision(
+            "Argument `revision` must be the name of a branch, a tag or a "
+            f"commit. Received: revision={revision!r:.200}"
+        )
+
+
+def client():
+    """The Hub's client; where it is and the token are as always with it."""
+    import huggingface_hub
+
+    # `HF_ENDPOINT` is otherwise read when the client is first imported.
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+    return huggingface_hub.HfApi(
+        endpoint=endpoint,
+        library_name="keras_l2o",
+        library_version=__version__,
+    )
+
+
+def fetch(address, revision=None):
+    """The contents of a folder in a repository, from the cache if it can be.
+
+    Only an optimizer's four files are downloaded, each after its size is
+    known. Without a network, what the cache holds of the revision is taken.
+
+    Args:
+        address: An `Address`.
+        revision: Branch, tag or commit. Defaults to the main branch.
+
+    Returns:
+        The contents, as `folder.read` returns them, and the commit.
+    """
+    revision = BRANCH if revision is None else revision
+    check_revision(revision)
+    commit = _resolve(address, revision)
+    contents = {
+        name: read(address, address.path(name), commit, limit)
+        for name, limit in folders.LIMITS.items()
+    }
+    folders.check_digests(
+        contents,
+        f"{Address(f'{address.repository}@{commit[:10]}', address.folder)}/",
+        "If its repository is intact, the cached one is not: delete "
+        f"{_cache(address)} and load again.",
+    )
+    return contents, commit
+
+
+def read(address, path, commit, limit):
+    """Reads a file of a repository.
+
+    Args:
+        address: An `Address` in the repository.
+        path: String, the file's path in the repository.
+        commit: String.
+        limit: Int. What has more bytes is neither downloaded nor read.
+    """
+    cached = _cached(address, path, commit)
+    if cached is None:
+        size = _head(address, path, commit).size
+        if size is None or size > limit:
+            raise TooLarge(
+                f"{path} in {address} has {size} bytes, so it was not "
+                f"downloaded. At most {limit} are expected."
+            )
+        with translated(address, commit):
+            cached = client().hf_hub_download(
+                address.repository, path, revision=commit
+            )
+    # The cache's files are links to where it keeps their contents.
+    file = pathlib.Path(cached).resolve()
+    if not file.is_relative_to(_cache(address).parent.resolve()):
+        raise MissingFile(f"{cached} leads out of the cache: {file}")
+    return folders.read_file(file, limit)
+
+
+def _resolve(address, revision):
+    """The commit of a revision; without a network, as the cache knows it."""
+    import httpx2
+    from huggingface_hub import errors
+
+    if _COMMIT.fullmatch(revision):
+        return revision
+    api, repository = client(), address.repository
+    with translated(address, revision):
+        try:
+            # `resolve_revision`, which also notes the commit in the cache,
+            # waits for ever.
+            api.repo_info(repository, revision=revision, timeout=SECONDS)
+            commit = api.resolve_revision(repository, revision=revision)
+        except (httpx2.TransportError, errors.OfflineModeIsEnabled) as error:
+            try:
+                commit = api.resolve_revision(
+                    repository, revision=revision, local_files_only=True
+                )
+            except errors.RevisionResolutionError:
+                raise error from None
+    commit = commit.resolved
+    # It becomes part of paths in the cache.
+    if not _COMMIT.fullmatch(commit):
+        raise RemoteError(f"{address} is not answered as by a Hub.")
+    return commit
+
+
+def _head(address, path, commit):
+    """What the hub says of a file, after one short try."""
+    import huggingface_hub
+
+    api = client()
+    url = huggingface_hub.hf_hub_url(
+        address.repository, path, revision=commit, endpoint=api.endpoint
+    )
+    with translated(address, commit, path):
+        head = api.get_hf_file_metadata(url=url, timeout=SECONDS)
+    if head.commit_hash != commit or not _ETAG.fullmatch(head.etag or ""):
+        raise RemoteError(f"{url} is not answered as by a Hub.")
+    return head
+
+
+def _cached(address, path, revision):
+    import huggingface_hub
+
+    found = huggingface_hub.try_to_load_from_cache(
+        address.repository, path, revision=revision
+    )
+    return found if isinstance(found, str) else None
+
+
+def _cache(address):
+    """The folder that the client's cache has for a repository."""
+    from huggingface_hub import constants
+
+    name = "models--" + address.repository.replace("/", "--")
+    return pathlib.Path(constants.HF_HUB_CACHE, name)
+
+
+@contextlib.contextmanager
+def translated(address, revision=None, path=None):
+    """Turns the client's errors into ours, each with what may help."""
+    import httpx2
+    from huggingface_hub import errors
+
+    repository = f"{SCHEME}{address.repository}"
+    try:
+        yield
+    except HubError:
+        raise
+    except errors.GatedRepoError as error:
+        raise GatedRepository(
+            f"{repository} is gated. Ask for access on its page, then log in: "
+            "hf auth login"
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise MissingRepository(
+            f"There is no repository {repository}, or it is private and you "
+            "are not logged in: hf auth login"
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise MissingRevision(
+            f"{repository} has no branch, tag or commit {revision!r}."
+        ) from error
+    except (
+        errors.LocalEntryNotFoundError,
+        errors.OfflineModeIsEnabled,
+        errors.RevisionResolutionError,
+        httpx2.TransportError,
+    ) as error:
+        raise _unreachable(address, error) from error
+    except errors.EntryNotFoundError as error:
+        raise MissingFile(
+            f"There is no {path} in {repository} at {revision}. An "
+            f"optimizer's folder holds {', '.join(sorted(folders.LIMITS))}."
+        ) from error
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (401, 403):
+            raise AccessDenied(
+                f"{repository}: your token, or having none, does not allow "
+                "this. Log in with one that may: hf auth login"
+            ) from error
+        if status >= 500 or status in (408, 429):
+            raise _unreachable(address, error) from error
+        raise RemoteError(f"{repository}: {_first_line(error)}") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RemoteError(
+            f"{repository}: the transfer failed; the same call takes it up "
+            f"again. {_first_line(error)}"
+        ) from error
+
+
+def _unreachable(address, error):
+    return Unreachable(
+        f"{SCHEME}{address.repository} could not be reached, and not all that "
+        f"is needed is in the cache: {_first_line(error)}"
+    )
+
+
+def _first_line(error):
+    """Of a message, without the queries of addresses, which may be signed."""
+    line = next(filter(None, map(str.strip, str(error).splitlines())), "")
+    return re.sub(r"\?\S+", "", line)[:300] or type(error).__name__

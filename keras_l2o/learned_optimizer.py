@@ -1,0 +1,228 @@
+import base64
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_l2o import backend
+from keras_l2o import numerics
+from keras_l2o.policies import as_policy
+
+
+@keras.saving.register_keras_serializable(package="keras_l2o")
+class LearnedOptimizer(keras.optimizers.Optimizer):
+    """Trains a model with a policy, learned or not.
+
+    Use it wherever Keras takes an optimizer. Clipping, weight decay, moving
+    averages, gradient accumulation, loss scaling and distribution are those
+    of every Keras optimizer.
+
+    Args:
+        policy: A `keras_l2o.policies.Policy`, or a Keras optimizer to be
+            wrapped as one.
+        learning_rate: Float, schedule or callable. Multiplies the update.
+            Defaults to `1.0`, the rate at which the policy was trained.
+        warmup_steps: Int. First steps, made by plain gradient descent while
+            the policy's moments of the gradient accumulate. Defaults to `0`.
+        warmup_rate: Float. Rate of that gradient descent. Defaults to `0.05`.
+        source: String that says exactly which optimizer this is, such as
+            `"min-max/1@sha256:..."`. `from_hub` and `load` give it, and a
+            saved model keeps it. Defaults to `None`.
+        weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
+        ema_momentum, ema_overwrite_frequency, loss_scale_factor,
+        gradient_accumulation_steps, name: As in every
+            `keras.optimizers.Optimizer`.
+
+    Example:
+
+    >>> import keras, keras_l2o
+    >>> optimizer = keras_l2o.LearnedOptimizer(keras_l2o.policies.RNNProp())
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    >>> model.compile(optimizer=optimizer, loss="mse")
+    """
+
+    def __init__(
+        self,
+        policy,
+        learning_rate=1.0,
+        warmup_steps=0,
+        warmup_rate=0.05,
+        name="learned_optimizer",
+        source=None,
+        **kwargs,
+    ):
+        if isinstance(learning_rate, int):
+            learning_rate = float(learning_rate)
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        if not isinstance(warmup_steps, int) or warmup_steps < 0:
+            raise ValueError(
+                "Argument `warmup_steps` must be a non-negative integer. "
+                f"Received: warmup_steps={warmup_steps!r}"
+            )
+        if not isinstance(warmup_rate, (int, float)) or not warmup_rate >= 0:
+            raise ValueError(
+                "Argument `warmup_rate` must be a non-negative number. "
+                f"Received: warmup_rate={warmup_rate!r}"
+            )
+        if not isinstance(source, (str, type(None))):
+            raise ValueError(
+                "Argument `source` must be a string or `None`. Received: "
+                f"source={source!r}"
+            )
+        self.source = source
+        self.warmup_steps = warmup_steps
+        self.warmup_rate = float(warmup_rate)
+        self.policy = as_policy(policy)
+        if not self.policy.built:
+            self.policy.build(None)
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._state_variables = []
+        if not variables:
+            return
+        with backend.state_scope(self, variables[0]):
+            state = self.policy.initial_state(variables)
+        add = self._add_state_variable
+        leaves = [add("step", state.step, variables[0])]
+        for variable, tensor in zip(variables, state.tensors):
+            for index, leaf in enumerate(keras.tree.flatten(tensor)):
+                leaves.append(add(f"{variable.path}_{index}", leaf, variable))
+        for index, leaf in enumerate(keras.tree.flatten(state.shared)):
+            leaves.append(add(f"shared_{index}", leaf, variables[0]))
+        self._state_variables = leaves
+        # A closure, because attributes that are nests get wrapped for
+        # tracking, and a wrapped NamedTuple is no NamedTuple any more.
+        structure = keras.tree.map_structure(lambda leaf: 0, state)
+        self._pack_state = lambda leaves: keras.tree.pack_sequence_as(
+            structure, leaves
+        )
+
+    @property
+    def policy_state(self):
+        """The policy's `PolicyState` after the last step, as tensors."""
+        return self._pack_state(
+            [backend.read(v) for v in self._state_variables]
+        )
+
+    def _add_state_variable(self, name, leaf, reference):
+        """Variable for a leaf of the state that goes with `reference`."""
+        layout, shape = None, tuple(reference.shape)
+        if shape and tuple(leaf.shape)[: len(shape)] == shape:
+            # Axes for features come behind the parameter's own: its layout
+            # holds, and leaves them unsharded.
+            layout = getattr(reference, "_layout", None)
+        with backend.state_scope(self, reference):
+            return self.add_variable(
+                shape=tuple(leaf.shape),
+                initializer=lambda shape, dtype=None: leaf,
+                dtype=keras.backend.standardize_dtype(leaf.dtype),
+                layout=layout,
+                name="policy_" + name.replace("/", "_"),
+            )
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        indices = [self._get_variable_index(v) for v in trainable_variables]
+
+        def step(gradients, variables, learning_rate):
+            self._policy_step(indices, gradients, variables, learning_rate)
+
+        backend.update_variables(
+            self, step, grads, trainable_variables, learning_rate
+        )
+
+    def _policy_step(self, indices, gradients, variables, learning_rate):
+        """Updates variables and state, on one replica.
+
+        Args:
+            indices: Positions of the variables among those that the optimizer
+                was built with; the others have no gradient in this step.
+            gradients, variables: Lists of the same length.
+            learning_rate: Scalar tensor.
+        """
+        all_gradients = [None] * len(self._trainable_variables)
+        parameters = list(self._trainable_variables)
+        for index, gradient, variable in zip(indices, gradients, variables):
+            # Sparse gradients of embeddings become dense here; the policy's
+            # state has to move for rows without gradient, too.
+            gradient = ops.convert_to_tensor(gradient)
+            all_gradients[index] = ops.reshape(gradient, variable.shape)
+            parameters[index] = backend.read(variable)
+        state = self.policy_state
+        updates, new_state = self.policy.update(
+            all_gradients, parameters, state
+        )
+        if self.warmup_steps:
+            warming = state.step < self.warmup_steps
+            new_state = numerics.select(
+                warming,
+                self.policy.warm_up(all_gradients, parameters, state),
+                new_state,
+            )
+            updates = [
+                update
+                if gradient is None
+                else ops.where(
+                    warming,
+                    ops.cast(self.warmup_rate * gradient, update.dtype),
+                    update,
+                )
+                for update, gradient in zip(updates, all_gradients)
+            ]
+        for index, variable in zip(indices, variables):
+            update = updates[index]
+            rate = ops.cast(learning_rate, update.dtype)
+            self.assign_sub(variable, ops.cast(rate * update, variable.dtype))
+        for variable, value in zip(
+            self._state_variables, keras.tree.flatten(new_state)
+        ):
+            self.assign(variable, value)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "policy": keras.saving.serialize_keras_object(self.policy),
+            "policy_weights": [
+                _encode(weight) for weight in self.policy.get_weights()
+            ],
+            "warmup_steps": self.warmup_steps,
+            "warmup_rate": self.warmup_rate,
+            "source": self.source,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        weights = config.pop("policy_weights", None)
+        policy = config["policy"]
+        if isinstance(policy, dict):
+            policy = keras.saving.deserialize_keras_object(
+                policy, custom_objects=custom_objects
+            )
+        if not policy.built:
+            policy.build(None)
+        if weights is not None:
+            policy.set_weights([_decode(weight) for weight in weights])
+        config["policy"] = policy
+        return super().from_config(config, custom_objects)
+
+
+def _encode(array):
+    """A weight as JSON: a config without the weights would be another rule."""
+    array = np.ascontiguousarray(array)
+    return {
+        "shape": list(array.shape),
+        "dtype": array.dtype.newbyteorder("<").str,
+        "base64": base64.b64encode(
+            array.astype(array.dtype.newbyteorder("<")).tobytes()
+        ).decode("ascii"),
+    }
+
+
+def _decode(encoded):
+    data = np.frombuffer(
+        base64.b64decode(encoded["base64"]), dtype=encoded["dtype"]
+    )
+    return data.reshape(encoded["shape"])

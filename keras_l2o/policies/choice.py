@@ -1,0 +1,253 @@
+import math
+from typing import Any
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from keras_l2o import numerics
+from keras_l2o.policies.policy import PolicyState
+from keras_l2o.policies.pool import PoolPolicy
+from keras_l2o.policies.recurrent import RecurrentStack
+
+#: Tensors of rank 1, 2, and 3 or more are told apart.
+RANKS = 3
+
+
+class ChoiceTensorState(NamedTuple):
+    pool: tuple  # each member's state of this parameter
+    recurrent: Any  # per layer: hidden and cell, the shape with units behind
+    weights: Any  # (pool,), the last step's mean over coordinates
+
+
+@keras.saving.register_keras_serializable(package="keras_l2o")
+class Choice(PoolPolicy):
+    """An LSTM per coordinate that weighs the updates of a pool of rules.
+
+    The network reads each member's update, the time, and the rank of the
+    coordinate's tensor. The update is `learning_rate * sum_i w_i u_i`, with
+    `w` the softmax of what the network says.
+
+    Args:
+        pool: List of policies, or of Keras optimizers. Their trainable weights
+            are trained along.
+        layers: Tuple of ints. Widths of the LSTM layers. Defaults to
+            `(20, 20)`.
+        learning_rate: Float. Scale of the update. Defaults to `1.0`.
+        time_scale: Float. Steps after which the time features, `t / time_scale`
+            and `1 / (1 + t / time_scale)`, are 1 and 1/2. Defaults to `2000`.
+        hardness: Float. If positive, one member alone is taken: the likeliest
+            in use, and while the policy is trained a sample of the
+            Gumbel-softmax at temperature `1 / hardness`. Defaults to `0.0`,
+            the softmax both ways.
+        rate_scale: Float or `None`. If positive, the network also multiplies
+            each member's rate, by at most `exp(rate_scale)` and at least
+            `exp(-rate_scale)`; by 1 before it is trained. Defaults to `0.0`.
+        seed: Int. Seed of the Gumbel noise. Defaults to `0`.
+        cell_options: Dict of further arguments of `keras.layers.LSTMCell`.
+            Defaults to none.
+
+    Example:
+
+    >>> from keras_l2o import policies
+    >>> choice = policies.Choice([policies.Adam(0.02), policies.SGD(0.2)])
+
+    References:
+        - [Huang et al., 2022](https://arxiv.org/abs/2203.06474)
+        - [Jang et al., 2017](https://arxiv.org/abs/1611.01144)
+    """
+
+    def __init__(
+        self,
+        pool,
+        layers=(20, 20),
+        learning_rate=1.0,
+        time_scale=2000.0,
+        hardness=0.0,
+        rate_scale=0.0,
+        seed=0,
+        cell_options=None,
+        **kwargs,
+    ):
+        super().__init__(pool, **kwargs)
+        self.learning_rate = float(learning_rate)
+        self.time_scale = float(time_scale)
+        self.hardness = float(hardness)
+        self.rate_scale = float(rate_scale or 0.0)
+        self.seed = int(seed)
+        if not self.time_scale > 0.0:
+            raise ValueError(
+                "Argument `time_scale` must be positive. Received: "
+                f"time_scale={time_scale}"
+            )
+        for name in ("hardness", "rate_scale"):
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(
+                    f"Argument `{name}` must not be negative. Received: "
+                    f"{name}={getattr(self, name)}"
+                )
+        self.stack = RecurrentStack(
+            layers, cell_options, dtype=self.dtype_policy, name="lstm"
+        )
+        self.readout = keras.layers.Dense(
+            len(self.pool), dtype=self.dtype_policy, name="readout"
+        )
+        self.rates = None
+        if self.rate_scale:
+            self.rates = keras.layers.Dense(
+                len(self.pool),
+                kernel_initializer="zeros",
+                dtype=self.dtype_policy,
+                name="rates",
+            )
+
+    def build(self, input_shape=None):
+        super().build(input_shape)
+        self.stack.build(len(self.pool) + 2 + RANKS)
+        for layer in (self.readout, self.rates):
+            if layer is not None:
+                layer.build((None, self.stack.output_width))
+
+    def initial_state(self, parameters):
+        pool, shared = self.pool_initial_state(parameters)
+        uniform = 1.0 / len(self.pool)
+        return PolicyState(
+            step=ops.zeros((), "int32"),
+            tensors=tuple(
+                ChoiceTensorState(
+                    states,
+                    self.stack.initial_state(tuple(parameter.shape)),
+                    ops.full((len(self.pool),), uniform, self.variable_dtype),
+                )
+                for parameter, states in zip(parameters, pool)
+            ),
+            shared=shared,
+        )
+
+    def update(self, gradients, parameters, state, training=False):
+        members, pool, shared = self.pool_update(
+            gradients, parameters, state, training
+        )
+        tensors = [
+            tensor._replace(pool=states)
+            for tensor, states in zip(state.tensors, pool)
+        ]
+        updates = [None] * len(members)
+        present = [i for i, member in enumerate(members) if member is not None]
+        if present:
+            shapes = [tuple(gradients[i].shape) for i in present]
+            mixed, recurrent, weights = self._mix(
+                [members[i] for i in present],
+                shapes,
+                [tensors[i].recurrent for i in present],
+                state.step,
+                shared.noise_key if training else None,
+            )
+            for row, index in enumerate(present):
+                updates[index] = ops.reshape(mixed[row], shapes[row])
+                tensors[index] = tensors[index]._replace(
+                    recurrent=recurrent[row],
+                    weights=ops.stop_gradient(ops.mean(weights[row], axis=0)),
+                )
+        return updates, PolicyState(state.step + 1, tuple(tensors), shared)
+
+    def _mix(self, members, shapes, recurrent, step, key):
+        """Weighs the pool's updates, all coordinates in one network call.
+
+        Args:
+            members: List of `(coordinates, pool)`, a tensor each.
+            shapes: List of the parameters' shapes.
+            recurrent: List of the network's states.
+            step: int32 scalar, steps made before.
+            key: int32 scalar, the Gumbel noise's, or `None` for none.
+
+        Returns:
+            Lists over the tensors: updates `(coordinates,)`, new states, and
+            weights `(coordinates, pool)`.
+        """
+        sizes = [math.prod(shape) for shape in shapes]
+        updates = ops.concatenate(members)
+        context = [
+            ops.broadcast_to(self._context(shape, step), (size, 2 + RANKS))
+            for shape, size in zip(shapes, sizes)
+        ]
+        output, joined = self.stack.step(
+            ops.concatenate([updates, ops.concatenate(context)], axis=-1),
+            keras.tree.map_structure(
+                lambda *leaves: ops.concatenate(
+                    [ops.reshape(leaf, (-1, leaf.shape[-1])) for leaf in leaves]
+                ),
+                *recurrent,
+            ),
+        )
+        weights = self._weigh(self.readout(output), step, key)
+        mixed = weights * updates
+        if self.rates is not None:
+            multiplier = ops.tanh(self.rates(output))
+            mixed = mixed * ops.exp(self.rate_scale * multiplier)
+        mixed = self.learning_rate * ops.sum(mixed, axis=-1)
+        rows = zip(*(_split(x, sizes) for x in keras.tree.flatten(joined)))
+        new_recurrent = [
+            keras.tree.map_structure(
+                lambda leaf, like: ops.reshape(leaf, like.shape),
+                keras.tree.pack_sequence_as(old, row),
+                old,
+            )
+            for row, old in zip(rows, recurrent)
+        ]
+        return _split(mixed, sizes), new_recurrent, _split(weights, sizes)
+
+    def _context(self, shape, step):
+        """Features that a tensor's coordinates share: time, and rank."""
+        time = ops.cast(step, self.variable_dtype) / self.time_scale
+        rank = min(max(len(shape), 1), RANKS)
+        one_hot = [float(rank == other + 1) for other in range(RANKS)]
+        return ops.concatenate(
+            [
+                ops.stack([1.0 / (1.0 + time), time]),
+                ops.convert_to_tensor(one_hot, self.variable_dtype),
+            ]
+        )
+
+    def _weigh(self, logits, step, key):
+        """Weights `(coordinates, pool)` from what the network says."""
+        if not self.hardness:
+            return ops.softmax(logits)
+        if key is None:
+            chosen = ops.argmax(logits, axis=-1)
+            return ops.one_hot(chosen, len(self.pool), dtype=logits.dtype)
+        count = logits.shape[0] * len(self.pool)
+        uniform = numerics.counter_uniform([self.seed, key, step], count)
+        gumbel = -ops.log(-ops.log(ops.reshape(uniform, logits.shape)))
+        noisy = logits + ops.cast(gumbel, logits.dtype)
+        return ops.softmax(self.hardness * noisy)
+
+    def pool_weights(self, state):
+        """How much each member counted in the last step.
+
+        Args:
+            state: `PolicyState` after the step.
+
+        Returns:
+            List of tensors `(pool,)`, for each parameter the mean over its
+            coordinates, in the order of `pool_names`.
+        """
+        return [tensor.weights for tensor in state.tensors]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "layers": list(self.stack.units),
+            "learning_rate": self.learning_rate,
+            "time_scale": self.time_scale,
+            "hardness": self.hardness,
+            "rate_scale": self.rate_scale,
+            "seed": self.seed,
+            "cell_options": self.stack.cell_options,
+        }
+
+
+def _split(tensor, sizes):
+    """Pieces of these sizes along the first axis."""
+    ends = [sum(sizes[: index + 1]) for index in range(len(sizes) - 1)]
+    return ops.split(tensor, ends, axis=0) if ends else [tensor]

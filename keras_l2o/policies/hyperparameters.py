@@ -1,0 +1,82 @@
+import math
+
+import keras
+from keras import ops
+
+from keras_l2o.policies.moments import check_decay
+from keras_l2o.policies.policy import CoordinatewisePolicy
+
+DECAYS = ("beta", "beta_1", "beta_2", "rho")
+
+
+class AnalyticPolicy(CoordinatewisePolicy):
+    """Base class of rules by hand, whose numbers can be made trainable.
+
+    A trainable number is a weight, so that `MetaTrainer` finds, say, Adam's
+    best rate by gradient: a decay in the form of its logit, any other number
+    of its logarithm, which keeps both in their range.
+
+    Args:
+        hyperparameters: Dict from names to floats.
+        trainable_hyperparameters: Names of those to be trained, or `True` for
+            all. Defaults to none, a policy without weights.
+    """
+
+    def __init__(self, hyperparameters, trainable_hyperparameters=(), **kwargs):
+        super().__init__(**kwargs)
+        #: The numbers as given, from which training starts.
+        self.hyperparameters = {
+            name: check_decay(name, value) if name in DECAYS else float(value)
+            for name, value in hyperparameters.items()
+        }
+        self.trainable_hyperparameters = _names(
+            trainable_hyperparameters, self.hyperparameters
+        )
+        self._raw = {}
+
+    def build(self, input_shape=None):
+        for name in self.trainable_hyperparameters:
+            value = self.hyperparameters[name]
+            raw = math.log(value / (1 - value) if name in DECAYS else value)
+            self._raw[name] = self.add_weight(
+                shape=(),
+                initializer=keras.initializers.Constant(raw),
+                name=name,
+            )
+        self.built = True
+
+    def hyperparameter(self, name):
+        """The number in force: a float, or a scalar tensor if trainable."""
+        if name not in self.trainable_hyperparameters:
+            return self.hyperparameters[name]
+        raw = self._raw[name]
+        return ops.sigmoid(raw) if name in DECAYS else ops.exp(raw)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            **self.hyperparameters,
+            "trainable_hyperparameters": list(self.trainable_hyperparameters),
+        }
+
+
+def _names(chosen, hyperparameters):
+    if chosen is True:
+        chosen = tuple(hyperparameters)
+    elif not isinstance(chosen, (list, tuple)):
+        raise ValueError(
+            "Argument `trainable_hyperparameters` must be a list of names or "
+            f"`True`. Received: trainable_hyperparameters={chosen!r}"
+        )
+    for name in chosen:
+        if name not in hyperparameters:
+            raise ValueError(
+                "Argument `trainable_hyperparameters` must name some of "
+                f"{', '.join(hyperparameters)}. Received: {name!r}"
+            )
+        if not hyperparameters[name] > 0.0:
+            raise ValueError(
+                f"Argument `{name}` must be positive to be trainable. "
+                f"Received: {name}={hyperparameters[name]}"
+            )
+    return tuple(chosen)

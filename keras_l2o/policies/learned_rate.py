@@ -1,0 +1,58 @@
+"""Rules that learn the rate of each coordinate and keep a fixed direction."""
+
+import keras
+from keras import ops
+
+from keras_l2o.policies.moment_network import MomentNetwork
+
+
+class LearnedRate(MomentNetwork):
+    """Base class: `alpha * exp(dense(lstm(...)))` times a direction."""
+
+    def __init__(self, layers=(20, 20), alpha=0.1, **kwargs):
+        super().__init__(layers, **kwargs)
+        self.alpha = float(alpha)
+
+    def rate(self, output):
+        return self.alpha * ops.exp(output)
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": self.alpha}
+
+
+@keras.saving.register_keras_serializable(package="keras_l2o")
+class AdamLR(LearnedRate):
+    """Adam with a learned rate per coordinate and step.
+
+    The update is `alpha * exp(network) * mhat / sqrt(vhat)`, where the network
+    is RNNProp's.
+
+    Args:
+        layers: Tuple of ints. Widths of the LSTM layers. Defaults to
+            `(20, 20)`.
+        alpha: Float. The rate where the network says zero. Defaults to `0.1`.
+        beta_1, beta_2, epsilon, bias_correction, cell_options,
+            warm_up_recurrent: As in `RNNProp`.
+    """
+
+    def rule(self, output, adam, rmsprop):
+        return self.rate(output) * adam
+
+
+@keras.saving.register_keras_serializable(package="keras_l2o")
+class RMSPropLR(LearnedRate):
+    """RMSprop with a learned rate per coordinate and step.
+
+    The update is `alpha * exp(network) * g / sqrt(vhat)`, where the network is
+    RNNProp's.
+
+    Args:
+        layers: Tuple of ints. Widths of the LSTM layers. Defaults to
+            `(20, 20)`.
+        alpha: Float. The rate where the network says zero. Defaults to `0.1`.
+        beta_1, beta_2, epsilon, bias_correction, cell_options,
+            warm_up_recurrent: As in `RNNProp`.
+    """
+
+    def rule(self, output, adam, rmsprop):
+        return self.rate(output) * rmsprop

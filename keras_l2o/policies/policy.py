@@ -1,0 +1,178 @@
+from typing import Any
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+
+class PolicyState(NamedTuple):
+    """What a policy remembers between two steps.
+
+    Attributes:
+        step: int32 scalar. Updates made so far.
+        tensors: Tuple with the state of each parameter, a nest of tensors.
+        shared: Nest of tensors that belong to no single parameter.
+    """
+
+    step: Any
+    tensors: tuple
+    shared: Any = ()
+
+
+class Policy(keras.layers.Layer):
+    """Base class of update rules: gradients in, updates out.
+
+    A policy is a pure function of its weights and its state, so that the same
+    object trains a user's model inside `LearnedOptimizer` and is itself
+    trained by `MetaTrainer`. It sees the whole model at once. A subclass
+    implements `initial_state` and `update`; a rule that treats every
+    coordinate alike derives from `CoordinatewisePolicy` instead.
+
+    Args:
+        name: String. Defaults to the class's name in snake case.
+        dtype: String. Type of the policy's weights and state, independent of
+            the global dtype policy. Defaults to `"float32"`.
+    """
+
+    #: Whether a coordinate's update depends on that coordinate alone.
+    coordinatewise = False
+
+    def __init__(self, name=None, dtype="float32", **kwargs):
+        super().__init__(name=name, dtype=dtype, **kwargs)
+
+    def build(self, input_shape=None):
+        """Creates the weights; their shapes do not depend on the optimizee."""
+        self.built = True
+
+    def initial_state(self, parameters):
+        """State before the first step.
+
+        Args:
+            parameters: List of tensors or variables; only shapes are used.
+
+        Returns:
+            A `PolicyState`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `initial_state`."
+        )
+
+    def update(self, gradients, parameters, state, training=False):
+        """One step of the rule.
+
+        Args:
+            gradients: List of tensors, `None` for a parameter that has none.
+            parameters: List of tensors of the same shapes.
+            state: The `PolicyState` before the step.
+            training: Bool. Whether the policy itself is being trained by this
+                step, as against used. Few rules differ. Defaults to `False`.
+
+        Returns:
+            The updates, to be subtracted from the parameters (`None` where the
+            gradient is), and the new `PolicyState`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `update`."
+        )
+
+    def warm_up(self, gradients, parameters, state):
+        """State after a step in which another rule made the update.
+
+        Moments of the gradient accumulate; recurrent state does not.
+        Takes what `update` takes, but for `training`.
+        """
+        return self.update(gradients, parameters, state)[1]
+
+    def call(self, gradients, parameters, state, training=False):
+        return self.update(gradients, parameters, state, training)
+
+    def copy(self):
+        """A policy of the same configuration with the same weights."""
+        twin = type(self).from_config(self.get_config())
+        if not twin.built:
+            twin.build(None)
+        twin.set_weights(self.get_weights())
+        return twin
+
+    def get_config(self):
+        return {"name": self.name, "dtype": self.dtype_policy.name}
+
+
+class CoordinatewisePolicy(Policy):
+    """A rule that treats every coordinate alike, whatever tensor it is in.
+
+    A subclass implements `tensor_state(parameter)` and
+    `tensor_update(gradient, parameter, state, step)` for one tensor of any
+    shape. Because coordinates do not see each other, a caller may hand all of
+    them over as one flat tensor.
+    """
+
+    coordinatewise = True
+
+    def tensor_state(self, parameter):
+        """State of one parameter: a nest whose leaves start with its shape."""
+        return ()
+
+    def tensor_update(self, gradient, parameter, state, step):
+        """Update of one parameter.
+
+        Args:
+            gradient: Tensor.
+            parameter: Tensor of the same shape.
+            state: As `tensor_state` returns it.
+            step: Float scalar, the number of this update, from 1.
+
+        Returns:
+            The update, to be subtracted, and the new state.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `tensor_update`."
+        )
+
+    def tensor_warm_up(self, gradient, parameter, state, step):
+        """The new state alone, for `warm_up`."""
+        return self.tensor_update(gradient, parameter, state, step)[1]
+
+    def initial_state(self, parameters):
+        return PolicyState(
+            step=ops.zeros((), "int32"),
+            tensors=tuple(self.tensor_state(p) for p in parameters),
+        )
+
+    def update(self, gradients, parameters, state, training=False):
+        # `training` goes no further: noise that told coordinates apart would
+        # not be coordinatewise.
+        step = ops.cast(state.step + 1, self.variable_dtype)
+        updates, tensors = [], []
+        for gradient, parameter, tensor in zip(
+            gradients, parameters, state.tensors
+        ):
+            update = None
+            if gradient is not None:
+                update, tensor = self.tensor_update(
+                    self._cast(gradient), self._cast(parameter), tensor, step
+                )
+            updates.append(update)
+            tensors.append(tensor)
+        return updates, PolicyState(state.step + 1, tuple(tensors))
+
+    def warm_up(self, gradients, parameters, state):
+        step = ops.cast(state.step + 1, self.variable_dtype)
+        tensors = [
+            tensor
+            if gradient is None
+            else self.tensor_warm_up(
+                self._cast(gradient), self._cast(parameter), tensor, step
+            )
+            for gradient, parameter, tensor in zip(
+                gradients, parameters, state.tensors
+            )
+        ]
+        return PolicyState(state.step + 1, tuple(tensors))
+
+    def zeros(self, parameter, *features):
+        """Zeros of a parameter's shape, with axes for features behind it."""
+        return ops.zeros((*parameter.shape, *features), self.variable_dtype)
+
+    def _cast(self, tensor):
+        return ops.cast(tensor, self.variable_dtype)

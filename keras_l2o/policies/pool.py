@@ -1,0 +1,162 @@
+from typing import Any
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from keras_l2o.policies.keras_optimizer import as_policy
+from keras_l2o.policies.policy import Policy
+from keras_l2o.policies.policy import PolicyState
+
+
+class PoolSharedState(NamedTuple):
+    pool: tuple  # each member's shared state
+    noise_key: Any  # int32 scalar, drawn at the first step
+
+
+class PoolPolicy(Policy):
+    """Base class of rules that are made of other rules.
+
+    Each tensor's state has an attribute `pool`, the tuple of the members'
+    states, and the shared state is a `PoolSharedState`.
+
+    Args:
+        pool: List of policies, or of Keras optimizers. Their trainable weights
+            are this policy's, too.
+    """
+
+    def __init__(self, pool, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(pool, (list, tuple)) or not pool:
+            raise ValueError(
+                "Argument `pool` must be a list of at least one policy or "
+                f"Keras optimizer. Received: pool={pool!r}"
+            )
+        self.pool = [as_policy(member) for member in pool]
+
+    @property
+    def pool_names(self):
+        """A name for each member, in their order."""
+        names = []
+        for member in self.pool:
+            name, count = member.name, 1
+            while name in names:
+                count += 1
+                name = f"{member.name}_{count}"
+            names.append(name)
+        return names
+
+    def build(self, input_shape=None):
+        for member in self.pool:
+            if not member.built:
+                member.build(None)
+        self.built = True
+
+    def pool_initial_state(self, parameters):
+        """For each parameter the members' states, and the shared state."""
+        pool, shared = _by_tensor(
+            [member.initial_state(parameters) for member in self.pool]
+        )
+        return pool, PoolSharedState(shared, ops.zeros((), "int32"))
+
+    def pool_update(self, gradients, parameters, state, training):
+        """One step of every member.
+
+        Takes what `update` takes.
+
+        Returns:
+            For each parameter its updates `(coordinates, pool)`, or `None`;
+            for each the members' new states; and the new shared state.
+        """
+        updates, states = [], []
+        for member, member_state in zip(self.pool, _by_member(state)):
+            update, new = member.update(
+                gradients, parameters, member_state, training
+            )
+            updates.append(update)
+            states.append(new)
+        stacked = [
+            None
+            if gradient is None
+            else ops.stack([self._flat(update) for update in row], axis=-1)
+            for gradient, row in zip(gradients, zip(*updates))
+        ]
+        pool, shared = _by_tensor(states)
+        return stacked, pool, PoolSharedState(shared, _key(state, parameters))
+
+    def warm_up(self, gradients, parameters, state):
+        pool, shared = _by_tensor(
+            [
+                member.warm_up(gradients, parameters, member_state)
+                for member, member_state in zip(self.pool, _by_member(state))
+            ]
+        )
+        return PolicyState(
+            state.step + 1,
+            tuple(
+                tensor._replace(pool=states)
+                for tensor, states in zip(state.tensors, pool)
+            ),
+            PoolSharedState(shared, _key(state, parameters)),
+        )
+
+    def _flat(self, tensor):
+        return ops.reshape(ops.cast(tensor, self.variable_dtype), (-1,))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "pool": [
+                keras.saving.serialize_keras_object(member)
+                for member in self.pool
+            ],
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        pool = [
+            keras.saving.deserialize_keras_object(member)
+            for member in config["pool"]
+        ]
+        for member in pool:
+            if not isinstance(member, Policy):
+                raise ValueError(
+                    "A pool's config must hold policies. Received: "
+                    f"{type(member).__name__}"
+                )
+        return cls(**{**config, "pool": pool})
+
+
+def _key(state, parameters):
+    """Key of an episode's noise, drawn at its first step from its parameters.
+
+    Two episodes differ in it as they differ in where they start. Integers add
+    up to the same number in any order, so that it does not depend on how the
+    step was compiled.
+    """
+    drawn = ops.zeros((), "int32")
+    for parameter in parameters:
+        value = ops.clip(ops.cast(parameter, "float32"), -1e4, 1e4)
+        bits = ops.cast(value * 2.0**16, "int32")
+        drawn = drawn + ops.cast(ops.sum(bits), "int32")
+    return ops.where(state.step == 0, drawn, state.shared.noise_key)
+
+
+def _by_tensor(states):
+    """Members' `PolicyState`s as a tuple over parameters, and one shared."""
+    return (
+        tuple(zip(*(state.tensors for state in states))),
+        tuple(state.shared for state in states),
+    )
+
+
+def _by_member(state):
+    """The members' `PolicyState`s again."""
+    return [
+        PolicyState(
+            state.step,
+            tuple(tensor.pool[index] for tensor in state.tensors),
+            shared,
+        )
+        for index, shared in enumerate(state.shared.pool)
+    ]

@@ -1,0 +1,70 @@
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from keras_l2o import numerics
+from keras_l2o.policies.policy import PolicyState
+from keras_l2o.policies.pool import PoolPolicy
+
+
+class RandomChoiceTensorState(NamedTuple):
+    pool: tuple  # each member's state of this parameter
+
+
+@keras.saving.register_keras_serializable(package="keras_l2o")
+class RandomChoice(PoolPolicy):
+    """Takes, at every coordinate and step, a random member of a pool.
+
+    The baseline of `Choice`: what a pool is worth without a choice.
+
+    Args:
+        pool: List of policies, or of Keras optimizers.
+        learning_rate: Float. Scale of the update. Defaults to `1.0`.
+        seed: Int. Seed of the draws. Defaults to `0`.
+    """
+
+    def __init__(self, pool, learning_rate=1.0, seed=0, **kwargs):
+        super().__init__(pool, **kwargs)
+        self.learning_rate = float(learning_rate)
+        self.seed = int(seed)
+
+    def initial_state(self, parameters):
+        pool, shared = self.pool_initial_state(parameters)
+        return PolicyState(
+            step=ops.zeros((), "int32"),
+            tensors=tuple(RandomChoiceTensorState(states) for states in pool),
+            shared=shared,
+        )
+
+    def update(self, gradients, parameters, state, training=False):
+        members, pool, shared = self.pool_update(
+            gradients, parameters, state, training
+        )
+        keys = [self.seed, shared.noise_key, state.step]
+        updates = [
+            None
+            if member is None
+            else ops.reshape(
+                self._draw(member, [*keys, index]), gradients[index].shape
+            )
+            for index, member in enumerate(members)
+        ]
+        tensors = tuple(RandomChoiceTensorState(states) for states in pool)
+        return updates, PolicyState(state.step + 1, tensors, shared)
+
+    def _draw(self, members, keys):
+        """One column of `(coordinates, pool)` for each row."""
+        coordinates, size = members.shape
+        uniform = numerics.counter_uniform(keys, coordinates)
+        chosen = ops.one_hot(
+            ops.cast(uniform * size, "int32"), size, dtype=members.dtype
+        )
+        return self.learning_rate * ops.sum(chosen * members, axis=-1)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "learning_rate": self.learning_rate,
+            "seed": self.seed,
+        }

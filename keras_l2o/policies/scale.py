@@ -1,0 +1,312 @@
+import math
+from typing import Any
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from keras_l2o import numerics
+from keras_l2o.policies.moments import average
+from keras_l2o.policies.policy import Policy
+from keras_l2o.policies.policy import PolicyState
+
+#: Inside the root of a direction's mean square, by which it is divided. Not
+#: smaller: a tensor whose gradient is zero has a direction of zero, and the
+#: outer gradient gets one over this root.
+DIRECTION_EPSILON = 1e-8
+
+
+class ScaleTensorState(NamedTuple):
+    momenta: Any  # (*shape, timescales)
+    squares: Any  # (*shape, timescales), decayed mean squares of the momenta
+    log_rate: Any  # (*shape,), the decayed average
+    recurrent: Any  # (*shape, units) of the parameter network
+    tensor: Any  # (units,) of the tensor network, () where there is none
+
+
+class ScaleSharedState(NamedTuple):
+    recurrent: Any  # (units,) of the global network, () where there is none
+
+
+def _logit(probability):
+    return math.log(probability / (1.0 - probability))
+
+
+@keras.saving.register_keras_serializable(package="keras_l2o")
+class Scale(Policy):
+    """Small recurrent networks for each parameter, tensor, and the whole.
+
+    The parameter network reads momenta at several timescales over the roots of
+    their mean squares, the logarithms of those relative to each other, and the
+    rate relative to its tensor's. It gives a direction, a change of the rate,
+    and the decays of the next step's averages. Each network sends its state to
+    the one below it as a bias, and the mean of its states to the one above.
+
+    Args:
+        units: Tuple of one to three ints: widths of the parameter, tensor and
+            global GRUs. One alone is the basic form, without a hierarchy.
+            Defaults to `(20, 10, 10)`.
+        timescales: Int. Momenta, each decaying half as fast as the one before
+            it. Defaults to `4`.
+        learning_rate: Float. Rate of every parameter at first. Defaults to
+            `0.001`.
+        epsilon: Float. Added to the mean squares. Defaults to `1e-16`.
+
+    Left out is the paper's attention, the gradient at another place than where
+    the parameters are: a policy is handed its gradients. Where the paper
+    leaves a choice, it is Keras's GRU (which resets after the product) and
+    Keras's initializers.
+
+    Reference:
+        - [Wichrowska et al., 2017](https://arxiv.org/abs/1703.04813)
+    """
+
+    def __init__(
+        self,
+        units=(20, 10, 10),
+        timescales=4,
+        learning_rate=1e-3,
+        epsilon=1e-16,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.units = tuple(int(width) for width in units)
+        self.timescales = int(timescales)
+        self.learning_rate = float(learning_rate)
+        self.epsilon = float(epsilon)
+        if not 1 <= len(self.units) <= 3 or min(self.units) < 1:
+            raise ValueError(
+                "Argument `units` must be one to three widths, each of at "
+                f"least 1. Received: units={units}"
+            )
+        if self.timescales < 1 or not self.learning_rate > 0.0:
+            raise ValueError(
+                "Arguments `timescales` and `learning_rate` must be positive. "
+                f"Received: timescales={timescales}, "
+                f"learning_rate={learning_rate}"
+            )
+        self.cells = [
+            keras.layers.GRUCell(width, dtype=self.dtype_policy, name=name)
+            for width, name in zip(self.units, ("parameter", "tensor", "whole"))
+        ]
+        self.direction = self._readout("direction", use_bias=False)
+        # The paper adds a linear map of the scaled momenta to the direction.
+        # Its start is left open: here their mean, which goes downhill.
+        self.shortcut = self._readout(
+            "shortcut",
+            use_bias=False,
+            kernel_initializer=keras.initializers.Constant(1 / self.timescales),
+        )
+        self.rate_change = self._readout(
+            "rate_change", kernel_initializer="zeros"
+        )
+        self.momentum_decay = self._readout("momentum_decay", bias=_logit(0.9))
+        self.square_decay = self._readout("square_decay", bias=_logit(0.999))
+
+    def _readout(self, name, bias=0.0, **options):
+        return keras.layers.Dense(
+            1,
+            bias_initializer=keras.initializers.Constant(bias),
+            dtype=self.dtype_policy,
+            name=name,
+            **options,
+        )
+
+    def build(self, input_shape=None):
+        features = 2 * self.timescales + 1
+        for level, cell in enumerate(self.cells):
+            # What a network reads from the one below it, and the state above.
+            below = features if level == 0 else self.units[level - 1]
+            cell.build((None, below + sum(self.units[level + 1 : level + 2])))
+        for readout in (
+            self.direction,
+            self.rate_change,
+            self.momentum_decay,
+            self.square_decay,
+        ):
+            readout.build((None, self.units[0]))
+        self.shortcut.build((None, self.timescales))
+        constant = keras.initializers.Constant
+        self.rate_momentum = self.add_weight(
+            shape=(), initializer=constant(3.2), name="rate_momentum"
+        )
+        # As in the authors' code, an offset of the rate's logarithm.
+        self.rate_offset = self.add_weight(
+            shape=(), initializer=constant(1e-2), name="rate_offset"
+        )
+        self.built = True
+
+    def initial_state(self, parameters):
+        # The networks' first states are zeros. The paper's are learned, but a
+        # policy's state is data that no outer gradient reaches.
+        return PolicyState(
+            step=ops.zeros((), "int32"),
+            tensors=tuple(self._tensor_state(p) for p in parameters),
+            shared=ScaleSharedState(
+                self._zeros(self.units[2]) if len(self.units) > 2 else ()
+            ),
+        )
+
+    def _tensor_state(self, parameter):
+        shape = tuple(parameter.shape)
+        return ScaleTensorState(
+            momenta=self._zeros(*shape, self.timescales),
+            squares=self._zeros(*shape, self.timescales),
+            log_rate=self._zeros(*shape) + math.log(self.learning_rate),
+            recurrent=self._zeros(*shape, self.units[0]),
+            tensor=self._zeros(self.units[1]) if len(self.units) > 1 else (),
+        )
+
+    def _zeros(self, *shape):
+        return ops.zeros(shape, self.variable_dtype)
+
+    def update(self, gradients, parameters, state, training=False):
+        present = [i for i, g in enumerate(gradients) if g is not None]
+        updates, tensors = [None] * len(gradients), list(state.tensors)
+        whole = state.shared.recurrent
+        if present:
+            old = [
+                self._averages(gradients[i], state.tensors[i]) for i in present
+            ]
+            momenta = [self._scaled(tensor) for tensor in old]
+            new, whole = self._networks(momenta, old, whole)
+            for index, scaled, tensor in zip(present, momenta, new):
+                updates[index], tensors[index] = self._step(scaled, tensor)
+        shared = ScaleSharedState(whole)
+        return updates, PolicyState(state.step + 1, tuple(tensors), shared)
+
+    def warm_up(self, gradients, parameters, state):
+        tensors = tuple(
+            tensor if gradient is None else self._averages(gradient, tensor)
+            for gradient, tensor in zip(gradients, state.tensors)
+        )
+        return PolicyState(state.step + 1, tensors, state.shared)
+
+    def _averages(self, gradient, state):
+        """Moves momenta and mean squares, by decays that the network says.
+
+        It said them in its last step: the new state depends on the averages.
+        """
+        shape = tuple(gradient.shape)
+        gradient = ops.cast(gradient, self.variable_dtype)[..., None]
+        hidden = ops.reshape(state.recurrent, (-1, self.units[0]))
+        # Each timescale is twice the one before, its decay the root.
+        powers = ops.convert_to_tensor(
+            [2.0**-s for s in range(self.timescales)], self.variable_dtype
+        )
+
+        def decays(readout):
+            log_decay = ops.log_sigmoid(readout(hidden))
+            return ops.reshape(ops.exp(log_decay * powers), (*shape, -1))
+
+        momenta = average(state.momenta, gradient, decays(self.momentum_decay))
+        squares = average(
+            state.squares, ops.square(momenta), decays(self.square_decay)
+        )
+        return state._replace(momenta=momenta, squares=squares)
+
+    def _scaled(self, state):
+        """Momenta over the roots of their mean squares, a row a coordinate."""
+        scaled = state.momenta * numerics.inverse_root(
+            state.squares, self.epsilon
+        )
+        return ops.reshape(scaled, (-1, self.timescales))
+
+    def _networks(self, momenta, tensors, whole):
+        """Runs every network once, the lowest over all coordinates at once.
+
+        Args:
+            momenta: List over tensors, `(coordinates, timescales)`.
+            tensors: List of `ScaleTensorState`.
+            whole: State of the global network.
+
+        Returns:
+            The tensors with their networks' new states, and the global one's.
+        """
+        rows = [
+            self._features(scaled, tensor)
+            for scaled, tensor in zip(momenta, tensors)
+        ]
+        sizes = [row.shape[0] for row in rows]
+        if len(self.units) > 1:
+            rows = [
+                _with_bias(row, tensor.tensor)
+                for row, tensor in zip(rows, tensors)
+            ]
+        hidden, _ = self.cells[0](
+            ops.concatenate(rows),
+            ops.concatenate(
+                [
+                    ops.reshape(tensor.recurrent, (-1, self.units[0]))
+                    for tensor in tensors
+                ]
+            ),
+        )
+        ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
+        hidden = ops.split(hidden, ends) if ends else [hidden]
+        above = [tensor.tensor for tensor in tensors]
+        if len(self.units) > 1:
+            inputs = ops.stack([ops.mean(h, axis=0) for h in hidden])
+            if len(self.units) > 2:
+                inputs = _with_bias(inputs, whole)
+            above, _ = self.cells[1](inputs, ops.stack(above))
+            if len(self.units) > 2:
+                mean = ops.mean(above, axis=0, keepdims=True)
+                whole = self.cells[2](mean, whole[None])[0][0]
+            above = [above[index] for index in range(len(tensors))]
+        new = [
+            old._replace(
+                recurrent=ops.reshape(h, old.recurrent.shape), tensor=tensor
+            )
+            for old, h, tensor in zip(tensors, hidden, above)
+        ]
+        return new, whole
+
+    def _features(self, scaled, state):
+        """What the parameter network reads, a row a coordinate."""
+        log_squares = numerics.safe_log(state.squares + self.epsilon)
+        log_squares = ops.reshape(log_squares, (-1, self.timescales))
+        log_rate = ops.reshape(state.log_rate, (-1, 1))
+        return ops.concatenate(
+            [
+                scaled,
+                log_squares - ops.mean(log_squares, axis=-1, keepdims=True),
+                log_rate - ops.mean(log_rate),
+            ],
+            axis=-1,
+        )
+
+    def _step(self, scaled, state):
+        """The update of one tensor, and its state with the new rate."""
+        hidden = ops.reshape(state.recurrent, (-1, self.units[0]))
+        direction = self.direction(hidden) + self.shortcut(scaled)
+        direction = direction * numerics.inverse_root(
+            ops.mean(ops.square(direction)), DIRECTION_EPSILON
+        )
+        shape = state.log_rate.shape
+        change = ops.reshape(self.rate_change(hidden), shape)
+        log_rate = state.log_rate + change
+        rate = ops.exp(log_rate + self.rate_offset)
+        momentum = ops.sigmoid(self.rate_momentum)
+        state = state._replace(
+            log_rate=average(state.log_rate, log_rate, momentum)
+        )
+        return rate * ops.reshape(direction, shape), state
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": list(self.units),
+            "timescales": self.timescales,
+            "learning_rate": self.learning_rate,
+            "epsilon": self.epsilon,
+        }
+
+
+def _with_bias(rows, above):
+    """Inputs of a network and, behind them, the state of the one above.
+
+    A gate's linear map of what is behind is the bias that the paper injects.
+    """
+    behind = ops.broadcast_to(above, (rows.shape[0], above.shape[-1]))
+    return ops.concatenate([rows, behind], axis=-1)

@@ -1,0 +1,25 @@
+"""What optimizers are trained and tried on."""
+
+from keras_l2o.problems import functions
+from keras_l2o.problems import networks
+from keras_l2o.problems.catalogue import get
+from keras_l2o.problems.catalogue import names
+from keras_l2o.problems.datasets import Dataset
+from keras_l2o.problems.datasets import DatasetError
+from keras_l2o.problems.datasets import load as load_dataset
+from keras_l2o.problems.problem import Problem
+from keras_l2o.problems.residual import resnet
+from keras_l2o.problems.searched import nas
+
+__all__ = [
+    "Dataset",
+    "DatasetError",
+    "Problem",
+    "functions",
+    "get",
+    "load_dataset",
+    "names",
+    "nas",
+    "networks",
+    "resnet",
+]

@@ -1,0 +1,197 @@
+import difflib
+import os
+import pathlib
+import socket
+import urllib.parse
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+#: Seconds that a look whether a download's host answers may take.
+REACH_SECONDS = 2.0
+
+
+class Dataset(NamedTuple):
+    """Images in `[0, 1]` and their classes.
+
+    Attributes:
+        name: String.
+        classes: Int.
+        x_train, x_validation: float32 arrays `(examples, height, width,
+            channels)`.
+        y_train, y_validation: int32 arrays `(examples,)`.
+    """
+
+    name: str
+    classes: int
+    x_train: Any
+    y_train: Any
+    x_validation: Any
+    y_validation: Any
+
+
+class DatasetError(ValueError):
+    """A data set that is not at hand; the message says how to get it."""
+
+
+def load(name):
+    """Loads an image classification data set by name.
+
+    Args:
+        name: `"digits"`, which is embedded, or any image classification set
+            of TensorFlow Datasets, such as `"mnist"` or `"fashion_mnist"`.
+
+    Returns:
+        A `Dataset`.
+
+    Raises:
+        DatasetError: The set is not on disk and cannot be downloaded. Comes
+            within five seconds.
+    """
+    if name == "digits":
+        return _digits()
+    return _tensorflow_dataset(name)
+
+
+def first_examples(data, examples):
+    """The data set with only the first of its training examples.
+
+    Args:
+        data: A `Dataset`.
+        examples: Int.
+    """
+    if not 1 <= examples <= len(data.x_train):
+        raise ValueError(
+            "Argument `examples` must be between 1 and the number of training "
+            f"examples, {len(data.x_train)}. Received: examples={examples}"
+        )
+    return data._replace(
+        x_train=data.x_train[:examples], y_train=data.y_train[:examples]
+    )
+
+
+def _digits():
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = (data.images / 16.0).astype("float32")[..., None]
+    labels = data.target.astype("int32")
+    order = np.random.default_rng(0).permutation(len(images))
+    train, validation = order[:1500], order[1500:]
+    return Dataset(
+        "digits",
+        10,
+        images[train],
+        labels[train],
+        images[validation],
+        labels[validation],
+    )
+
+
+def _tensorflow_dataset(name):
+    tfds = import_tfds()
+    known = ["digits", *tfds.list_builders(with_community_datasets=False)]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3)
+        raise DatasetError(
+            f"Unknown data set {name!r}."
+            + (f" Did you mean {' or '.join(map(repr, near))}?" if near else "")
+        )
+    builder = tfds.builder(name, try_gcs=False, data_dir=data_dir())
+    features = builder.info.features
+    if not isinstance(features, tfds.features.FeaturesDict) or not (
+        {"image", "label"} <= set(features)
+        and isinstance(features["label"], tfds.features.ClassLabel)
+    ):
+        raise DatasetError(
+            f"Data set {name!r} has no image with one label, so it is no "
+            f"image classification set. Its features: {features}"
+        )
+    shape = features["image"].shape
+    if None in shape:
+        raise DatasetError(
+            f"The images of data set {name!r} have no common size: {shape}. "
+            "Resize them and pass arrays to `Problem`."
+        )
+    if not pathlib.Path(builder.data_dir).exists():
+        _download(tfds, builder, name)
+    validation = "test" if "test" in builder.info.splits else "validation"
+    if validation not in builder.info.splits:
+        raise DatasetError(
+            f"Data set {name!r} has neither a test nor a validation split, "
+            f"only {sorted(builder.info.splits)}. Split it and pass arrays."
+        )
+    x_train, y_train = _split(tfds, builder, "train")
+    x_validation, y_validation = _split(tfds, builder, validation)
+    classes = features["label"].num_classes
+    return Dataset(name, classes, x_train, y_train, x_validation, y_validation)
+
+
+def import_tfds():
+    """Imports TensorFlow Datasets, or says how to install it."""
+    try:
+        import tensorflow_datasets
+    except ImportError as error:
+        raise DatasetError(
+            "Data sets other than 'digits' need TensorFlow Datasets: "
+            f"pip install tensorflow-datasets. ({error})"
+        ) from error
+    return tensorflow_datasets
+
+
+def data_dir():
+    """Where prepared data sets lie: `TFDS_DATA_DIR`, or the home folder."""
+    default = pathlib.Path("~", "tensorflow_datasets").expanduser()
+    return os.environ.get("TFDS_DATA_DIR", str(default))
+
+
+def _split(tfds, builder, split):
+    data = builder.as_dataset(split=split, batch_size=-1)
+    data = tfds.as_numpy(data)
+    images = data["image"].astype("float32") / 255.0
+    return images, data["label"].astype("int32")
+
+
+def _download(tfds, builder, name):
+    fix = (
+        "On a machine with a network run `tfds build "
+        f"{name}` and copy the folder {name!r} into {data_dir()}, or set "
+        "TFDS_DATA_DIR to where it lies."
+    )
+    if name == "fashion_mnist":
+        fix = (
+            "Debian's package dataset-fashion-mnist has it: run `make "
+            "fashion-mnist`, or `keras-l2o prepare fashion_mnist`. " + fix
+        )
+    # Without a network TensorFlow Datasets retries for minutes.
+    host = _download_host(builder)
+    if not _reachable(host):
+        raise DatasetError(
+            f"Data set {name!r} is not prepared in {data_dir()}, and "
+            f"{host} does not answer. {fix}"
+        )
+    config = tfds.download.DownloadConfig(try_download_gcs=False)
+    try:
+        builder.download_and_prepare(download_config=config)
+    except Exception as error:
+        raise DatasetError(
+            f"Data set {name!r} could not be prepared: {error} {fix}"
+        ) from error
+
+
+def _download_host(builder):
+    """Host of the first file that the set's registered checksums name."""
+    for url in getattr(builder, "url_infos", None) or {}:
+        host = urllib.parse.urlparse(url).hostname
+        if host:
+            return host
+    return "storage.googleapis.com"
+
+
+def _reachable(host):
+    try:
+        with socket.create_connection((host, 443), timeout=REACH_SECONDS):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,251 @@
+from keras_l2o.strategies.run import Run
+from keras_l2o.strategies.schedules import Schedule
+from keras_l2o.training.periods import Period
+from keras_l2o.training.periods import PeriodCallback
+
+
+class Strategy(PeriodCallback):
+    """Base class: plans a run's periods, and keeps the run on disk.
+
+    Hand it to `MetaTrainer.fit(callbacks=[...])`. A period is `epochs`
+    episodes of training, a validation on a fixed seed, a checkpoint and a row
+    of `summary.csv`; it is one epoch of `fit`. The plan is a function of the
+    rows alone: a run that was killed goes on from the last finished period
+    when `fit` is called again with the same directory, and ends with what it
+    would have ended with. In the end the trainer has the best student.
+
+    A scheduled argument may be a number, a list whose last entry stays, or
+    another form of `keras_l2o.strategies.Schedule`.
+
+    Args:
+        directory: Path of the run's directory, or `None` to leave no files.
+        num_periods: Int. Periods of the run.
+        unroll_len: Int, scheduled. Inner steps of a truncation.
+        depth: Int, scheduled. Truncations of an episode.
+        epochs: Int. Episodes of a period, one after the other.
+        warmup: Int, scheduled. Truncations of an episode that run gradient
+            descent before the others, while the policies' moments accumulate.
+        warmup_rate: Float. Rate of that gradient descent. Defaults to `0.05`.
+        annealing_schedule: Float, scheduled. Weight of the imitation loss.
+            Defaults to `0.5`.
+        validation_epochs: Int. Episodes of a validation, one after the other.
+            Defaults to `1`.
+        validation_unroll: Int. Defaults to the first `unroll_len`.
+        validation_depth: Int, scheduled. Truncations of a validation's
+            episode. Defaults to the last `depth`.
+        validation_warmup: Int. Truncations of a validation's episode that
+            warm up. The optimizer that comes out warms up for this many times
+            `validation_unroll` steps. Defaults to the last `warmup`.
+        validation_warmup_rate: Float. Defaults to `warmup_rate`.
+        validation_seed: Int. Defaults to `12345`.
+        seed: Int. Of the training's data. Defaults to `0`.
+        description: Dict that JSON can hold: what the run is, for
+            `config.json`. Defaults to the strategy's arguments, the student,
+            the teachers and the problems.
+        metadata: Dict of more metadata of the optimizer that comes out.
+    """
+
+    def __init__(
+        self,
+        directory=None,
+        *,
+        num_periods,
+        unroll_len,
+        depth,
+        epochs,
+        warmup,
+        warmup_rate=0.05,
+        annealing_schedule=0.5,
+        validation_epochs=1,
+        validation_unroll=None,
+        validation_depth=None,
+        validation_warmup=None,
+        validation_warmup_rate=None,
+        validation_seed=12345,
+        seed=0,
+        description=None,
+        metadata=None,
+    ):
+        super().__init__()
+        self.directory = None if directory is None else str(directory)
+        self.description, self.metadata = description, metadata or {}
+        self.num_periods = check_count("num_periods", num_periods)
+        self.unroll_len = Schedule(unroll_len, int, 1, "unroll_len")
+        self.depth = Schedule(depth, int, 1, "depth")
+        self.epochs = check_count("epochs", epochs)
+        self.warmup = Schedule(warmup, int, 0, "warmup")
+        self.warmup_rate = warmup_rate
+        self.annealing_schedule = Schedule(
+            annealing_schedule, float, 0, "annealing_schedule"
+        )
+        self.validation_epochs = check_count(
+            "validation_epochs", validation_epochs
+        )
+        self.validation_unroll = validation_unroll and check_count(
+            "validation_unroll", validation_unroll
+        )
+        self.validation_depth = validation_depth and Schedule(
+            validation_depth, int, 1, "validation_depth"
+        )
+        self.validation_warmup = validation_warmup
+        self.validation_warmup_rate = validation_warmup_rate
+        self.validation_seed = validation_seed
+        self.seed = seed
+        self.rows = []
+
+    # The plan: pure functions of the rows.
+
+    def next(self, rows):
+        """The next `Period`, or `None` at the end.
+
+        Args:
+            rows: List of `Row`, the periods that are finished.
+        """
+        number = len(self.kept(rows))
+        if number >= self.num_periods:
+            return None
+        return self.period(rows, number, stage=0, period=number)
+
+    def keeps(self, rows, validation):
+        """Whether a period that ends with this loss stays.
+
+        Args:
+            rows: List of `Row`, the periods before it.
+            validation: Float.
+        """
+        return True
+
+    def best(self, rows):
+        """The `Row` with the best student, or `None` if there is no row.
+
+        Losses compare within a stage; a later stage goes before.
+        """
+        kept = [row for row in rows if row.kept]
+        if not kept:
+            return None
+        return min(
+            self.kept(rows, kept[-1].period.stage),
+            key=lambda row: row.validation,
+        )
+
+    def needed(self, rows):
+        """Names of the checkpoints that the run may still ask for."""
+        kept = [row for row in rows if row.kept]
+        return {row.checkpoint for row in [*kept[-1:], self.best(rows)] if row}
+
+    def kept(self, rows, stage=0):
+        """A stage's rows that were not rolled back."""
+        return [row for row in rows if row.kept and row.period.stage == stage]
+
+    def rolled_back(self, rows):
+        """How often the period that comes next was rolled back."""
+        count = 0
+        while count < len(rows) and not rows[-1 - count].kept:
+            count += 1
+        return count
+
+    def period(self, rows, index, stage, period, start=None):
+        """A `Period` with the scheduled values of an index.
+
+        It starts from the row `start`, by default the last that was kept.
+        """
+        kept = [row for row in rows if row.kept]
+        start = start or (kept[-1] if kept else None)
+        return Period(
+            stage=stage,
+            period=period,
+            attempt=self.rolled_back(rows),
+            depth=self.depth(index),
+            unroll=self.unroll_len(index),
+            episodes=self.epochs,
+            warmup=self.warmup(index),
+            imitation_weight=self.annealing_schedule(index),
+            validation_depth=self.depth_of_validation(index),
+            start=start.checkpoint if start else "",
+        )
+
+    def depth_of_validation(self, index):
+        """Truncations of a validation, the same wherever losses compare."""
+        if self.validation_depth is None:
+            return self.depth(self.scheduled - 1)
+        return self.validation_depth(index)
+
+    @property
+    def scheduled(self):
+        """How many values of each schedule the run comes to."""
+        return self.num_periods
+
+    @property
+    def planned(self):
+        return self.num_periods
+
+    def validation(self, period):
+        """Arguments of the trainer's validation after a period."""
+        unroll, warmup = self.validation_unroll, self.validation_warmup
+        rate = self.validation_warmup_rate
+        if warmup is None:
+            warmup = self.warmup(self.scheduled - 1)
+        return {
+            "unroll": self.unroll_len(0) if unroll is None else unroll,
+            "depth": period.validation_depth + warmup,
+            "warmup": warmup,
+            "warmup_rate": self.warmup_rate if rate is None else rate,
+            "rollouts": self.validation_epochs,
+            "seed": self.validation_seed,
+        }
+
+    # What `fit` calls.
+
+    def open(self):
+        self._run = Run(self, self.model)
+        self.rows = self._run.rows
+
+    @property
+    def finished(self):
+        return len(self.rows)
+
+    def prepare(self):
+        return self._run.prepare()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._run.log(batch, logs or {})
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._run.figures = {k: float(v) for k, v in (logs or {}).items()}
+
+    def commit(self, period):
+        self._run.commit(period)
+        self.rows = self._run.rows
+
+    def close(self):
+        self._run.close()
+
+    def get_config(self):
+        """The arguments that shape the plan, as the constructor takes them."""
+        return {
+            "num_periods": self.num_periods,
+            "unroll_len": self.unroll_len.config(),
+            "depth": self.depth.config(),
+            "epochs": self.epochs,
+            "warmup": self.warmup.config(),
+            "warmup_rate": self.warmup_rate,
+            "annealing_schedule": self.annealing_schedule.config(),
+            "validation_epochs": self.validation_epochs,
+            "validation_unroll": self.validation_unroll,
+            "validation_depth": self.validation_depth
+            and self.validation_depth.config(),
+            "validation_warmup": self.validation_warmup,
+            "validation_warmup_rate": self.validation_warmup_rate,
+            "validation_seed": self.validation_seed,
+            "seed": self.seed,
+        }
+
+
+def check_count(name, value, least=1):
+    """The value, if it is an integer of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(
+            f"Argument `{name}` must be an integer of at least {least}. "
+            f"Received: {name}={value!r}"
+        )
+    return value

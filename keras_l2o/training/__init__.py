@@ -1,0 +1,8 @@
+"""Meta-training: distilling a pool of optimizers into one."""
+
+from keras_l2o.training.episodes import Episodes
+from keras_l2o.training.episodes import ValidationEpisodes
+from keras_l2o.training.meta_trainer import MetaTrainer
+from keras_l2o.training.objective import Objective
+
+__all__ = ["Episodes", "MetaTrainer", "Objective", "ValidationEpisodes"]

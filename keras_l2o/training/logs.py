@@ -1,0 +1,86 @@
+import keras
+from keras import ops
+
+
+class Logs:
+    """The metrics of meta-training, under the names that `fit` reports.
+
+    Args:
+        teacher_names: List of strings.
+        measures: List of `"loss"` and `"furthest"`: what is reported of each
+            teacher.
+    """
+
+    def __init__(self, teacher_names, measures=()):
+        mean, total = keras.metrics.Mean, keras.metrics.Sum
+        self.losses = [
+            mean(name=name) for name in ("loss", "meta_loss", "imitation_loss")
+        ]
+        self.skipped_updates = total(name="skipped_updates")
+        self.diverged_tasks = total(name="diverged_tasks")
+        self.diverged_teachers = total(name="diverged_teachers")
+        self.replaced_batches = total(name="replaced_batches")
+        self.teachers = {
+            measure: [mean(name=f"{name}_{measure}") for name in teacher_names]
+            for measure in measures
+        }
+        self.validation = [
+            mean(name="_".join(filter(None, (name, "log_loss"))))
+            for name in ("", *teacher_names)
+        ]
+        names = [metric.name for metric in self.metrics]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                "Argument `teachers` must name them so that the logs' keys "
+                f"differ. Received: teachers named {list(teacher_names)}, "
+                f"which gives the keys {sorted(names)}"
+            )
+
+    @property
+    def training(self):
+        return [
+            *self.losses,
+            self.skipped_updates,
+            self.diverged_tasks,
+            self.diverged_teachers,
+            self.replaced_batches,
+            *(metric for row in self.teachers.values() for metric in row),
+        ]
+
+    @property
+    def metrics(self):
+        return [*self.training, *self.validation]
+
+    def update_tasks(self, results, replaced_batches):
+        """Takes in the results of a problem's tasks, stacked."""
+        weight = ops.cast(results.counts, "float32")
+        for metric, losses in zip(self.losses, results.losses):
+            metric.update_state(
+                ops.where(results.counts, losses, 0.0), sample_weight=weight
+            )
+        self.diverged_tasks.update_state(
+            1.0 - ops.cast(results.finite, "float32")
+        )
+        self.diverged_teachers.update_state(results.dead_teachers)
+        self.replaced_batches.update_state(replaced_batches)
+        for measure, metrics in self.teachers.items():
+            means, weights = results.measures[measure]
+            for index, metric in enumerate(metrics):
+                metric.update_state(
+                    ops.where(results.counts, means[:, index], 0.0),
+                    sample_weight=weight * weights[:, index],
+                )
+
+    def update_validation(self, log_losses, last):
+        """Takes in log losses `(tasks, optimizers)` of rollouts at their end.
+
+        Args:
+            log_losses: Tensor.
+            last: `(tasks,)` booleans. Whether this is a rollout's end.
+        """
+        weight = ops.cast(last, "float32")
+        for index, metric in enumerate(self.validation):
+            metric.update_state(
+                ops.where(last, log_losses[:, index], 0.0),
+                sample_weight=weight,
+            )

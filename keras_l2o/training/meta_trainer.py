@@ -1,0 +1,379 @@
+import keras
+
+from keras_l2o import backend
+from keras_l2o import policies
+from keras_l2o import problems as problems_module
+from keras_l2o.learned_optimizer import LearnedOptimizer
+from keras_l2o.perturbations import Perturbation
+from keras_l2o.training import periods
+from keras_l2o.training.episodes import Episodes
+from keras_l2o.training.episodes import ValidationEpisodes
+from keras_l2o.training.logs import Logs
+from keras_l2o.training.objective import Objective
+from keras_l2o.training.outer_loop import OuterLoop
+from keras_l2o.training.teachers import named_teachers
+
+
+class MetaTrainer(OuterLoop):
+    """Distils a pool of optimizers into one learned optimizer.
+
+    One Keras batch is one outer step: the student and every teacher make
+    `unroll` inner steps on an optimizee, and one gradient of the objective
+    updates the student's weights. `fit()` works as it stands.
+
+    Args:
+        student: `Policy` to be trained. Defaults to `RNNProp()`.
+        teachers: List of policies and Keras optimizers, or a dict that names
+            them. Defaults to Adam and RMSprop at rates tuned on digits.
+        problems: A `Problem`, its name, or a list of these: what the student
+            is trained on. Defaults to `"digits_train"`.
+        reduce: `"max"` (min-max distillation), `"mean"` (mean distillation)
+            or a callable; see `Objective`. Defaults to `"max"`.
+        objective: `Objective`, for all its options, in place of `reduce`.
+        meta_weight: Float. Weight of the student's own loss. Defaults to `1.0`.
+        imitation_weight: Float. Weight of the distance to the teachers.
+            Defaults to `0.5`. Both weights are variables: a callback may
+            assign them.
+        unroll: Int. Inner steps of a truncation. Defaults to `100`.
+        depth: Int, truncations of an episode, or a pair, the range from which
+            it is drawn log-uniformly. Defaults to `(1, 4)`.
+        tasks: Int. Episodes side by side, for each problem. Defaults to `2`.
+        parameter_scale_spread: Float `s`. Coordinates of an episode are
+            scaled by `exp(U[-s, s])` for the student. Defaults to `1.0`.
+        warmup: Int. First truncations of an episode that run gradient descent
+            while the policies' moments accumulate. Defaults to `0`.
+        warmup_rate: Float. Rate of that gradient descent. Defaults to `0.05`.
+        synchronize_teachers: Bool. Whether teachers start each truncation at
+            the student's parameters (with their own moments), or go on from
+            their own. Defaults to `True`.
+        validation_depth: Int. Truncations of a validation rollout. Defaults to
+            the longest episode's.
+        validation_tasks: Int. Rollouts of a validation. Defaults to `2`.
+        log_losses: Bool. Whether `fit` reports every teacher's mean loss
+            over the unroll, such as `adam_loss`. Defaults to `False`.
+        log_teachers: Bool. Whether `fit` reports the share of inner steps on
+            which each teacher is the furthest, such as `adam_furthest`.
+            Defaults to `False`.
+        seed: Int, or a tuple of ints. Seed of episodes and validation.
+            Defaults to `0`.
+
+    Several devices share the tasks: construct and compile the trainer in the
+    scope of a `tf.distribute.MirroredStrategy` on TensorFlow, or after
+    `keras.distribution.set_distribution` of a `DataParallel` on JAX.
+
+    Example:
+
+    >>> trainer = keras_l2o.MetaTrainer()
+    >>> history = trainer.fit(epochs=5)
+    >>> optimizer = trainer.to_optimizer()
+
+    Reference:
+        - [Huang et al., 2022](https://arxiv.org/abs/2203.06474)
+    """
+
+    def __init__(
+        self,
+        student=None,
+        teachers=None,
+        problems="digits_train",
+        *,
+        reduce="max",
+        objective=None,
+        meta_weight=1.0,
+        imitation_weight=0.5,
+        unroll=100,
+        depth=(1, 4),
+        tasks=2,
+        parameter_scale_spread=1.0,
+        warmup=0,
+        warmup_rate=0.05,
+        synchronize_teachers=True,
+        validation_depth=None,
+        validation_tasks=2,
+        log_losses=False,
+        log_teachers=False,
+        seed=0,
+        name=None,
+    ):
+        super().__init__(name=name)
+        self.student = policies.RNNProp() if student is None else student
+        if not isinstance(self.student, policies.Policy):
+            raise ValueError(
+                "Argument `student` must be a `keras_l2o.policies.Policy`. "
+                f"Received: student={student!r}"
+            )
+        self.teachers, self.teacher_names = named_teachers(teachers)
+        for policy in (self.student, *self.teachers):
+            if not policy.built:
+                policy.build(None)
+        if not self.student.trainable_variables:
+            raise ValueError(
+                "Argument `student` must have trainable weights. "
+                f"{type(self.student).__name__} has none: it can be a teacher."
+            )
+        for teacher in self.teachers:
+            teacher.trainable = False
+        self.problems = [
+            problems_module.get(problem)
+            if isinstance(problem, str)
+            else problem
+            for problem in (
+                problems if isinstance(problems, (list, tuple)) else [problems]
+            )
+        ]
+        if objective is not None and reduce != "max":
+            raise ValueError(
+                "Argument `reduce` must be left out when `objective` is given: "
+                f"it is one of its options. Received: reduce={reduce!r}"
+            )
+        self.objective = objective or Objective(reduce)
+        self.warmup_rate = self.validation_warmup_rate = warmup_rate
+        self.synchronize_teachers = synchronize_teachers
+        self.log_losses = log_losses
+        self.log_teachers = log_teachers
+        self._first_step = 0
+        self._episodes = Episodes(
+            self.problems,
+            tasks,
+            unroll,
+            depth,
+            parameter_scale_spread,
+            warmup,
+            seed,
+        )
+        self._validation = ValidationEpisodes(
+            self.problems,
+            validation_tasks,
+            unroll,
+            validation_depth or self.episodes.depth[1],
+            warmup,
+            _next_seed(seed),
+        )
+        _check_devices(
+            backend.devices(self),
+            tasks=tasks,
+            validation_tasks=validation_tasks,
+        )
+        self.perturbations = []
+        measures = {"loss": log_losses, "furthest": log_teachers}
+        self.logs = Logs(
+            self.teacher_names, [key for key, on in measures.items() if on]
+        )
+        self.create_variables(meta_weight, imitation_weight)
+        self.built = True
+
+    @property
+    def episodes(self):
+        """The `Episodes` that `fit` trains on; others may take their place.
+
+        They start with the next `fit`. Tasks stay as many as they were.
+        """
+        return self._episodes
+
+    @episodes.setter
+    def episodes(self, episodes):
+        _check_same_tasks(episodes, self._episodes)
+        if episodes.traced != self._episodes.traced:
+            self.train_function = None
+        self._episodes = episodes
+        self._first_step = int(self.outer_steps.numpy())
+
+    @property
+    def validation(self):
+        """The `ValidationEpisodes` that `evaluate` runs; may be replaced."""
+        return self._validation
+
+    @validation.setter
+    def validation(self, validation):
+        old = self._validation.episodes
+        _check_same_tasks(validation.episodes, old)
+        if validation.episodes.traced != old.traced:
+            self.test_function = None
+        self._validation = validation
+
+    @property
+    def unroll(self):
+        return self.episodes.unroll
+
+    @property
+    def warmup(self):
+        return self.episodes.warmup
+
+    def set_episodes(self, warmup_rate=None, **changes):
+        """Changes the episodes from the next `fit` on, which starts afresh.
+
+        Args:
+            warmup_rate: Float. Rate of gradient descent in the warm-up.
+            **changes: Any of `unroll`, `depth`, `warmup`, `seed` and
+                `parameter_scale_spread`, as in the constructor.
+        """
+        if warmup_rate not in (None, self.warmup_rate):
+            self.warmup_rate = warmup_rate
+            self.train_function = None
+        self.episodes = self.episodes.changed(**changes)
+
+    def set_validation(self, warmup_rate=None, **changes):
+        """Changes the validation rollouts, and with them the warm-up shipped.
+
+        Args:
+            warmup_rate: Float. Rate of gradient descent in the warm-up.
+            **changes: Any of `unroll`, `depth`, `warmup`, `seed` and
+                `rollouts`, as in `ValidationEpisodes`.
+        """
+        if warmup_rate not in (None, self.validation_warmup_rate):
+            self.validation_warmup_rate = warmup_rate
+            self.test_function = None
+        self.validation = self.validation.changed(**changes)
+
+    def compile(
+        self,
+        optimizer=None,
+        gradient_clipping=0.1,
+        clipping_floor=1e-3,
+        jit_compile="auto",
+        **kwargs,
+    ):
+        """Configures the outer loop.
+
+        Args:
+            optimizer: The outer `keras.optimizers.Optimizer`. Defaults to Adam
+                at `1e-3`.
+            gradient_clipping: Float, or `None` for no clipping. Ratio of
+                adaptive gradient clipping. Defaults to `0.1`.
+            clipping_floor: Float. Least norm that a unit's weights count as.
+                Defaults to `1e-3`.
+            jit_compile: Bool or `"auto"`, which takes what is faster on the
+                device at hand. Defaults to `"auto"`.
+        """
+        if jit_compile == "auto":
+            eager = kwargs.get("run_eagerly", False)
+            jit_compile = not eager and backend.jit_compile_training()
+        self.gradient_clipping = gradient_clipping
+        self.clipping_floor = clipping_floor
+        with backend.device_scope(self):
+            super().compile(
+                optimizer=optimizer or keras.optimizers.Adam(1e-3),
+                jit_compile=jit_compile,
+                **kwargs,
+            )
+            self.optimizer.build(self.student.trainable_variables)
+
+    def fit(
+        self,
+        x=None,
+        epochs=10,
+        steps_per_epoch=4,
+        callbacks=None,
+        validation_data=None,
+        **kwargs,
+    ):
+        """Trains the student.
+
+        Args:
+            x: Data of the outer steps. Defaults to the trainer's episodes,
+                from the outer step at which the last `fit` stopped.
+            epochs: Int. Defaults to `10`.
+            steps_per_epoch: Int. Outer steps an epoch. Defaults to `4`.
+            callbacks: List of Keras callbacks; among them any
+                `keras_l2o.perturbations`, and one of `keras_l2o.strategies`,
+                which then plans the epochs.
+            validation_data: What `evaluate` runs after each epoch. Defaults
+                to the trainer's fixed-seed rollouts; `False` turns it off.
+            **kwargs: Further arguments of `keras.Model.fit`.
+
+        Returns:
+            Keras's `History`. Its keys: `loss`, `meta_loss`,
+            `imitation_loss`; counts over the epoch of `skipped_updates` (the
+            outer gradient was not finite), `diverged_tasks` (started afresh),
+            `diverged_teachers` and `replaced_batches` (not finite);
+            `val_log_loss`, the student's mean log loss at the end of a
+            rollout alone, and the same for each teacher. `log_losses` and
+            `log_teachers` of the constructor add theirs.
+        """
+        if not self.compiled:
+            self.compile()
+        # Episodes come in the order of their seed: Keras would warn of it.
+        kwargs.setdefault("shuffle", False)
+        self._attach_perturbations(callbacks)
+        strategy = periods.find(callbacks)
+        if strategy is not None:
+            return periods.run(self, super().fit, strategy, callbacks, **kwargs)
+        if x is None:
+            x = self.episodes.stream(
+                int(self.outer_steps.numpy()) - self._first_step
+            )
+        if validation_data is None:
+            validation_data = self.validation
+        return super().fit(
+            x,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=callbacks,
+            validation_data=validation_data or None,
+            **kwargs,
+        )
+
+    def _attach_perturbations(self, callbacks):
+        found = [
+            callback
+            for callback in keras.tree.flatten(callbacks or [])
+            if isinstance(callback, Perturbation)
+        ]
+        if found != list(self.perturbations):
+            with backend.device_scope(self):
+                for perturbation in found:
+                    perturbation.build()
+            self.perturbations = found
+            self.train_function = self.test_function = None
+
+    def evaluate(self, x=None, **kwargs):
+        """Runs the fixed-seed rollouts of the student and of each teacher.
+
+        Args:
+            x: Data. Defaults to the trainer's validation episodes.
+            **kwargs: Further arguments of `keras.Model.evaluate`.
+        """
+        if not self.compiled:
+            self.compile()
+        kwargs.setdefault("return_dict", True)
+        return super().evaluate(self.validation if x is None else x, **kwargs)
+
+    def to_optimizer(self, learning_rate=1.0):
+        """Returns the student, as it is now, as a `LearnedOptimizer`.
+
+        Args:
+            learning_rate: Float. Multiplies the update. Defaults to `1.0`.
+
+        Returns:
+            The optimizer, which warms up as the student did in validation.
+        """
+        episodes = self.validation.episodes
+        return LearnedOptimizer(
+            self.student.copy(),
+            learning_rate=learning_rate,
+            warmup_steps=episodes.warmup * episodes.unroll,
+            warmup_rate=self.validation_warmup_rate,
+        )
+
+
+def _check_devices(devices, **counts):
+    for key, value in counts.items():
+        if value % devices:
+            raise ValueError(
+                f"Argument `{key}` must be a multiple of the number of "
+                f"devices, {devices}: each runs its share of the tasks. "
+                f"Received: {key}={value}"
+            )
+
+
+def _check_same_tasks(episodes, old):
+    if episodes.tasks != old.tasks or episodes.problems != old.problems:
+        raise ValueError(
+            "The episodes must be of the trainer's problems and number of "
+            f"tasks: its variables hold {old.tasks} of {old.problems}. "
+            f"Received: {episodes.tasks} tasks of {episodes.problems}"
+        )
+
+
+def _next_seed(seed):
+    return (*seed[:-1], seed[-1] + 1) if isinstance(seed, tuple) else seed + 1

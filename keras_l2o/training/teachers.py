@@ -1,0 +1,23 @@
+from keras_l2o import policies
+
+
+def named_teachers(teachers):
+    """The teachers as policies, and a name for each in the logs.
+
+    Args:
+        teachers: List of policies and Keras optimizers, a dict that names
+            them, or `None` for Adam and RMSprop at rates tuned on digits.
+    """
+    if teachers is None:
+        teachers = [policies.Adam(0.03), policies.RMSprop(0.01)]
+    if isinstance(teachers, dict):
+        names, rules = list(teachers), list(teachers.values())
+    else:
+        rules, names = list(teachers), []
+        for rule in rules:
+            if isinstance(rule, policies.KerasOptimizer):
+                rule = rule.optimizer
+            name = type(rule).__name__.lower()
+            count = sum(other.split("_")[0] == name for other in names)
+            names.append(f"{name}_{count}" if count else name)
+    return [policies.as_policy(rule) for rule in rules], names

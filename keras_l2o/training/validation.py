@@ -1,0 +1,57 @@
+from keras import ops
+
+from keras_l2o import numerics
+from keras_l2o.training import inner_loop
+from keras_l2o.training import outer_step
+
+#: Validation reports the mean over this many inner steps at the end.
+END_STEPS = 50
+
+
+def validation_truncation(
+    pool, values, problem, unroll, warmup_rate, data, carried
+):
+    """One task's truncation of each optimizer's rollout, alone.
+
+    Args:
+        pool: The student and the teachers.
+        values: List with the values of each one's variables.
+        problem: `Problem`.
+        unroll: Int. Inner steps.
+        warmup_rate: Float, or `None` if no truncation warms up.
+        data: Dict, one task of `Episodes`.
+        carried: Trajectories at the end of the last truncation.
+
+    Returns:
+        The trajectories at the end, and the log losses there, one each.
+    """
+    trajectories = numerics.select(
+        data["reset"],
+        outer_step.fresh_trajectories(pool, problem, data),
+        carried,
+    )
+    results = [
+        inner_loop.rollout(
+            problem,
+            policy,
+            policy_values,
+            trajectory,
+            data["batches"],
+            unroll,
+            outer_step.warming(warmup_rate, data),
+        )
+        for policy, policy_values, trajectory in zip(pool, values, trajectories)
+    ]
+    trajectories, losses = zip(*results)
+    return trajectories, ops.stack([_end_log_loss(row) for row in losses])
+
+
+def _end_log_loss(losses):
+    """Mean log loss of the last inner steps, infinite if any is not finite."""
+    losses = losses[-min(END_STEPS, losses.shape[0]) :]
+    result = ops.mean(numerics.safe_log(losses))
+    return ops.where(
+        ops.all(ops.isfinite(losses)),
+        result,
+        ops.full_like(result, float("inf")),
+    )

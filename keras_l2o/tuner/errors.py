@@ -1,0 +1,2 @@
+class SearchError(ValueError):
+    """A search that cannot go on as it was asked to."""

@@ -1,0 +1,210 @@
+"""Searches that are kept in a directory: their tuner, trials and best."""
+
+import json
+import math
+import os
+import pathlib
+from typing import NamedTuple
+
+import keras_tuner
+from keras_tuner.engine import trial as trial_module
+
+from keras_l2o import hub
+from keras_l2o.hub.folder import read_metadata
+from keras_l2o.tuner import space
+from keras_l2o.tuner.errors import SearchError
+
+TUNERS = {
+    "bayesian": keras_tuner.BayesianOptimization,
+    "grid": keras_tuner.GridSearch,
+    "hyperband": keras_tuner.Hyperband,
+    "random": keras_tuner.RandomSearch,
+}
+
+PROJECT = "trials"
+CONFIG = "config.json"
+BEST = "best.json"
+OPTIMIZER = "optimizer"
+
+ENDED = ("COMPLETED", "FAILED")
+
+
+class Trial(NamedTuple):
+    """A trial of a search, as it is on disk.
+
+    Attributes:
+        name: String, such as `"07"`.
+        status: String, such as `"COMPLETED"` or `"FAILED"`.
+        perturbation: Dict with the name and the arguments of a perturbation,
+            or `None` for none.
+        figures: Dict of floats; empty before the trial's end.
+        message: String. Why it failed, if this process has seen it.
+    """
+
+    name: str
+    status: str
+    perturbation: dict | None
+    figures: dict
+    message: str = ""
+
+
+def role():
+    """`"chief"`, `"worker"` or `"alone"`, as the environment says."""
+    if "KERASTUNER_ORACLE_IP" not in os.environ:
+        return "alone"
+    chief = "chief" in os.environ.get("KERASTUNER_TUNER_ID", "")
+    return "chief" if chief else "worker"
+
+
+def make_tuner(name, hypermodel, directory, trials, epochs, seed=0):
+    """A tuner that goes on with the search in a directory, if there is one.
+
+    Args:
+        name: String, one of `TUNERS`.
+        hypermodel: `PerturbationHyperModel`.
+        directory: Path.
+        trials: Int. Most trials; Hyperband has its own number.
+        epochs: Int. Most epochs of a trial, for Hyperband alone.
+        seed: Int.
+    """
+    project = pathlib.Path(directory, PROJECT)
+    options = {
+        "random": {"max_trials": trials},
+        "grid": {"max_trials": trials},
+        "bayesian": {
+            "max_trials": trials,
+            # Its own default is more random trials than most searches have.
+            "num_initial_points": max(3, trials // 3),
+        },
+        "hyperband": {"max_epochs": epochs},
+    }
+    chooses = role() != "worker"
+    state = project / "oracle.json"
+    if chooses and state.exists():
+        _forget_ended(state)
+    tuner = TUNERS[name](
+        hypermodel,
+        **options[name],
+        # Up front, or a worker may be given a trial without values.
+        hyperparameters=hypermodel.space(),
+        seed=seed + 1,  # 0 would be a random one
+        # Trials that fail in a row would stop the search.
+        max_consecutive_failed_trials=float("inf"),
+        directory=str(directory),
+        project_name=PROJECT,
+        # A search without a trial must start with the first of its space.
+        overwrite=chooses and not any(project.glob("trial_*")),
+    )
+    if chooses and state.exists() and not tuner.oracle.trials:
+        tuner.oracle.reload()  # it was another process's, under another name
+    return tuner
+
+
+def _forget_ended(state):
+    """Takes trials that have ended out of the running ones, in a file.
+
+    keras-tuner stores the end of a trial before it forgets that it runs, and
+    would run the last one again.
+    """
+    stored = json.loads(state.read_text("utf-8"))
+    stored["ongoing_trials"] = {
+        worker: trial
+        for worker, trial in stored["ongoing_trials"].items()
+        if trial not in stored["end_order"]
+    }
+    _write(state, stored)
+
+
+def open_directory(directory, description):
+    """Makes a search's directory, or checks that it is of the same search.
+
+    Args:
+        directory: Path.
+        description: Dict that JSON can hold: what the search is.
+    """
+    path = pathlib.Path(directory, CONFIG)
+    description = json.loads(json.dumps(description))
+    if path.exists():
+        if json.loads(path.read_text("utf-8")) != description:
+            raise SearchError(
+                f"Directory {directory} holds another search; {path} says "
+                "which. Take another directory, or the options of this one."
+            )
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, description)
+
+
+def read_trials(directory):
+    """List of the `Trial`s of the search in a directory, in their order."""
+    paths = pathlib.Path(directory, PROJECT).glob("trial_*/trial.json")
+    return [
+        _trial(trial_module.Trial.load(str(path)))
+        for path in sorted(paths, key=lambda path: int(path.parent.name[6:]))
+    ]
+
+
+def count_ended(directory):
+    """How many trials have ended, while others write what it reads."""
+    count = 0
+    for path in pathlib.Path(directory, PROJECT).glob("trial_*/trial.json"):
+        try:
+            status = json.loads(path.read_text("utf-8"))["status"]
+        except ValueError:  # half written
+            continue
+        count += status in ENDED
+    return count
+
+
+def best_trial(trials):
+    """The `Trial` with the least objective. An error if there is none."""
+    done = [trial for trial in trials if trial.status == "COMPLETED"]
+    if not done:
+        message = trials[-1].message if trials else ""
+        raise SearchError(
+            "No trial has come to its end. The last one failed: "
+            f"{message or 'the logs of the workers say how'!s:.300}"
+        )
+    return min(done, key=lambda trial: trial.figures["default_objective"])
+
+
+def write_best(directory, trial):
+    """Writes `best.json`, and the trial's best student to `optimizer`."""
+    folder = pathlib.Path(directory, PROJECT, f"trial_{trial.name}", OPTIMIZER)
+    output = pathlib.Path(directory, OPTIMIZER)
+    hub.save(hub.load(folder), output, read_metadata(folder), overwrite=True)
+    _write(
+        pathlib.Path(directory, BEST),
+        {
+            "trial": trial.name,
+            "perturbation": trial.perturbation,
+            "figures": trial.figures,
+        },
+    )
+
+
+def _trial(stored):
+    chosen = space.perturbation(stored.hyperparameters)
+    if chosen is not None:
+        config = {
+            key: value
+            for key, value in chosen.get_config().items()
+            if key in ("magnitude", "steps")
+        }
+        kind = stored.hyperparameters.get(space.KIND)
+        chosen = {"name": kind, "config": config}
+    metrics = stored.metrics.metrics
+    figures = {name: stored.metrics.get_best_value(name) for name in metrics}
+    return Trial(
+        stored.trial_id,
+        stored.status,
+        chosen,
+        {key: value for key, value in figures.items() if math.isfinite(value)},
+        (stored.message or "").strip().rpartition("\n")[2],
+    )
+
+
+def _write(path, contents):
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(json.dumps(contents, indent=2) + "\n", "utf-8")
+    temporary.replace(path)

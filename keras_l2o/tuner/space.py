@@ -1,0 +1,87 @@
+"""The space that is searched: kind, magnitude and steps of a perturbation."""
+
+import inspect
+
+from keras_tuner.engine import hyperparameters
+
+from keras_l2o import perturbations
+from keras_l2o.perturbations.names import NAMES
+
+#: Name of the hyperparameter that says which perturbation it is.
+KIND = "perturbation"
+NONE = "none"
+
+_NOISE = (5e-4, 1e-2)
+_ATTACK = (1e-4, 1e-2)
+
+#: Least and greatest magnitude of each kind: the paper's, and for noise on
+#: gradients what its recipe uses.
+MAGNITUDES = {
+    "cgd": _ATTACK,
+    "fgsm": _ATTACK,
+    "gaussian": _NOISE,
+    "gaussian_rel": _NOISE,
+    "input_noise": (1e-3, 1e-1),
+    "persistent_gaussian": _NOISE,
+    "pgd": _ATTACK,
+}
+
+
+class Choice(hyperparameters.Choice):
+    """A choice whose first sample is its default.
+
+    An oracle that draws at random so starts a search with the default. It has
+    the name of its base class because keras-tuner revives hyperparameters by
+    name: copies, such as a trial's, are plain choices.
+    """
+
+    _sampled = False
+
+    def random_sample(self, seed=None):
+        if self._sampled:
+            return super().random_sample(seed)
+        self._sampled = True
+        return self.default
+
+
+def declare(hp, magnitudes, steps):
+    """Adds the space to `keras_tuner.HyperParameters`, where it is missing.
+
+    Args:
+        hp: The `HyperParameters`.
+        magnitudes: Dict from kinds of perturbations to pairs of floats.
+        steps: Pair of ints, the least and the most steps of an attack.
+    """
+    kinds = [NONE, *sorted(magnitudes)]
+    if KIND not in hp:
+        hp.merge([Choice(KIND, kinds, ordered=False, default=NONE)])
+    for kind, (low, high) in magnitudes.items():
+        usual = perturbations.get(kind).magnitude
+        with hp.conditional_scope(KIND, [kind]):
+            hp.Float(
+                f"{kind}_magnitude",
+                low,
+                high,
+                sampling="log",
+                default=min(max(usual, low), high),
+            )
+            if takes(kind, "steps"):
+                hp.Int(f"{kind}_steps", *steps)
+
+
+def perturbation(hp, seed=None):
+    """The perturbation that hyperparameters name, or `None` for none."""
+    kind = hp.get(KIND)
+    if kind == NONE:
+        return None
+    arguments = {"magnitude": hp.get(f"{kind}_magnitude")}
+    if takes(kind, "steps"):
+        arguments["steps"] = hp.get(f"{kind}_steps")
+    if takes(kind, "seed"):
+        arguments["seed"] = seed
+    return perturbations.get(kind, **arguments)
+
+
+def takes(kind, argument):
+    """Whether the perturbation's constructor has the argument."""
+    return argument in inspect.signature(NAMES[kind]).parameters

@@ -1,0 +1,140 @@
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import keras_l2o
+from keras_l2o import evaluation
+from keras_l2o import policies
+from keras_l2o.commands import measure
+
+SHORT = [
+    "--dataset=digits", "--epochs=1", "--examples=64", "--batch-size=32",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run():
+    application = typer.Typer()
+    measure.register(application)
+
+    def run(*arguments, fails=False):
+        result = CliRunner().invoke(application, list(arguments))
+        if fails:
+            assert isinstance(result.exception, ValueError)
+            return str(result.exception)
+        if result.exception is not None:
+            raise result.exception
+        return result.output
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Run directories like those that training leaves."""
+    root = tmp_path_factory.mktemp("results")
+    for folder in ("rnnprop/min-max/1", "rnnprop/choice2/1"):
+        keras_l2o.save(
+            keras_l2o.LearnedOptimizer(policies.RNNProp(layers=(2,))),
+            root / folder / "optimizer",
+        )
+    return root
+
+
+@pytest.mark.parametrize(
+    "command", ["evaluate", "baseline", "gridsearch", "plot"]
+)
+def test_help_shows_an_example(run, command):
+    output = " ".join(run(command, "--help").split())
+    assert f"Example: keras-l2o {command}" in output
+
+
+# the evaluations of the seed document, the first and the last, made short
+@pytest.mark.parametrize("folder", ["rnnprop/min-max/1", "rnnprop/choice2/1"])
+def test_the_seeds_evaluations_run_and_leave_their_files(run, results, folder):
+    output = run(
+        "evaluate",
+        "--problem=conv_train",
+        f"--directory={results / folder}",
+        "--repeat=2",
+        *SHORT,
+    )
+    assert "1 x 2" in output
+    stored = evaluation.read(
+        results / folder / "evaluations" / "conv_train.npz"
+    )
+    assert stored.runs == 2
+    assert stored.settings["dataset"] == "digits"
+
+
+def test_replicates_of_one_family_are_put_together(run, tmp_path):
+    for replicate, rate in ((1, 0.01), (2, 0.02)):
+        folder = tmp_path / "family" / str(replicate)
+        keras_l2o.save(
+            keras_l2o.LearnedOptimizer(policies.Adam(rate)),
+            folder / "optimizer",
+        )
+        (folder / "config.json").write_text(
+            json.dumps(
+                {
+                    "policy": {
+                        "name": "rnnprop",
+                        "perturbation": {
+                            "name": "gaussian",
+                            "config": {"noise_stddev": 1e-3 * replicate},
+                        },
+                    }
+                }
+            )
+        )
+        run(
+            "evaluate",
+            "--problem=digits_mlp",
+            f"--directory={folder}",
+            "--repeat=2",
+            *SHORT[1:],
+        )
+    for picture in ("losses", "replicates", "magnitudes"):
+        output = run(
+            "plot", picture, str(tmp_path),
+            f"--output={tmp_path / 'pictures' / picture}.png",
+        )  # fmt: skip
+        assert "picture:" in output
+        assert (tmp_path / "pictures" / f"{picture}.png").exists()
+    assert "2 x 2" in run(
+        "plot", "losses", str(tmp_path), f"--output={tmp_path / 'a.png'}"
+    )
+    summary = evaluation.collection.by_magnitude([tmp_path])
+    assert summary["magnitude"].tolist() == [1e-3, 2e-3]
+    message = run("plot", "pool", str(tmp_path), fails=True)
+    assert "--trace" in message
+
+
+def test_baselines_take_the_rates_that_the_search_found(run, tmp_path):
+    short = ["--problem=digits_mlp", f"--directory={tmp_path}", *SHORT[1:]]
+    message = run("baseline", *short, "--rates=tuned", fails=True)
+    assert "keras-l2o gridsearch" in message
+    output = run("gridsearch", *short, "--rules=adam", "--rates=1e-6,0.03")
+    assert "adam (oracle)" in output
+    assert "0.03" in output
+    assert (tmp_path / "gridsearch" / "digits_mlp.csv").exists()
+    output = run(
+        "baseline", *short, "--rules=adam", "--rates=tuned", "--repeat=2"
+    )
+    assert "adam 0.03" in output
+    folder = tmp_path / "baselines" / "adam-0.03" / "evaluations"
+    assert (folder / "digits_mlp.npz").exists()
+    message = run("baseline", *short, "--rules=adm", fails=True)
+    assert "Did you mean 'adam'" in message
+
+
+def test_a_directory_without_an_optimizer_says_so(run, tmp_path):
+    message = run(
+        "evaluate", "--problem=digits_mlp", f"--directory={tmp_path}",
+        fails=True,
+    )  # fmt: skip
+    assert "holds no optimizer" in message
+    message = run("plot", "losses", str(tmp_path), fails=True)
+    assert "evaluate" in message

@@ -1,0 +1,58 @@
+import os
+import shutil
+import tempfile
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# Keras imports the Hub's client, which reads its environment then. Nothing of
+# the user's is touched: neither cache nor token.
+for name in [name for name in os.environ if name.startswith("HF_")]:
+    del os.environ[name]
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="keras-l2o-hub-")
+os.environ["HF_HUB_DISABLE_XET"] = "1"  # a storage service of its own
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    keras.utils.set_random_seed(0)
+    yield
+    keras.backend.clear_session()
+
+
+@pytest.fixture(scope="session")
+def tiny_data():
+    """64 images of 6x6 with three classes that can be told apart."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 64).astype("int32")
+    images = rng.normal(size=(64, 6, 6, 1)).astype("float32") * 0.5
+    images[np.arange(64), labels] += 1.0
+    return images, labels
+
+
+def tiny_model(dtype="float32"):
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            layers.Conv2D(4, 3, activation="tanh", dtype=dtype),
+            layers.Flatten(dtype=dtype),
+            layers.Dense(3, dtype=dtype),
+        ]
+    )
+
+
+@pytest.fixture
+def tiny_problem(tiny_data):
+    import keras_l2o
+
+    return keras_l2o.problems.Problem(tiny_model, tiny_data, batch_size=16)

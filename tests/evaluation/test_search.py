@@ -1,0 +1,67 @@
+import numpy as np
+import pandas
+import pytest
+
+from keras_l2o import evaluation
+from keras_l2o.evaluation import rules
+from keras_l2o.evaluation import search
+
+SMALL = {"examples": 64, "batch_size": 32}
+
+
+def test_the_rates_are_those_of_the_suite():
+    assert search.RATES[:4] == (5e-4, 1e-3, 2e-3, 5e-3)
+    assert search.RATES[-1] == 1.0
+    ratios = np.divide(search.RATES[1:], search.RATES[:-1])
+    assert set(np.round(ratios, 6)) == {2.0, 2.5}
+    assert rules.DEEP_RATES["rmsprop"] == 5e-4
+
+
+def test_the_search_finds_the_rate_that_learns(tmp_path):
+    tried = []
+    frame = evaluation.gridsearch(
+        "digits_mlp",
+        rules=("adam", "sgd"),
+        rates=(1e-6, 0.05),
+        epochs=2,
+        seeds=(0, 1),
+        directory=tmp_path,
+        on_run=lambda rule, rate: tried.append((rule, rate)),
+        **SMALL,
+    )
+    assert len(frame) == 8
+    assert tried == [
+        ("adam", 1e-6), ("adam", 0.05), ("sgd", 1e-6), ("sgd", 0.05)
+    ]  # fmt: skip
+    assert evaluation.best_rates(frame) == {"adam": 0.05, "sgd": 0.05}
+    assert evaluation.oracle(frame) == ("adam", 0.05)
+    assert evaluation.oracle(frame, ["sgd"]) == ("sgd", 0.05)
+    stored = tmp_path / "gridsearch" / "adam-0.05" / "seed-1"
+    assert (stored / "evaluations" / "digits_mlp.npz").exists()
+
+
+def test_a_rate_that_diverges_is_never_the_best():
+    frame = pandas.DataFrame(
+        {
+            "rule": ["adam"] * 4,
+            "rate": [0.1, 0.1, 0.2, 0.2],
+            "validation_loss": [0.5, 0.6, 0.01, np.nan],
+        }
+    )
+    assert evaluation.best_rates(frame) == {"adam": 0.1}
+    with pytest.raises(ValueError, match="Every rate"):
+        evaluation.best_rates(frame[3:])
+    with pytest.raises(ValueError, match="`pool` must"):
+        evaluation.oracle(frame, ["lion"])
+
+
+def test_baselines_run_at_their_rates():
+    frame = evaluation.baselines(
+        "digits_mlp", {"sgd": 0.1, "adam": 0.01}, repeat=1, epochs=1, **SMALL
+    )
+    assert frame["optimizer"].tolist() == ["sgd 0.1", "adam 0.01"]
+
+
+def test_an_unknown_rule_is_named_before_anything_runs():
+    with pytest.raises(ValueError, match="Did you mean 'adam'"):
+        evaluation.baselines("digits_mlp", {"adm": 0.1})

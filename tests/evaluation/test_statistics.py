@@ -1,0 +1,222 @@
+import numpy as np
+import pandas
+import pytest
+
+from keras_l2o.evaluation import comparison
+from keras_l2o.evaluation import statistics
+
+
+def simulated(replicates, runs, meta, noise, seed=0, mean=-2.0):
+    rng = np.random.default_rng(seed)
+    effects = rng.normal(scale=meta, size=(replicates, 1))
+    values = mean + effects + rng.normal(scale=noise, size=(replicates, runs))
+    return values, np.repeat(np.arange(replicates), runs)
+
+
+def test_simulated_variance_components_are_recovered():
+    values, names = simulated(200, 10, meta=0.3, noise=0.1)
+    result = statistics.mixed_interval(values.ravel(), names)
+    assert result.meta == pytest.approx(0.3, rel=0.1)
+    assert result.evaluation == pytest.approx(0.1, rel=0.05)
+    assert result.mean == pytest.approx(-2.0, abs=0.05)
+
+
+def test_the_paper_sized_model_is_that_of_the_analysis_of_variance():
+    # balanced, so that restricted maximum likelihood has a closed form
+    values, names = simulated(8, 10, meta=0.3, noise=0.1, seed=1)
+    result = statistics.mixed_interval(values.ravel(), names)
+    within = values.var(axis=1, ddof=1).mean()
+    between = 10 * values.mean(axis=1).var(ddof=1)
+    assert result.mean == pytest.approx(values.mean(), rel=1e-4)
+    assert result.evaluation == pytest.approx(np.sqrt(within), rel=1e-2)
+    assert result.meta == pytest.approx(
+        np.sqrt((between - within) / 10), rel=1e-2
+    )
+    half = 1.96 * np.sqrt(between / 80)
+    assert result.high - result.mean == pytest.approx(half, rel=1e-2)
+    assert result.mean - result.low == pytest.approx(half, rel=1e-2)
+
+
+def test_the_scale_of_the_values_does_not_matter():
+    values, names = simulated(8, 10, meta=0.3, noise=0.1, seed=2)
+    first = statistics.mixed_interval(values.ravel(), names)
+    second = statistics.mixed_interval(1e-6 * values.ravel() + 5, names)
+    assert second.meta == pytest.approx(1e-6 * first.meta, rel=1e-3)
+    assert second.evaluation == pytest.approx(1e-6 * first.evaluation, rel=1e-3)
+
+
+def test_replicates_that_do_not_differ_have_no_meta_spread():
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(8, 10))
+    values -= values.mean(axis=1, keepdims=True)  # less than chance allows
+    result = statistics.mixed_interval(
+        values.ravel(), np.repeat(np.arange(8), 10)
+    )
+    assert result.meta == pytest.approx(0.0, abs=1e-3)
+
+
+def test_the_interval_covers_the_mean_about_as_often_as_it_says():
+    covered = 0
+    for seed in range(30):
+        values, names = simulated(8, 5, meta=0.3, noise=0.1, seed=100 + seed)
+        result = statistics.mixed_interval(values.ravel(), names)
+        covered += result.low <= -2.0 <= result.high
+    assert covered >= 24  # 28 of 30 expected, less for eight replicates
+
+
+def test_one_replicate_or_one_run_each_has_students_interval():
+    from scipy import stats
+
+    values = np.random.default_rng(0).normal(size=9)
+    low, high = stats.t.interval(
+        0.95, 8, loc=values.mean(), scale=stats.sem(values)
+    )
+    one = statistics.mixed_interval(values, np.zeros(9))
+    each = statistics.mixed_interval(values, np.arange(9))
+    for result in (one, each):
+        assert (result.low, result.high) == pytest.approx((low, high))
+    assert np.isnan(one.meta)
+    assert np.isnan(each.evaluation)
+    assert one.evaluation == each.meta == pytest.approx(values.std(ddof=1))
+
+
+def test_equal_values_have_no_spread():
+    result = statistics.mixed_interval([3.0] * 6, [0, 0, 1, 1, 2, 2])
+    assert result == (3.0, 3.0, 3.0, 0.0, 0.0)
+
+
+def test_optimization_stability_is_the_jump_and_not_the_slope():
+    epochs = np.arange(200)
+    straight = np.exp(-0.01 * epochs)
+    jumps = 0.1 * (-1.0) ** epochs
+    assert statistics.optimization_stability(straight) < 0.005
+    assert statistics.optimization_stability(
+        straight * np.exp(jumps)
+    ) == pytest.approx(0.1, rel=0.02)
+    assert np.isnan(statistics.optimization_stability([0.1, np.nan]))
+
+
+def frame(replicate, losses, optimizer="learned"):
+    losses = np.asarray(losses, "float64")
+    runs, epochs = losses.shape
+    return pandas.DataFrame(
+        {
+            "problem": "p",
+            "optimizer": optimizer,
+            "replicate": replicate,
+            "run": np.repeat(np.arange(runs), epochs),
+            "epoch": np.tile(np.arange(1, epochs + 1), runs),
+            "train_loss": losses.ravel() / 2,
+            "validation_loss": losses.ravel(),
+            "validation_accuracy": 1 - losses.ravel(),
+        }
+    )
+
+
+def test_figures_are_the_best_of_any_epoch():
+    result = statistics.figures(frame(1, [[0.5, 0.2, 0.3], [0.4, 0.1, np.nan]]))
+    np.testing.assert_allclose(
+        result["log_validation_loss"], np.log([0.2, 0.1])
+    )
+    np.testing.assert_allclose(result["log_train_loss"], np.log([0.1, 0.05]))
+    np.testing.assert_allclose(result["accuracy"], [0.8, 0.9])
+
+
+def test_summary_counts_what_failed():
+    whole = pandas.concat(
+        [
+            frame(1, [[0.5, 0.2], [0.4, 0.3]]),
+            frame(2, [[0.5, 0.1], [np.nan, np.nan]]),
+        ]
+    )
+    (row,) = statistics.summary(statistics.figures(whole)).to_dict("records")
+    assert (row["replicates"], row["runs"], row["failed"]) == (2, 4, 1)
+    assert row["low"] < row["mean"] < row["high"]
+    assert row["spread"] == pytest.approx(np.log([0.2, 0.3, 0.1]).std(ddof=1))
+
+
+def test_the_best_replicate_is_compared_with_the_oracle():
+    figures = statistics.figures(
+        pandas.concat(
+            [
+                frame(1, [[0.5], [0.4]]),
+                frame(2, [[0.2], [0.21]]),
+                frame(3, [[0.05], [np.nan]]),
+            ]
+        )
+    )
+    oracle = statistics.figures(frame(1, [[0.3], [0.31]], "adam 0.005"))
+    result = comparison.against_oracle(figures, oracle)
+    assert result.replicate == 3
+    assert np.isnan(result.low)
+    result = comparison.against_oracle(
+        figures[figures["replicate"] < 3], oracle
+    )
+    assert result.replicate == 2
+    assert result.difference == pytest.approx(
+        np.log([0.2, 0.21]).mean() - np.log([0.3, 0.31]).mean()
+    )
+    assert result.low < result.difference < result.high < 0
+
+
+def test_speed_up_is_the_ratio_of_the_steps():
+    adam = np.array([[5, 4, 3, 2, 1, 1.5]] * 4, "float64")
+    ours = np.array(
+        [
+            [1, 9, 9, 9, 9, 9],  # in 1 step of 5
+            [2, 1, 9, 9, 9, 9],
+            [9, 9, 9, 9, 0.5, 9],
+            [9, 9, 9, np.nan, np.nan, np.nan],  # never
+        ]
+    )
+    result = comparison.speed_up(ours, adam)
+    np.testing.assert_allclose(result.ratios, [5, 2.5, 1, 0])
+    assert result.mean == pytest.approx((2.5 + 1) / 2)
+    assert result.reached == 0.75
+    assert result.low <= result.mean <= result.high
+
+
+def test_the_bootstrap_interval_is_that_of_the_means_spread():
+    rng = np.random.default_rng(0)
+    points = 400
+    reference = np.tile(np.linspace(1, 0, points), (200, 1))
+    steps = rng.integers(100, 301, 200)
+    ours = (np.arange(points) < steps[:, None] - 1).astype(float)
+    result = comparison.speed_up(ours, reference, samples=500)
+    np.testing.assert_allclose(result.ratios, points / steps)
+    assert result.mean == pytest.approx(2.0, abs=0.1)
+    assert 0.1 < result.high - result.low < 0.4
+    # replicates that differ widen it: eight are fewer than 200 runs
+    order = np.argsort(steps)
+    grouped = comparison.speed_up(
+        ours[order], reference, np.repeat(np.arange(8), 25), samples=500
+    )
+    assert grouped.high - grouped.low > 2 * (result.high - result.low)
+
+
+def test_runs_are_paired_with_the_references_run_of_their_seed():
+    ours = pandas.concat(
+        [frame(2, [[0.5, 0.2], [0.4, np.nan]]), frame(1, [[0.3, 0.1]])]
+    )
+    theirs = frame(1, [[0.6, 0.3], [0.7, 0.4]], "adam 0.005")
+    for part in (ours, theirs):
+        part["seed"], part["step"] = part["run"], 10 * part["epoch"]
+    curves, reference, replicates = comparison.paired_curves(ours, theirs)
+    np.testing.assert_array_equal(
+        curves, [[0.3, 0.1], [0.5, 0.2], [0.4, np.nan]]
+    )
+    np.testing.assert_array_equal(
+        reference, [[0.6, 0.3], [0.6, 0.3], [0.7, 0.4]]
+    )
+    assert replicates.tolist() == [1, 2, 2]
+    result = comparison.speed_up(curves, reference, replicates)
+    np.testing.assert_array_equal(result.ratios, [2, 1, 2])
+    with pytest.raises(ValueError, match="same seeds"):
+        comparison.paired_curves(ours, theirs[theirs["seed"] == 0])
+
+
+def test_curves_of_other_runs_are_refused():
+    with pytest.raises(ValueError, match="same runs"):
+        comparison.speed_up(np.ones((3, 4)), np.ones((2, 4)))
+    with pytest.raises(ValueError, match="finite loss"):
+        comparison.speed_up(np.ones((1, 4)), np.full((1, 4), np.nan))

@@ -1,0 +1,181 @@
+"""Cards say what the files say, and keep what people wrote."""
+
+import json
+
+import huggingface_hub
+import pytest
+from typer.testing import CliRunner
+
+import keras_l2o
+from keras_l2o import hub
+from keras_l2o.hub import card_files
+from keras_l2o.hub import cards
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_cards_that_are_shipped_agree_with_the_files():
+    assert card_files.stale() == []
+
+
+def test_a_card_holds_figures_metadata_digests_and_a_snippet(root, hub_cards):
+    text = card_files.write("min-max").read_text()
+    assert 'keras_l2o.from_hub("min-max/1")' in text
+    assert "| figure | 1 | 2 |" in text
+    assert "| val_log_loss | -1.5 | -2 |" in text
+    assert "| digits.log_loss | -0.75 | -1 |" in text
+    assert "| teachers | adam 0.01, rmsprop 0.003 |" in text
+    digest = keras_l2o.load(root / "min-max/2").source.split(":")[1]
+    assert f"| min-max/2 | {digest} |" in text
+    assert "mean" not in text
+
+
+def test_the_hubs_client_reads_the_results_back(root):
+    data = huggingface_hub.ModelCard(card_files.card("min-max")).data
+    assert data.library_name == "keras"
+    assert data.license == "mit"
+    assert {"learned-optimizer", "min-max"} <= set(data.tags)
+    found = {
+        (r.metric_name, r.dataset_type): r.metric_value
+        for r in data.eval_results
+    }
+    assert found == {
+        ("val_log_loss, min-max/1", "validation"): -1.5,
+        ("val_log_loss, min-max/2", "validation"): -2.0,
+        ("log_loss, min-max/1", "digits"): -0.75,
+        ("log_loss, min-max/2", "digits"): -1.0,
+    }
+
+
+def test_what_is_written_by_hand_stays(root, hub_cards):
+    path = card_files.write("min-max")
+    mark = "<!-- written: min-max -->\n"
+    text = path.read_text()
+    assert mark in text
+    path.write_text(text.replace(mark, f"{mark}Fine on digits.\n\n- as $x$\n"))
+    save(root / "min-max/1", {"figures": {"val_log_loss": -9.0}})
+    assert card_files.stale() == ["mean", "min-max"]
+    new = card_files.write("min-max").read_text()
+    assert f"{mark}Fine on digits.\n\n- as $x$\n<!-- end written -->" in new
+    assert "-9" in new
+    assert card_files.write("min-max").read_text() == new
+    card_files.write("mean")
+    assert card_files.stale() == []
+
+
+def save(folder, metadata, rate=0.1):
+    optimizer = keras_l2o.LearnedOptimizer(keras_l2o.policies.Adam(rate))
+    keras_l2o.save(optimizer, folder, metadata, overwrite=True)
+
+
+def test_a_card_that_is_edited_elsewhere_is_out_of_date(root):
+    for family in ("mean", "min-max"):
+        path = card_files.write(family)
+    assert card_files.stale() == []
+    path.write_text(path.read_text().replace("-1.5", "-2.5"))
+    assert card_files.stale() == ["min-max"]
+
+
+def test_a_folder_that_changes_makes_its_card_out_of_date(root):
+    for family in ("mean", "min-max"):
+        card_files.write(family)
+    save(root / "mean/1", None, rate=0.2)
+    assert card_files.stale() == ["mean"]
+
+
+def test_results_and_plots_go_into_the_card(root, hub_cards):
+    results = {"2": {"conv_train": {"runs": 10, "accuracy": 0.97}}}
+    card_files.write("min-max", results)
+    (hub_cards / "figures/min-max/loss.png").write_bytes(PNG)
+    text = card_files.write("min-max").read_text()
+    assert "| conv_train.accuracy |  | 0.97 |" in text
+    assert "![min-max](figures/min-max/loss.png)" in text
+    with pytest.raises(hub.HubError, match="numbers"):
+        card_files.write("min-max", {"2": {"conv_train": {"accuracy": "x"}}})
+
+
+def test_metadata_are_no_markup(root):
+    text = card_files.card("min-max")
+    assert "train &#124; &#60;b&#62;" in text
+    save(
+        root / "min-max/1",
+        {
+            "seed": "<!-- written: min-max -->\nx\n<!-- end written -->",
+            "command": "`a` | [b](c)\n## d",
+            "figures": {"<!-- x": 1, "a\nb|c": 2, "text": "<b>", "yes": True},
+        },
+    )
+    text = card_files.card("min-max")
+    assert cards.written(text) == {"min-max": ""}
+    assert "| a_b_c | 2 |" in text
+    assert "<b>" not in text
+    assert "\n## d" not in text
+
+
+def test_optimizers_without_figures_have_a_card(root):
+    save(root / "mean/1", None)
+    text = card_files.card("mean")
+    assert "Results" not in text
+    assert huggingface_hub.ModelCard(text).data.eval_results is None
+
+
+def test_an_unknown_family_is_named(root):
+    with pytest.raises(hub.UnknownName, match="There are: mean, min-max"):
+        card_files.card("median")
+
+
+def test_a_seal_breaks_with_any_edit():
+    text = cards.seal("# A card\n")
+    assert cards.is_unedited(text)
+    for edited in (
+        text.replace("card", "cards", 1),
+        text + "\n",
+        "x" + text,
+        text.replace("sha256 ", "sha256 0"),
+        "# A card\n",
+        "",
+        cards.seal(text).replace("# A card", "# B card"),
+    ):
+        assert not cards.is_unedited(edited)
+
+
+def run(*arguments):
+    from keras_l2o.cli import application
+
+    return CliRunner().invoke(application, arguments)
+
+
+def test_the_command_writes_every_card_and_checks_them(root, hub_cards):
+    result = run("card", "--check")
+    assert "Out of date: mean, min-max" in str(result.exception)
+    assert run("card").exit_code == 0
+    assert {path.stem for path in hub_cards.glob("*.md")} == {
+        "template",
+        "mean",
+        "min-max",
+    }
+    assert "every card" in run("card", "--check").output
+
+
+def test_the_command_takes_stored_evaluations(root, hub_cards, tmp_path):
+    evaluation = pytest.importorskip("keras_l2o.evaluation.collection")
+    from keras_l2o.evaluation import evaluate
+
+    assert evaluation
+    directory = tmp_path / "results/min-max/2"
+    evaluate(
+        keras_l2o.from_hub("min-max/2"),
+        "quadratic_10",
+        repeat=2,
+        steps=20,
+        directory=directory,
+    )
+    result = run("card", "min-max", "--evaluations", str(directory.parent))
+    assert result.exit_code == 0, result.exception
+    stored = json.loads(
+        (hub_cards / "figures/min-max/results.json").read_text()
+    )
+    assert stored["2"]["quadratic_10"]["runs"] == 2
+    text = (hub_cards / "min-max.md").read_text()
+    assert "quadratic_10.log_validation_loss" in text
+    assert "![min-max](figures/min-max/quadratic_10.png)" in text

@@ -1,0 +1,336 @@
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_l2o
+from keras_l2o import hub
+from keras_l2o.hub import folder as folder_module
+from tests.hub.forge import CONTENTS
+from tests.hub.forge import edit_config
+from tests.hub.forge import sign
+
+FILES = {*CONTENTS, "SHA256SUMS"}
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def nothing_parsed(monkeypatch):
+    """Fails the test when anything is parsed or revived."""
+
+    def fail(*arguments):
+        raise AssertionError("something was parsed before the error")
+
+    monkeypatch.setattr(folder_module, "parse", fail)
+    monkeypatch.setattr(folder_module, "policy_from_config", fail)
+    monkeypatch.setattr(folder_module.weights, "unpack", fail)
+
+
+@pytest.mark.backend
+def test_save_then_load_is_bit_exact(optimizer, folder):
+    loaded = hub.load(folder)
+    assert loaded.policy.weights
+    for old, new in zip(optimizer.policy.weights, loaded.policy.weights):
+        old, new = map(keras.ops.convert_to_numpy, (old, new))
+        assert old.dtype == new.dtype == np.float32
+        assert old.tobytes() == new.tobytes()
+    old, new = optimizer.get_config(), loaded.get_config()
+    for key in ("learning_rate", "warmup_steps", "warmup_rate"):
+        assert old[key] == new[key]
+    assert optimizer.policy.get_config() == loaded.policy.get_config()
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    "policy",
+    [
+        lambda: keras_l2o.policies.Adam(0.1),
+        lambda: keras_l2o.policies.RNNProp(
+            layers=(4,),
+            cell_options={
+                "kernel_initializer": keras.initializers.Orthogonal(seed=10**9),
+                "recurrent_activation": "hard_sigmoid",
+            },
+        ),
+        lambda: keras.optimizers.Lion(0.1),
+        lambda: keras.optimizers.SGD(
+            keras.optimizers.schedules.CosineDecay(0.1, 10**6), momentum=0.9
+        ),
+    ],
+    ids=["analytic", "cell_options", "keras_optimizer", "schedule"],
+)
+def test_every_kind_of_policy_survives_a_folder(policy, tmp_path):
+    optimizer = keras_l2o.LearnedOptimizer(policy())
+    hub.save(optimizer, tmp_path / "saved")
+    loaded = hub.load(tmp_path / "saved").policy
+    assert type(loaded) is type(optimizer.policy)
+    serialize = keras.saving.serialize_keras_object
+    assert serialize(loaded) == serialize(optimizer.policy)
+
+
+def test_overrides_win_over_the_folder(folder):
+    loaded = hub.load(folder, learning_rate=0.5, weight_decay=0.1)
+    assert float(loaded.learning_rate) == 0.5
+    assert loaded.weight_decay == 0.1
+    assert loaded.warmup_steps == 5
+
+
+def test_metadata_come_back_as_they_were(optimizer, tmp_path):
+    metadata = {"seeds": [1, 2], "figures": {"loss": 1e-3}, "note": "é [x]"}
+    hub.save(optimizer, tmp_path / "saved", metadata)
+    assert folder_module.read_metadata(tmp_path / "saved") == metadata
+
+
+def test_the_digests_are_in_the_form_of_sha256sum(folder):
+    assert set(contents(folder)) == FILES
+    command = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def test_equal_optimizers_make_equal_files(optimizer, folder, tmp_path):
+    hub.save(optimizer, tmp_path / "again", metadata={"seed": 3})
+    assert contents(folder) == contents(tmp_path / "again")
+
+
+def test_an_existing_folder_is_refused_without_overwrite(optimizer, folder):
+    before = contents(folder)
+    with pytest.raises(hub.HubError, match="overwrite=True"):
+        hub.save(optimizer, folder, metadata={"seed": 4})
+    assert contents(folder) == before
+
+
+def test_an_empty_folder_is_taken(optimizer, tmp_path):
+    (tmp_path / "empty").mkdir()
+    hub.save(optimizer, tmp_path / "empty")
+    hub.load(tmp_path / "empty")
+
+
+def test_overwrite_replaces_the_optimizer_and_leaves_no_scratch(
+    optimizer, folder
+):
+    hub.save(optimizer, folder, metadata={"seed": 4}, overwrite=True)
+    assert folder_module.read_metadata(folder) == {"seed": 4}
+    assert os.listdir(folder.parent) == [folder.name]
+
+
+def test_overwrite_spares_a_folder_that_holds_something_else(optimizer, folder):
+    (folder / "thesis.tex").write_text("years of work")
+    with pytest.raises(hub.HubError, match=r"thesis\.tex"):
+        hub.save(optimizer, folder, overwrite=True)
+    assert (folder / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("make", ["file", "link"])
+def test_overwrite_replaces_neither_file_nor_link(
+    make, optimizer, folder, tmp_path
+):
+    target = tmp_path / "target"
+    if make == "file":
+        target.write_text("mine")
+    else:
+        target.symlink_to(folder)
+    with pytest.raises(hub.HubError, match="no folder"):
+        hub.save(optimizer, target, overwrite=True)
+    assert target.is_symlink() or target.read_text() == "mine"
+
+
+@pytest.mark.parametrize("failing", range(4))
+def test_a_failed_save_leaves_the_old_folder(
+    failing, optimizer, folder, monkeypatch
+):
+    """Whether it fails in a file or in one of the two renames."""
+    before = contents(folder)
+    calls = []
+
+    def failing_at(function):
+        def wrapped(*arguments):
+            calls.append(function)
+            if len(calls) == failing + 3:
+                raise KeyboardInterrupt
+            return function(*arguments)
+
+        return wrapped
+
+    monkeypatch.setattr(os, "fsync", failing_at(os.fsync))
+    monkeypatch.setattr(
+        pathlib.Path, "replace", failing_at(pathlib.Path.replace)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        hub.save(optimizer, folder, metadata={"seed": 4}, overwrite=True)
+    assert contents(folder) == before
+    assert os.listdir(folder.parent) == [folder.name]
+
+
+def test_a_kill_between_the_renames_loses_nothing(folder, tmp_path):
+    before = contents(folder)
+    program = f"""
+import os, pathlib, keras_l2o
+replace = pathlib.Path.replace
+def kill(path, target):
+    if path.name == "new":
+        os._exit(9)
+    return replace(path, target)
+pathlib.Path.replace = kill
+optimizer = keras_l2o.load({str(folder)!r})
+keras_l2o.save(optimizer, {str(folder)!r}, overwrite=True)
+"""
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 9
+    (old,) = tmp_path.glob(".saved.*/old")
+    assert contents(old) == before
+
+
+def test_what_could_not_be_loaded_is_not_saved(optimizer, tmp_path):
+    weight = optimizer.policy.weights[0]
+    weight.assign(np.full(weight.shape, np.nan))
+    with pytest.raises(hub.HubError, match="not finite"):
+        hub.save(optimizer, tmp_path / "saved")
+    wide = keras_l2o.LearnedOptimizer(
+        keras_l2o.policies.RNNProp(layers=(4,), epsilon=1e9)
+    )
+    with pytest.raises(hub.FormatError, match="too large"):
+        hub.save(wide, tmp_path / "saved")
+    assert not os.listdir(tmp_path)
+
+
+def test_save_refuses_what_the_format_does_not_hold(tmp_path):
+    policy = keras_l2o.policies.Adam()
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    scheduled = keras_l2o.LearnedOptimizer(policy, learning_rate=schedule)
+    plain = keras_l2o.LearnedOptimizer(policy)
+    target = tmp_path / "saved"
+    with pytest.raises(hub.HubError, match="schedule"):
+        hub.save(scheduled, target)
+    with pytest.raises(hub.HubError, match="LearnedOptimizer"):
+        hub.save(keras.optimizers.Adam(), target)
+    with pytest.raises(hub.HubError, match="metadata"):
+        hub.save(plain, target, metadata=[1])
+    with pytest.raises(hub.HubError, match="JSON"):
+        hub.save(plain, target, metadata={"array": np.zeros(2)})
+    with pytest.raises(hub.TooLarge, match=r"metadata\.json"):
+        hub.save(plain, target, metadata={"log": "x" * 2**20})
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_one_changed_bit_is_a_digest_error(name, folder, nothing_parsed):
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    with pytest.raises(hub.DigestError, match=f"{name} is corrupt"):
+        hub.load(folder)
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_truncated_file_is_a_digest_error(name, folder, nothing_parsed):
+    os.truncate(folder / name, (folder / name).stat().st_size - 1)
+    with pytest.raises(hub.DigestError, match=f"{name} is corrupt"):
+        hub.load(folder)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: "",
+        lambda text: "\n".join(text.splitlines()[:2]),
+        lambda text: text + text.splitlines()[0] + "\n",
+        lambda text: text + "0" * 64 + "  ../../secret\n",
+        lambda text: text.replace("config.json", "/etc/passwd"),
+        lambda text: "\xff" + text,
+    ],
+    ids=["empty", "fewer", "twice", "more", "elsewhere", "no ascii"],
+)
+def test_digests_must_list_each_file_once(edit, folder, nothing_parsed):
+    text = (folder / "SHA256SUMS").read_text()
+    (folder / "SHA256SUMS").write_text(edit(text), encoding="latin-1")
+    with pytest.raises(hub.DigestError):
+        hub.load(folder)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_missing_file_is_named(name, folder, nothing_parsed):
+    (folder / name).unlink()
+    with pytest.raises(hub.MissingFile, match=name):
+        hub.load(folder)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(hub.MissingFile, match="nowhere"):
+        hub.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_link_out_of_the_folder_is_refused(
+    name, folder, tmp_path, nothing_parsed
+):
+    shutil.move(folder / name, tmp_path / "outside")
+    (folder / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(hub.MissingFile, match=name):
+        hub.load(folder)
+
+
+def test_a_pipe_is_not_waited_for(folder, nothing_parsed):
+    (folder / "config.json").unlink()
+    os.mkfifo(folder / "config.json")
+    with pytest.raises(hub.MissingFile, match=r"config\.json"):
+        hub.load(folder)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_an_oversize_file_is_refused_unread(name, folder, nothing_parsed):
+    os.truncate(folder / name, 2**36)  # sparse: reading it would not fit
+    with pytest.raises(hub.TooLarge, match=name):
+        hub.load(folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", "null", '"x"', "[" * 100_000, "1" * 10_000, "\udc80"],
+    ids=["broken", "list", "null", "text", "deep", "long number", "no utf-8"],
+)
+@pytest.mark.parametrize("name", ["config.json", "metadata.json"])
+def test_broken_json_is_a_format_error(name, text, folder):
+    (folder / name).write_text(text, errors="surrogateescape")
+    sign(folder)
+    with pytest.raises(hub.FormatError, match=name):
+        hub.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("format_version", 2),
+        ("format_version", "1"),
+        ("format_version", True),
+        ("policy", []),
+        ("learning_rate", "1.0"),
+        ("learning_rate", float("nan")),
+        ("learning_rate", {"class_name": "CosineDecay"}),
+        ("warmup_steps", -1),
+        ("warmup_steps", 2**31),
+        ("warmup_steps", True),
+        ("warmup_steps", 0.5),
+        ("warmup_rate", float("inf")),
+        ("warmup_rate", None),
+        ("learning_rates", 1.0),
+    ],
+)
+def test_config_outside_the_schema_is_a_format_error(key, value, folder):
+    edit_config(folder, lambda config: config.update({key: value}))
+    with pytest.raises(
+        hub.FormatError, match=key.removesuffix("s").replace("_", ".")
+    ):
+        hub.load(folder)
+
+
+def test_config_without_a_key_is_a_format_error(folder):
+    edit_config(folder, lambda config: config.pop("warmup_rate"))
+    with pytest.raises(hub.FormatError, match="warmup_rate"):
+        hub.load(folder)

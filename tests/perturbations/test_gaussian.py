@@ -1,0 +1,141 @@
+import copy
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_l2o
+from keras_l2o.perturbations import Gaussian
+from keras_l2o.perturbations import InputNoise
+from keras_l2o.perturbations import PersistentGaussian
+from keras_l2o.perturbations import RelativeGaussian
+
+pytestmark = pytest.mark.backend
+
+
+def trainer(problem):
+    return keras_l2o.MetaTrainer(
+        student=keras_l2o.policies.RNNProp(layers=(4,)),
+        teachers=[],
+        problems=problem,
+        unroll=4,
+        tasks=1,
+        depth=1,
+    )
+
+
+def run(problem, perturbation, **options):
+    keras.utils.set_random_seed(3)
+    model = trainer(problem)
+    # an outer rate of zero: what moves the weights could only be the noise
+    model.compile(optimizer=keras.optimizers.SGD(0.0))
+    before = model.student.get_weights()
+    history = model.fit(
+        epochs=2,
+        steps_per_epoch=1,
+        verbose=0,
+        validation_data=False,
+        callbacks=[perturbation] if perturbation else [],
+        **options,
+    ).history
+    for old, new in zip(before, model.student.get_weights()):
+        np.testing.assert_array_equal(old, new)
+    return history["loss"]
+
+
+def test_noise_has_the_magnitude_and_is_drawn_anew_at_every_inner_step():
+    noise = Gaussian(0.01, seed=1)
+    noise.build()
+    (offsets,) = noise.offsets([ops.zeros((50, 20))], 30)
+    offsets = ops.convert_to_numpy(offsets)
+    assert offsets.shape == (30, 50, 20)
+    assert offsets.std() == pytest.approx(0.01, rel=0.02)
+    assert abs(np.corrcoef(offsets[0].ravel(), offsets[1].ravel())[0, 1]) < 0.1
+    (again,) = noise.offsets([ops.zeros((50, 20))], 30)
+    assert (ops.convert_to_numpy(again) != offsets).any()
+
+
+def test_relative_noise_follows_each_tensors_root_mean_square():
+    noise = RelativeGaussian(0.1, seed=1)
+    noise.build()
+    weight = np.random.default_rng(0).normal(size=(50, 20)) * 3.0
+    large, none = noise.offsets(
+        [ops.convert_to_tensor(weight.astype("float32")), ops.zeros((5,))], 30
+    )
+    expected = 0.1 * np.sqrt(np.mean(weight**2))
+    large = ops.convert_to_numpy(large)
+    assert large.std() == pytest.approx(expected, rel=0.02)
+    assert (large[0] != large[1]).all()
+    np.testing.assert_array_equal(ops.convert_to_numpy(none), 0.0)
+
+
+def test_persistent_noise_is_one_draw_for_the_whole_unroll():
+    noise = PersistentGaussian(0.01, seed=1)
+    noise.build()
+    (offsets,) = noise.offsets([ops.zeros((50, 20))], 3)
+    offsets = ops.convert_to_numpy(offsets)
+    assert offsets[0].std() == pytest.approx(0.01, rel=0.1)
+    np.testing.assert_array_equal(offsets[0], offsets[2])
+    (again,) = noise.offsets([ops.zeros((50, 20))], 3)
+    assert (ops.convert_to_numpy(again) != offsets).any()
+
+
+def test_input_noise_is_drawn_for_every_task_step_and_coordinate():
+    noise = InputNoise(0.1, seed=1)
+    noise.build()
+    drawn = ops.convert_to_numpy(noise.gradient_noise((2, 5, 400), "float32"))
+    assert drawn.std() == pytest.approx(0.1, rel=0.05)
+    assert len(np.unique(drawn)) > 0.99 * drawn.size
+
+
+def test_stored_weights_are_untouched_and_the_loss_is_disturbed(tiny_problem):
+    assert run(tiny_problem, Gaussian(0.5, seed=1)) != run(tiny_problem, None)
+
+
+def test_magnitude_zero_is_no_perturbation(tiny_problem):
+    np.testing.assert_allclose(
+        run(tiny_problem, Gaussian(0.0)), run(tiny_problem, None), rtol=1e-6
+    )
+
+
+def test_a_new_magnitude_counts_at_the_next_step_without_a_retrace(
+    tiny_problem,
+):
+    noise = Gaussian(0.0, seed=1)
+
+    class Raise(keras.callbacks.Callback):
+        functions = []
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.functions.append(id(self.model.train_function))
+            if epoch == 1:
+                noise.magnitude = 0.5
+
+    keras.utils.set_random_seed(3)
+    model = trainer(tiny_problem)
+    model.compile(optimizer=keras.optimizers.SGD(0.0))
+    traces = []
+    step = model.outer_step
+    model.outer_step = lambda data: traces.append(0) or step(data)
+    losses = model.fit(
+        epochs=2,
+        steps_per_epoch=1,
+        verbose=0,
+        validation_data=False,
+        callbacks=[noise, Raise()],
+    ).history["loss"]
+    plain = run(tiny_problem, None)
+    assert losses[0] == pytest.approx(plain[0], rel=1e-6)
+    assert losses[1] != pytest.approx(plain[1], rel=1e-6)
+    if keras.backend.backend() != "torch":  # which runs every step eagerly
+        assert len(traces) == 1
+
+
+def test_a_copy_made_by_a_tuner_works(tiny_problem):
+    run(tiny_problem, copy.deepcopy(Gaussian(0.1)))
+
+
+def test_a_negative_magnitude_is_named():
+    with pytest.raises(ValueError, match="`magnitude` must be"):
+        Gaussian(-1.0)

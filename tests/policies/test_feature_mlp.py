@@ -1,0 +1,59 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_l2o import policies
+from tests.policies.helpers import GRADIENTS
+from tests.policies.helpers import SHAPE
+from tests.policies.helpers import randomize
+from tests.policies.helpers import updates
+
+pytestmark = pytest.mark.backend
+
+
+def test_an_untrained_one_is_adam_step_for_step():
+    gradients = np.random.default_rng(3).normal(size=(40, 7))
+    gradients = (gradients * np.geomspace(1e-6, 1e3, 7)).astype("float32")
+    gradients[:, 3] = 0.0
+    np.testing.assert_array_equal(
+        updates(policies.FeatureMLP(0.02), gradients),
+        updates(policies.Adam(0.02), gradients),
+    )
+    adam = updates(policies.Adam(0.03))
+    np.testing.assert_array_equal(updates(policies.FeatureMLP()), adam)
+
+
+def test_the_network_corrects_direction_and_log_magnitude():
+    policy = policies.FeatureMLP(0.2, layers=(5, 4), beta_2=0.99)
+    weights = randomize(policy, scale=0.3)
+    momenta, v, expected = np.zeros((3, *SHAPE)), np.zeros(SHAPE), []
+    decays = np.array([0.5, 0.9, 0.99])[:, None, None]
+    for t, g in enumerate(GRADIENTS.astype("float64"), 1):
+        momenta = decays * momenta + (1 - decays) * g
+        v = 0.99 * v + 0.01 * g**2
+        root = np.sqrt(v / (1 - 0.99**t))
+        directions = momenta / (1 - decays**t) / root
+        squashed = np.tanh(np.stack([*directions, g / root], -1))
+        time = np.tanh(t / np.logspace(0, np.log10(3000), 8) - 1)
+        x = np.concatenate([squashed.reshape(12, 4), np.tile(time, (12, 1))], 1)
+        for kernel, bias in zip(weights[:4:2], weights[1:4:2]):
+            x = np.maximum(x @ kernel + bias, 0)
+        d, m = (x @ weights[4] + weights[5]).T.reshape(2, *SHAPE)
+        expected.append(0.2 * np.exp(m) * (directions[1] + d))
+    np.testing.assert_allclose(updates(policy), expected, 1e-4, 1e-5)
+
+
+def test_it_keeps_four_numbers_a_parameter_and_has_few_weights():
+    policy = policies.FeatureMLP()
+    policy.build(None)
+    (state,) = policy.initial_state([ops.zeros((5, 2))]).tensors
+    leaves = keras.tree.flatten(state)
+    assert [tuple(leaf.shape) for leaf in leaves] == [(5, 2)] * 4
+    assert policy.count_params() < 300
+
+
+@pytest.mark.parametrize("layers", [(), (8, 0)])
+def test_bad_layers_are_named(layers):
+    with pytest.raises(ValueError, match="`layers` must name at least one"):
+        policies.FeatureMLP(layers=layers)

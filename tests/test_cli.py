@@ -1,0 +1,48 @@
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from keras_l2o.cli import application
+
+
+@pytest.mark.parametrize("command", ["list", "prepare", "demo"])
+def test_help_shows_an_example(command):
+    result = CliRunner().invoke(application, [command, "--help"])
+    assert result.exit_code == 0
+    assert f"Example: keras-l2o {command}" in result.output
+
+
+def test_list_shows_the_bundled_optimizers():
+    result = CliRunner().invoke(application, ["list"])
+    assert result.exit_code == 0
+    assert "min-max/1" in result.output
+
+
+def test_an_error_is_one_line_and_no_traceback(tmp_path):
+    code = "from keras_l2o.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "prepare", "fashion_mnist",
+         "--source", str(tmp_path), "--data-dir", str(tmp_path / "data")],
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "error:" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_demo_runs_end_to_end(tmp_path):
+    code = "from keras_l2o.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "demo", "--quick", "--output",
+         str(tmp_path / "demo")],
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "min-max/1" in result.stdout
+    picture = (tmp_path / "demo" / "curves.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert (tmp_path / "demo" / "optimizer" / "config.json").exists()

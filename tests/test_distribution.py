@@ -1,0 +1,126 @@
+"""Several devices, as processes of their own: devices are set at start."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+pytestmark = pytest.mark.backend
+
+HEADER = """
+import os
+import numpy as np
+DEVICES = {devices}
+{setup}
+import keras
+import keras_l2o
+from keras_l2o import policies
+
+def run(strategy_scope):
+    keras.utils.set_random_seed(1)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 6)).astype("float32")
+    y = (x[:, :2] * 2.0).astype("float32")
+    with strategy_scope():
+        model = keras.Sequential([
+            keras.Input((6,)),
+            keras.layers.Dense(8, activation="tanh", name="hidden"),
+            keras.layers.Dense(2, name="out"),
+        ])
+        optimizer = keras_l2o.LearnedOptimizer(
+            policies.RNNProp(layers=(4,)), weight_decay=0.01,
+            warmup_steps=2)
+        model.compile(optimizer=optimizer, loss="mse")
+    history = model.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0)
+    return model, optimizer, history.history["loss"]
+"""
+
+MIRRORED = """
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * DEVICES)
+strategy = tf.distribute.MirroredStrategy(
+    [f"CPU:{i}" for i in range(DEVICES)])
+_, _, losses = run(strategy.scope)
+print("losses", *losses)
+"""
+
+PARALLEL = """
+import contextlib
+devices = keras.distribution.list_devices("cpu")
+assert len(devices) == DEVICES
+if KIND == "data":
+    keras.distribution.set_distribution(
+        keras.distribution.DataParallel(devices=devices))
+if KIND == "model":
+    mesh = keras.distribution.DeviceMesh(
+        (1, DEVICES), ("batch", "model"), devices)
+    layout = keras.distribution.LayoutMap(mesh)
+    layout[".*hidden/kernel"] = (None, "model")
+    layout[".*out/kernel"] = ("model", None)
+    keras.distribution.set_distribution(
+        keras.distribution.ModelParallel(
+            layout_map=layout, batch_dim_name="batch"))
+model, optimizer, losses = run(contextlib.nullcontext)
+if KIND == "model":
+    kernel = model.get_layer("hidden").kernel
+    hidden = [v for v in optimizer._state_variables
+              if tuple(v.shape) == (6, 8, 4)]
+    assert len(hidden) == 2, "hidden and cell state of the kernel"
+    for variable in hidden:
+        shard = variable.value.sharding.shard_shape(variable.value.shape)
+        assert shard == (6, 8 // DEVICES, 4), shard
+print("losses", *losses)
+"""
+
+
+def losses(script, devices, setup):
+    code = HEADER.format(devices=devices, setup=setup) + script
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    (line,) = [
+        row for row in result.stdout.splitlines() if row.startswith("losses")
+    ]
+    return [float(value) for value in line.split()[1:]]
+
+
+if keras.backend.backend() == "tensorflow":
+
+    def test_mirrored_strategy_gives_one_devices_losses():
+        setup = "import tensorflow as tf"
+        one, two = (losses(MIRRORED, count, setup) for count in (1, 2))
+        assert two == pytest.approx(one, rel=1e-4)
+        assert one[-1] != one[0]
+
+
+if keras.backend.backend() == "jax":
+
+    @pytest.mark.parametrize("kind", ["data", "model"])
+    def test_parallel_gives_one_devices_losses(kind):
+        results = []
+        for count, how in ((1, "none"), (2, kind)):
+            setup = (
+                "os.environ['XLA_FLAGS'] = "
+                f"'--xla_force_host_platform_device_count={count}'\n"
+                f"KIND = {how!r}"
+            )
+            results.append(losses(PARALLEL, count, setup))
+        assert results[1] == pytest.approx(results[0], rel=1e-4)
+
+
+if keras.backend.backend() == "torch":
+
+    def test_torch_runs_on_one_device():
+        code = HEADER.format(devices=1, setup="import contextlib")
+        code += "_, _, h = run(contextlib.nullcontext)\nprint('losses', *h)"
+        result = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stderr[-3000:]

@@ -1,0 +1,453 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_l2o
+from keras_l2o import policies
+from keras_l2o import problems
+from keras_l2o.training import Episodes
+from keras_l2o.training import Objective
+from tests.conftest import tiny_model
+
+pytestmark = pytest.mark.backend
+
+
+def trainer(problem, **options):
+    arguments = dict(
+        student=policies.RNNProp(layers=(4,)),
+        teachers=[policies.Adam(0.02), policies.SGD(0.1)],
+        unroll=5,
+        depth=(1, 2),
+        tasks=2,
+        validation_depth=2,
+        validation_tasks=1,
+    )
+    return keras_l2o.MetaTrainer(problems=problem, **{**arguments, **options})
+
+
+def weights(model):
+    return np.concatenate([w.ravel() for w in model.student.get_weights()])
+
+
+def everything_finite(model):
+    variables = [*model.variables, *model.optimizer.variables]
+    return all(
+        np.isfinite(keras.ops.convert_to_numpy(v)).all() for v in variables
+    )
+
+
+def test_fit_improves_the_objective_and_reports_it(tiny_problem):
+    model = trainer(tiny_problem)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    before = model.evaluate(verbose=0)
+    history = model.fit(epochs=3, steps_per_epoch=6, verbose=0).history
+    assert set(history) == {
+        "loss", "meta_loss", "imitation_loss", "skipped_updates",
+        "diverged_tasks", "diverged_teachers", "replaced_batches",
+        "val_log_loss", "val_adam_log_loss", "val_sgd_log_loss",
+    }  # fmt: skip
+    assert history["loss"][-1] < history["loss"][0]
+    assert history["val_log_loss"][-1] < before["log_loss"]
+    # the teachers' rollouts have fixed seeds, so their figures do not move
+    assert np.ptp(history["val_adam_log_loss"]) < 1e-5
+    assert everything_finite(model)
+
+
+def test_the_same_seeds_give_the_same_weights(tiny_problem):
+    results = []
+    for _ in range(2):
+        keras.utils.set_random_seed(7)
+        model = trainer(
+            tiny_problem,
+            objective=Objective(mode="switch", huber_delta=0.1, stop_above=9.0),
+            teachers=[policies.Adam(0.02)],
+        )
+        model.fit(
+            epochs=1,
+            steps_per_epoch=3,
+            verbose=0,
+            validation_data=False,
+            callbacks=[
+                keras_l2o.perturbations.Gaussian(1e-3, seed=1),
+                keras_l2o.perturbations.InputNoise(1e-2, seed=2),
+                keras_l2o.perturbations.PGD(1e-3),
+            ],
+        )
+        results.append(weights(model))
+    np.testing.assert_array_equal(*results)
+
+
+def test_fit_goes_on_with_the_data_where_it_stopped(tiny_problem):
+    keras.utils.set_random_seed(7)
+    whole = trainer(tiny_problem)
+    whole.fit(epochs=2, steps_per_epoch=2, verbose=0, validation_data=False)
+    keras.utils.set_random_seed(7)
+    halves = trainer(tiny_problem)
+    for _ in range(2):
+        halves.fit(
+            epochs=1, steps_per_epoch=2, verbose=0, validation_data=False
+        )
+    np.testing.assert_array_equal(weights(whole), weights(halves))
+
+
+def test_weights_saved_half_way_go_on_in_another_trainer(
+    tiny_problem, tmp_path
+):
+    keras.utils.set_random_seed(7)
+    whole = trainer(tiny_problem)
+    whole.fit(epochs=1, steps_per_epoch=2, verbose=0, validation_data=False)
+    whole.save_weights(tmp_path / "half.weights.h5")
+    whole.fit(epochs=1, steps_per_epoch=2, verbose=0, validation_data=False)
+    other = trainer(tiny_problem)
+    other.compile()
+    other.load_weights(tmp_path / "half.weights.h5")
+    other.fit(epochs=1, steps_per_epoch=2, verbose=0, validation_data=False)
+    np.testing.assert_array_equal(weights(whole), weights(other))
+
+
+def test_a_nan_in_the_data_is_counted_and_training_improves(tiny_data):
+    x, y = tiny_data
+    x = x.copy()
+    x[5, 2, 2] = np.nan
+    problem = problems.Problem(tiny_model, (x, y), batch_size=16)
+    model = trainer(problem)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    history = model.fit(epochs=2, steps_per_epoch=6, verbose=0).history
+    assert sum(history["replaced_batches"]) > 0
+    assert history["loss"][-1] < history["loss"][0]
+    assert everything_finite(model)
+    assert np.count_nonzero(weights(model)) > 0
+
+
+def test_a_poisoned_students_weight_is_never_trained_on(tiny_problem):
+    model = trainer(tiny_problem)
+    model.compile()
+    poisoned = model.student.get_weights()
+    poisoned[0][0, 0] = np.nan
+    model.student.set_weights(poisoned)
+    history = model.fit(
+        epochs=1, steps_per_epoch=2, verbose=0, validation_data=False
+    ).history
+    assert history["skipped_updates"] == [2.0]
+    assert history["diverged_tasks"] == [4.0]
+    for old, new in zip(poisoned, model.student.get_weights()):
+        np.testing.assert_array_equal(old, new)  # not zeroed, no more NaN
+    carried = [carry.read() for carry in model._carries]
+    assert all(
+        np.isfinite(ops.convert_to_numpy(leaf)).all()
+        for leaf in keras.tree.flatten(carried)
+    )
+
+
+class Poisoned:
+    """Batches whose labels make one task's loss not finite."""
+
+    def __init__(self, data, bad_calls):
+        self.data, self.calls, self.bad_calls = data, 0, bad_calls
+
+    def batches(self, rng, steps):
+        x, y = self.data
+        index = rng.integers(0, len(x), (steps, 16))
+        self.calls += 1
+        batch = x[index].copy()
+        if self.calls in self.bad_calls:
+            batch *= 1e30  # finite, but the network's products are not
+        return batch, y[index]
+
+
+def test_a_diverged_task_is_counted_reset_and_not_averaged_in(tiny_data):
+    def linear():
+        return keras.Sequential(
+            [keras.Input((6, 6, 1)), keras.layers.Flatten(),
+             keras.layers.Dense(3), keras.layers.Lambda(lambda z: z * z)]
+        )  # fmt: skip
+
+    problem = problems.Problem(linear, Poisoned(tiny_data, {3, 4}))
+    model = trainer(problem, depth=2)
+    history = model.fit(
+        epochs=4, steps_per_epoch=1, verbose=0, validation_data=False
+    ).history
+    # calls 3 and 4 make both tasks of the second outer step
+    assert history["diverged_tasks"] == [0.0, 2.0, 0.0, 0.0]
+    assert history["skipped_updates"] == [0.0, 1.0, 0.0, 0.0]
+    assert np.isfinite(history["loss"]).all()
+    assert everything_finite(model)
+
+
+def test_one_diverged_task_leaves_the_others_update(tiny_data):
+    def linear():
+        return keras.Sequential(
+            [keras.Input((6, 6, 1)), keras.layers.Flatten(),
+             keras.layers.Dense(3), keras.layers.Lambda(lambda z: z * z)]
+        )  # fmt: skip
+
+    problem = problems.Problem(linear, Poisoned(tiny_data, {2}))
+    model = trainer(problem)
+    before = weights(model)
+    history = model.fit(
+        epochs=1, steps_per_epoch=1, verbose=0, validation_data=False
+    ).history
+    assert history["diverged_tasks"] == [1.0]
+    assert history["skipped_updates"] == [0.0]
+    assert everything_finite(model)
+    assert (weights(model) != before).any()
+
+
+def test_a_teacher_that_diverges_is_counted_and_left_out(tiny_problem):
+    model = trainer(
+        tiny_problem,
+        teachers={"good": policies.Adam(0.02), "bad": policies.SGD(1e38)},
+    )
+    history = model.fit(epochs=2, steps_per_epoch=2, verbose=0).history
+    assert history["diverged_teachers"] == [4.0, 4.0]
+    assert history["diverged_tasks"] == [0.0, 0.0]
+    assert np.isfinite(history["loss"]).all()
+    assert np.isfinite(history["val_good_log_loss"]).all()
+    assert np.isinf(history["val_bad_log_loss"]).all()
+    carried = [c.read() for c in model._carries]
+    assert all(
+        np.isfinite(ops.convert_to_numpy(leaf)).all()
+        for leaf in keras.tree.flatten(carried)
+    )
+
+
+def test_an_infinite_outer_gradient_is_skipped_and_changes_nothing(
+    tiny_problem,
+):
+    def explosive(log_distances, axis):
+        # finite in value, infinite in slope
+        value = ops.sqrt(ops.max(log_distances * 0.0, axis=axis))
+        return value
+
+    model = trainer(tiny_problem, reduce=explosive)
+    model.compile()
+    before = weights(model)
+    moments = [np.array(v) for v in model.optimizer.variables]
+    history = model.fit(
+        epochs=1, steps_per_epoch=3, verbose=0, validation_data=False
+    ).history
+    assert history["skipped_updates"] == [3.0]
+    np.testing.assert_array_equal(weights(model), before)
+    for old, variable in zip(moments, model.optimizer.variables):
+        np.testing.assert_array_equal(old, np.array(variable))
+
+
+def test_knobs_turned_by_a_callback_change_the_next_step(tiny_problem):
+    class Turn(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.imitation_weight.assign(float(epoch))
+            self.model.meta_weight.assign(1.0 - epoch)
+
+    model = trainer(tiny_problem)
+    history = model.fit(
+        epochs=2,
+        steps_per_epoch=1,
+        verbose=0,
+        callbacks=[Turn()],
+        validation_data=False,
+    ).history
+    assert history["loss"][0] == pytest.approx(history["meta_loss"][0])
+    assert history["loss"][1] == pytest.approx(history["imitation_loss"][1])
+
+
+def test_switch_draws_a_term_for_each_outer_step(tiny_problem):
+    model = trainer(
+        tiny_problem, objective=Objective(mode="switch"), imitation_weight=1.0
+    )
+    history = model.fit(
+        epochs=8, steps_per_epoch=1, verbose=0, validation_data=False
+    ).history
+    picked = []
+    for total, meta, imitation in zip(
+        history["loss"], history["meta_loss"], history["imitation_loss"]
+    ):
+        assert total in (pytest.approx(meta), pytest.approx(imitation))
+        picked.append(total == pytest.approx(meta))
+    draws = [model.episodes.at(step)[0]["draw"] for step in range(8)]
+    assert picked == [bool(draw[0] >= 0.5) for draw in draws]
+    assert len(set(picked)) == 2
+
+
+def test_logs_show_each_teachers_loss_and_who_is_furthest(tiny_problem):
+    model = trainer(
+        tiny_problem,
+        teachers={"still": policies.SGD(0.0), "far": policies.SGD(1e3)},
+        log_losses=True,
+        log_teachers=True,
+        depth=1,
+    )
+    history = model.fit(
+        epochs=1, steps_per_epoch=2, verbose=0, validation_data=False
+    ).history
+    assert history["far_furthest"] == [pytest.approx(1.0)]
+    assert history["still_furthest"] == [pytest.approx(0.0)]
+    assert history["far_loss"][0] > history["still_loss"][0]
+    # a teacher that stands still has the loss of the first parameters
+    expected = []
+    for step in range(2):
+        (data,) = model.episodes.at(step)
+        for task in range(2):
+            for x, y in zip(*(leaf[task] for leaf in data["batches"])):
+                value, _ = tiny_problem.loss_value(
+                    tiny_problem.unravel(
+                        ops.convert_to_tensor(data["parameters"][task])
+                    ),
+                    [],
+                    (ops.convert_to_tensor(x), ops.convert_to_tensor(y)),
+                )
+                value = ops.convert_to_numpy(ops.stop_gradient(value))
+                expected.append(value)
+    assert history["still_loss"][0] == pytest.approx(
+        np.mean(expected), rel=1e-4
+    )
+
+
+def test_episodes_and_validation_can_be_changed_between_fits(tiny_problem):
+    def fit(model, **options):
+        return model.fit(
+            epochs=1, steps_per_epoch=2, verbose=0, **options
+        ).history
+
+    model = trainer(tiny_problem, parameter_scale_spread=0.0)
+    model.compile(optimizer=keras.optimizers.SGD(0.0))
+    fit(model)
+    model.set_episodes(unroll=3, depth=1, warmup=1, warmup_rate=0.2, seed=9)
+    model.set_validation(
+        unroll=4, depth=1, warmup=1, warmup_rate=0.1, seed=(3, 1)
+    )
+    changed = fit(model)
+    optimizer = model.to_optimizer()
+    assert (optimizer.warmup_steps, optimizer.warmup_rate) == (4, 0.1)
+    keras.utils.set_random_seed(1)
+    fresh = trainer(
+        tiny_problem,
+        student=model.student.copy(),
+        parameter_scale_spread=0.0,
+        unroll=3,
+        depth=1,
+        warmup=1,
+        warmup_rate=0.2,
+        seed=9,
+    )
+    fresh.compile(optimizer=keras.optimizers.SGD(0.0))
+    fresh.set_validation(
+        unroll=4, depth=1, warmup=1, warmup_rate=0.1, seed=(3, 1)
+    )
+    for key, value in fit(fresh).items():
+        assert changed[key] == pytest.approx(value, rel=1e-4), key
+    # other data alone compile nothing again
+    compiled = model.train_function
+    model.episodes = Episodes(model.problems, 2, 3, 2, warmup=1, seed=(9, 0, 4))
+    fit(model, x=model.episodes.stream())
+    assert model.train_function is compiled
+
+
+def test_episodes_of_other_tasks_are_an_error(tiny_problem):
+    model = trainer(tiny_problem)
+    with pytest.raises(ValueError, match="number of tasks"):
+        model.episodes = Episodes(model.problems, 3, 5, 1)
+
+
+def test_several_problems_and_any_keras_teacher(tiny_problem, tiny_data):
+    x, y = tiny_data
+    network = keras.Sequential(
+        [
+            keras.Input((36,)),
+            keras.layers.Dense(3),
+            keras.layers.BatchNormalization(),
+        ]
+    )
+    other = problems.Problem(network, (x.reshape(64, 36), y), batch_size=8)
+    model = trainer(
+        [tiny_problem, other],
+        teachers=[keras.optimizers.Adam(0.01), keras.optimizers.Nadam(0.01)],
+        reduce="mean",
+    )
+    assert model.teacher_names == ["adam", "nadam"]
+    history = model.fit(epochs=1, steps_per_epoch=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert np.isfinite(history["val_nadam_log_loss"]).all()
+
+
+def test_warm_up_is_handed_on_to_the_optimizer(tiny_problem):
+    model = trainer(tiny_problem, warmup=1, warmup_rate=0.02)
+    model.fit(epochs=1, steps_per_epoch=2, verbose=0)
+    optimizer = model.to_optimizer()
+    assert optimizer.warmup_steps == 5
+    assert optimizer.warmup_rate == 0.02
+
+
+def test_the_optimizer_does_what_the_student_did(tiny_problem):
+    model = trainer(tiny_problem, parameter_scale_spread=0.0)
+    model.fit(epochs=1, steps_per_epoch=2, verbose=0, validation_data=False)
+    ((data,),) = (model.validation.episodes.at(0),)
+    network = tiny_problem.new_model(0)
+    network.set_weights(
+        [
+            ops.convert_to_numpy(v)
+            for v in tiny_problem.unravel(data["parameters"][0])
+        ]
+    )
+    network.compile(optimizer=model.to_optimizer(), loss=tiny_problem.loss)
+    losses = []
+    for step in range(5):
+        network.reset_metrics()
+        x, y = (leaf[0, step] for leaf in data["batches"])
+        losses.append(float(network.train_on_batch(x, y)))
+    from keras_l2o.training import inner_loop
+
+    values = model._policy_values()[0]
+    start = inner_loop.start(
+        model.student,
+        tiny_problem,
+        ops.convert_to_tensor(data["parameters"][0]),
+        (),
+    )
+    batches = tuple(ops.convert_to_tensor(leaf[0]) for leaf in data["batches"])
+    _, expected = inner_loop.rollout(
+        tiny_problem, model.student, values, start, batches, 5
+    )
+    np.testing.assert_allclose(
+        losses, ops.convert_to_numpy(ops.stop_gradient(expected)), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"unroll": 0}, "`unroll` must be an integer"),
+        ({"tasks": 1.5}, "`tasks` must be an integer"),
+        ({"student": policies.Adam()}, "must have trainable weights"),
+        ({"student": "rnnprop"}, "`student` must be a"),
+        ({"teachers": [3]}, "must be a"),
+        ({"reduce": "median"}, "`reduce` must be one of"),
+        ({"reduce": "mean", "objective": Objective()}, "`reduce` must be left"),
+        (
+            {"teachers": {"meta": policies.SGD()}, "log_losses": True},
+            "`teachers` must name them",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(tiny_problem, options, message):
+    with pytest.raises(ValueError, match=message):
+        trainer(tiny_problem, **options)
+
+
+def test_a_truncation_that_warms_up_is_no_update_and_no_loss(tiny_problem):
+    model = trainer(tiny_problem, depth=2, warmup=1)
+    model.compile()
+    moments = [np.array(v) for v in model.optimizer.variables]
+    before = weights(model)
+    first = model.fit(
+        epochs=1, steps_per_epoch=1, verbose=0, validation_data=False
+    ).history
+    np.testing.assert_array_equal(weights(model), before)
+    for old, variable in zip(moments, model.optimizer.variables):
+        np.testing.assert_array_equal(old, np.array(variable))
+    assert first["skipped_updates"] == [0.0]
+    second = model.fit(
+        epochs=1, steps_per_epoch=1, verbose=0, validation_data=False
+    ).history
+    assert (weights(model) != before).any()
+    assert np.isfinite(second["loss"]).all()
