@@ -262,8 +262,10 @@ def change(rng, nest):
     elif kind == "long":
         times = rng.choice([2, 50, 1000, 50_000])
         node = parent[key]
-        small = len(json.dumps(node)) * times < 2**19
-        parent[key] = [node] * times if small else []
+        text = json.dumps(node)
+        small = len(text) * times < 2**19
+        # Each a value of its own: a later change is to one of them.
+        parent[key] = [json.loads(text) for _ in range(times)] if small else []
     return nest
 
 
