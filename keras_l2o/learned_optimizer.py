@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_l2o import backend
-from keras_l2o import numerics
+from keras_l2o.optimizer_state import make_state
 from keras_l2o.policies import as_policy
 
 
@@ -80,48 +80,17 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
-        self._state_variables = []
-        if not variables:
-            return
-        with backend.state_scope(self, variables[0]):
-            state = self.policy.initial_state(variables)
-        add = self._add_state_variable
-        leaves = [add("step", state.step, variables[0])]
-        for variable, tensor in zip(variables, state.tensors):
-            for index, leaf in enumerate(keras.tree.flatten(tensor)):
-                leaves.append(add(f"{variable.path}_{index}", leaf, variable))
-        for index, leaf in enumerate(keras.tree.flatten(state.shared)):
-            leaves.append(add(f"shared_{index}", leaf, variables[0]))
-        self._state_variables = leaves
-        # A closure, because attributes that are nests get wrapped for
-        # tracking, and a wrapped NamedTuple is no NamedTuple any more.
-        structure = keras.tree.map_structure(lambda leaf: 0, state)
-        self._pack_state = lambda leaves: keras.tree.pack_sequence_as(
-            structure, leaves
-        )
+        # Behind a closure: Keras tracks what attributes of lists hold.
+        state = make_state(self, variables) if variables else None
+        self._policy_state = lambda: state
 
     @property
     def policy_state(self):
-        """The policy's `PolicyState` after the last step, as tensors."""
-        return self._pack_state(
-            [backend.read(v) for v in self._state_variables]
-        )
+        """The policy's `PolicyState` after the last step, as tensors.
 
-    def _add_state_variable(self, name, leaf, reference):
-        """Variable for a leaf of the state that goes with `reference`."""
-        layout, shape = None, tuple(reference.shape)
-        if shape and tuple(leaf.shape)[: len(shape)] == shape:
-            # Axes for features come behind the parameter's own: its layout
-            # holds, and leaves them unsharded.
-            layout = getattr(reference, "_layout", None)
-        with backend.state_scope(self, reference):
-            return self.add_variable(
-                shape=tuple(leaf.shape),
-                initializer=lambda shape, dtype=None: leaf,
-                dtype=keras.backend.standardize_dtype(leaf.dtype),
-                layout=layout,
-                name="policy_" + name.replace("/", "_"),
-            )
+        The leaves that belong to a variable end with the variable's shape.
+        """
+        return self._policy_state().read()
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         indices = [self._get_variable_index(v) for v in trainable_variables]
@@ -150,35 +119,11 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             gradient = ops.convert_to_tensor(gradient)
             all_gradients[index] = ops.reshape(gradient, variable.shape)
             parameters[index] = backend.read(variable)
-        state = self.policy_state
-        updates, new_state = self.policy.update(
-            all_gradients, parameters, state
-        )
-        if self.warmup_steps:
-            warming = state.step < self.warmup_steps
-            new_state = numerics.select(
-                warming,
-                self.policy.warm_up(all_gradients, parameters, state),
-                new_state,
-            )
-            updates = [
-                update
-                if gradient is None
-                else ops.where(
-                    warming,
-                    ops.cast(self.warmup_rate * gradient, update.dtype),
-                    update,
-                )
-                for update, gradient in zip(updates, all_gradients)
-            ]
+        updates = self._policy_state().step(all_gradients, parameters)
         for index, variable in zip(indices, variables):
             update = updates[index]
             rate = ops.cast(learning_rate, update.dtype)
             self.assign_sub(variable, ops.cast(rate * update, variable.dtype))
-        for variable, value in zip(
-            self._state_variables, keras.tree.flatten(new_state)
-        ):
-            self.assign(variable, value)
 
     def get_config(self):
         return {

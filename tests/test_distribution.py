@@ -66,12 +66,12 @@ if KIND == "model":
 model, optimizer, losses = run(contextlib.nullcontext)
 if KIND == "model":
     kernel = model.get_layer("hidden").kernel
-    hidden = [v for v in optimizer._state_variables
-              if tuple(v.shape) == (6, 8, 4)]
+    hidden = [v for v in optimizer.variables
+              if tuple(v.shape) == (4, 6, 8)]
     assert len(hidden) == 2, "hidden and cell state of the kernel"
     for variable in hidden:
         shard = variable.value.sharding.shard_shape(variable.value.shape)
-        assert shard == (6, 8 // DEVICES, 4), shard
+        assert shard == (4, 6, 8 // DEVICES), shard
 print("losses", *losses)
 """
 

@@ -29,6 +29,7 @@ sum_devices = _backend.sum_devices
 apply_gradients = _backend.apply_gradients
 update_variables = _backend.update_variables
 state_scope = _backend.state_scope
+walk = _backend.walk
 functional_optimizer = _backend.functional_optimizer
 StatefulStep = _backend.StatefulStep
 jit_compile_training = _backend.jit_compile_training

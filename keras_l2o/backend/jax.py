@@ -6,6 +6,7 @@ The docstrings are TensorFlow's (`keras_l2o/backend/tensorflow.py`).
 import contextlib
 
 import jax
+import jax.numpy as jnp
 import keras
 
 
@@ -83,6 +84,34 @@ def update_variables(optimizer, step, gradients, variables, learning_rate):
 
 def state_scope(optimizer, reference):
     return contextlib.nullcontext()
+
+
+def walk(optimizer, body, variables, inputs, length):
+    values = [variable.value for variable in variables]
+    if not any(isinstance(x, jax.core.Tracer) for x in [*values, *inputs]):
+        # A loop that is not compiled with its surroundings would be compiled
+        # again in every call.
+        rows = [
+            body([v[i] for v in values], [x[i] for x in inputs])
+            for i in range(length)
+        ]
+        values, outputs = jax.tree.map(lambda *row: jnp.stack(row), *rows)
+    else:
+
+        def loop(index, carry):
+            values, outputs = carry
+            new, output = body(
+                [v[index] for v in values], [x[index] for x in inputs]
+            )
+            return [
+                v.at[index].set(row) for v, row in zip(values, new)
+            ], outputs.at[index].set(output)
+
+        outputs = jnp.zeros(inputs[0].shape, optimizer.policy.variable_dtype)
+        values, outputs = jax.lax.fori_loop(0, length, loop, (values, outputs))
+    for variable, value in zip(variables, values):
+        optimizer.assign(variable, value)
+    return outputs
 
 
 def functional_optimizer(optimizer):

@@ -251,6 +251,61 @@ def state_scope(optimizer, reference):
     return context
 
 
+def walk(optimizer, body, variables, inputs, length):
+    """Runs `new, output = body(old, row)` over the first axis of variables.
+
+    Each row of the variables is replaced before the next one is read, so that
+    memory is taken for one row alone.
+
+    Args:
+        optimizer: The `keras.optimizers.Optimizer` that assigns.
+        body: The function of one row. `old`, `new` are lists of tensors, `row`
+            and `output` a list of tensors and a tensor.
+        variables: List of Keras variables with a first axis of `length`.
+        inputs: List of tensors with a first axis of `length`.
+        length: Int.
+
+    Returns:
+        The outputs, stacked along a new first axis.
+    """
+    if length == 1:
+        new, output = body(
+            [read(variable)[0] for variable in variables],
+            [tensor[0] for tensor in inputs],
+        )
+        for variable, value in zip(variables, new):
+            optimizer.assign(variable, value[None])
+        return output[None]
+    places = [_local(variable) for variable in variables]
+
+    def loop(index, outputs):
+        old = [place.sparse_read(index) for place in places]
+        new, output = body(old, [tensor[index] for tensor in inputs])
+        for place, value in zip(places, new):
+            place.scatter_update(tf.IndexedSlices(value[None], index[None]))
+        return index + 1, outputs.write(index, output)
+
+    dtype = keras.backend.standardize_dtype(optimizer.policy.variable_dtype)
+    outputs = tf.TensorArray(dtype, length, element_shape=inputs[0].shape[1:])
+    _, outputs = tf.while_loop(
+        lambda index, outputs: index < length,
+        loop,
+        (tf.constant(0), outputs),
+        maximum_iterations=length,
+        parallel_iterations=1,
+    )
+    return outputs.stack()
+
+
+def _local(variable):
+    """The `tf.Variable` of this replica."""
+    variable = (
+        variable.value if isinstance(variable, keras.Variable) else variable
+    )
+    get = getattr(variable, "_get", None)
+    return variable if get is None else get()
+
+
 _BaseOptimizer = next(
     base
     for base in keras.optimizers.Optimizer.__mro__

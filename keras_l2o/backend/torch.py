@@ -113,6 +113,17 @@ def state_scope(optimizer, reference):
     return contextlib.nullcontext()
 
 
+def walk(optimizer, body, variables, inputs, length):
+    outputs = []
+    for index in range(length):
+        places = [variable.value[index] for variable in variables]
+        new, output = body(places, [tensor[index] for tensor in inputs])
+        for place, value in zip(places, new):
+            place.copy_(value)
+        outputs.append(output)
+    return torch.stack(outputs)
+
+
 def functional_optimizer(optimizer):
     copy = type(optimizer).from_config(optimizer.get_config())
     stateless_apply = copy.stateless_apply

@@ -9,6 +9,7 @@ from keras_l2o import numerics
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.pool import PoolPolicy
 from keras_l2o.policies.recurrent import RecurrentStack
+from keras_l2o.policies.recurrent import linear
 
 #: Tensors of rank 1, 2, and 3 or more are told apart.
 RANKS = 3
@@ -16,7 +17,7 @@ RANKS = 3
 
 class ChoiceTensorState(NamedTuple):
     pool: tuple  # each member's state of this parameter
-    recurrent: Any  # per layer: hidden and cell, the shape with units behind
+    recurrent: Any  # per layer: hidden and cell, units, then the shape
     weights: Any  # (pool,), the last step's mean over coordinates
 
 
@@ -147,7 +148,7 @@ class Choice(PoolPolicy):
                 updates[index] = ops.reshape(mixed[row], shapes[row])
                 tensors[index] = tensors[index]._replace(
                     recurrent=recurrent[row],
-                    weights=ops.stop_gradient(ops.mean(weights[row], axis=0)),
+                    weights=ops.stop_gradient(ops.mean(weights[row], axis=1)),
                 )
         return updates, PolicyState(state.step + 1, tuple(tensors), shared)
 
@@ -155,7 +156,7 @@ class Choice(PoolPolicy):
         """Weighs the pool's updates, all coordinates in one network call.
 
         Args:
-            members: List of `(coordinates, pool)`, a tensor each.
+            members: List of `(pool, coordinates)`, a tensor each.
             shapes: List of the parameters' shapes.
             recurrent: List of the network's states.
             step: int32 scalar, steps made before.
@@ -163,29 +164,35 @@ class Choice(PoolPolicy):
 
         Returns:
             Lists over the tensors: updates `(coordinates,)`, new states, and
-            weights `(coordinates, pool)`.
+            weights `(pool, coordinates)`.
         """
         sizes = [math.prod(shape) for shape in shapes]
-        updates = ops.concatenate(members)
+        updates = ops.concatenate(members, axis=1)
         context = [
-            ops.broadcast_to(self._context(shape, step), (size, 2 + RANKS))
+            ops.broadcast_to(
+                self._context(shape, step)[:, None], (2 + RANKS, size)
+            )
             for shape, size in zip(shapes, sizes)
         ]
         output, joined = self.stack.step(
-            ops.concatenate([updates, ops.concatenate(context)], axis=-1),
+            ops.concatenate([updates, ops.concatenate(context, axis=1)]),
             keras.tree.map_structure(
                 lambda *leaves: ops.concatenate(
-                    [ops.reshape(leaf, (-1, leaf.shape[-1])) for leaf in leaves]
+                    [
+                        ops.reshape(leaf, (leaf.shape[0], size))
+                        for leaf, size in zip(leaves, sizes)
+                    ],
+                    axis=1,
                 ),
                 *recurrent,
             ),
         )
-        weights = self._weigh(self.readout(output), step, key)
+        weights = self._weigh(linear(self.readout, output), step, key)
         mixed = weights * updates
         if self.rates is not None:
-            multiplier = ops.tanh(self.rates(output))
+            multiplier = ops.tanh(linear(self.rates, output))
             mixed = mixed * ops.exp(self.rate_scale * multiplier)
-        mixed = self.learning_rate * ops.sum(mixed, axis=-1)
+        mixed = self.learning_rate * ops.sum(mixed, axis=0)
         rows = zip(*(_split(x, sizes) for x in keras.tree.flatten(joined)))
         new_recurrent = [
             keras.tree.map_structure(
@@ -210,17 +217,19 @@ class Choice(PoolPolicy):
         )
 
     def _weigh(self, logits, step, key):
-        """Weights `(coordinates, pool)` from what the network says."""
+        """Weights `(pool, coordinates)` from what the network says."""
         if not self.hardness:
-            return ops.softmax(logits)
+            return ops.softmax(logits, axis=0)
         if key is None:
-            chosen = ops.argmax(logits, axis=-1)
-            return ops.one_hot(chosen, len(self.pool), dtype=logits.dtype)
-        count = logits.shape[0] * len(self.pool)
+            chosen = ops.argmax(logits, axis=0)
+            return ops.one_hot(
+                chosen, len(self.pool), axis=0, dtype=logits.dtype
+            )
+        count = len(self.pool) * logits.shape[1]
         uniform = numerics.counter_uniform([self.seed, key, step], count)
         gumbel = -ops.log(-ops.log(ops.reshape(uniform, logits.shape)))
         noisy = logits + ops.cast(gumbel, logits.dtype)
-        return ops.softmax(self.hardness * noisy)
+        return ops.softmax(self.hardness * noisy, axis=0)
 
     def pool_weights(self, state):
         """How much each member counted in the last step.
@@ -248,6 +257,6 @@ class Choice(PoolPolicy):
 
 
 def _split(tensor, sizes):
-    """Pieces of these sizes along the first axis."""
+    """Pieces of these sizes along the last axis."""
     ends = [sum(sizes[: index + 1]) for index in range(len(sizes) - 1)]
-    return ops.split(tensor, ends, axis=0) if ends else [tensor]
+    return ops.split(tensor, ends, axis=-1) if ends else [tensor]

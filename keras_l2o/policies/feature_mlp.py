@@ -10,6 +10,7 @@ from keras_l2o import numerics
 from keras_l2o.policies.moments import average
 from keras_l2o.policies.moments import check_decay
 from keras_l2o.policies.policy import CoordinatewisePolicy
+from keras_l2o.policies.recurrent import linear
 
 #: Decays of the momenta that the network reads. The second is Adam's.
 DECAYS = (0.5, 0.9, 0.99)
@@ -107,28 +108,30 @@ class FeatureMLP(CoordinatewisePolicy):
         shape = tuple(gradient.shape)
         output = self._network(
             ops.reshape(
-                ops.tanh(ops.stack([*directions, gradient * scale], axis=-1)),
-                (math.prod(shape), len(DECAYS) + 1),
+                ops.tanh(ops.stack([*directions, gradient * scale])),
+                (len(DECAYS) + 1, math.prod(shape)),
             ),
             step,
         )
         correction, log_magnitude = (
-            ops.reshape(output[:, index], shape) for index in range(2)
+            ops.reshape(output[index], shape) for index in range(2)
         )
         magnitude = self.learning_rate * ops.exp(log_magnitude)
         return magnitude * (directions[ADAM] + correction), state
 
     def _network(self, features, step):
-        """The two corrections of each row of `(coordinates, features)`."""
+        """The two corrections of each column of `(features, coordinates)`."""
         times = ops.convert_to_tensor(TIMES, self.variable_dtype)
         time = ops.tanh(step / times - 1.0)
-        rows = features.shape[0]
-        output = ops.concatenate(
-            [features, ops.broadcast_to(time, (rows, len(TIMES)))], axis=-1
-        )
-        for layer in self.hidden:
-            output = layer(output)
-        return self.readout(output)
+        # Time is the same for all: to the first layer, a part of its bias.
+        first, *others = self.hidden
+        width = features.shape[0]
+        bias = first.bias + ops.matmul(time, first.kernel[width:])
+        output = ops.matmul(ops.transpose(first.kernel[:width]), features)
+        output = ops.relu(output + bias[:, None])
+        for layer in others:
+            output = ops.relu(linear(layer, output))
+        return linear(self.readout, output)
 
     def tensor_warm_up(self, gradient, parameter, state, step):
         return FeatureMLPState(

@@ -7,10 +7,11 @@ from keras import ops
 
 from keras_l2o.policies.policy import CoordinatewisePolicy
 from keras_l2o.policies.recurrent import RecurrentStack
+from keras_l2o.policies.recurrent import linear
 
 
 class LSTMState(NamedTuple):
-    recurrent: Any  # per layer: hidden and cell, the shape with units behind
+    recurrent: Any  # per layer: hidden and cell, units, then the shape
 
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
@@ -53,9 +54,9 @@ class LSTM(CoordinatewisePolicy):
 
     def tensor_update(self, gradient, parameter, state, step):
         shape = tuple(gradient.shape)
-        features = ops.reshape(gradient, (math.prod(shape), 1))
+        features = ops.reshape(gradient, (1, math.prod(shape)))
         features, recurrent = self.stack.step(features, state.recurrent)
-        update = self.learning_rate * self.readout(features)
+        update = self.learning_rate * linear(self.readout, features)
         return ops.reshape(update, shape), LSTMState(recurrent)
 
     def tensor_warm_up(self, gradient, parameter, state, step):

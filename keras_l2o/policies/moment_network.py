@@ -13,11 +13,12 @@ from keras_l2o.policies.moments import check_decay
 from keras_l2o.policies.moments import corrected
 from keras_l2o.policies.policy import CoordinatewisePolicy
 from keras_l2o.policies.recurrent import RecurrentStack
+from keras_l2o.policies.recurrent import linear
 
 
 class MomentNetworkState(NamedTuple):
     moments: Moments
-    recurrent: Any  # per layer: hidden and cell, the shape with units behind
+    recurrent: Any  # per layer: hidden and cell, units, then the shape
 
 
 class MomentNetwork(CoordinatewisePolicy):
@@ -110,11 +111,11 @@ class MomentNetwork(CoordinatewisePolicy):
         adam, rmsprop = first * scale, gradient * scale
         shape = tuple(gradient.shape)
         features = ops.reshape(
-            ops.stack(self.features(gradient, adam, rmsprop), axis=-1),
-            (math.prod(shape), self.width),
+            ops.stack(self.features(gradient, adam, rmsprop)),
+            (self.width, math.prod(shape)),
         )
         features, recurrent = self.stack.step(features, state.recurrent)
-        output = ops.reshape(self.readout(features), shape)
+        output = ops.reshape(linear(self.readout, features), shape)
         update = self.rule(output, adam, rmsprop)
         return update, MomentNetworkState(moments, recurrent)
 

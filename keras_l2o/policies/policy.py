@@ -110,7 +110,7 @@ class CoordinatewisePolicy(Policy):
     coordinatewise = True
 
     def tensor_state(self, parameter):
-        """State of one parameter: a nest whose leaves start with its shape."""
+        """State of one parameter: a nest whose leaves end with its shape."""
         return ()
 
     def tensor_update(self, gradient, parameter, state, step):
@@ -171,8 +171,8 @@ class CoordinatewisePolicy(Policy):
         return PolicyState(state.step + 1, tuple(tensors))
 
     def zeros(self, parameter, *features):
-        """Zeros of a parameter's shape, with axes for features behind it."""
-        return ops.zeros((*parameter.shape, *features), self.variable_dtype)
+        """Zeros of a parameter's shape, with axes for features before it."""
+        return ops.zeros((*features, *parameter.shape), self.variable_dtype)
 
     def _cast(self, tensor):
         return ops.cast(tensor, self.variable_dtype)

@@ -65,7 +65,7 @@ class PoolPolicy(Policy):
         Takes what `update` takes.
 
         Returns:
-            For each parameter its updates `(coordinates, pool)`, or `None`;
+            For each parameter its updates `(pool, coordinates)`, or `None`;
             for each the members' new states; and the new shared state.
         """
         updates, states = [], []
@@ -78,7 +78,7 @@ class PoolPolicy(Policy):
         stacked = [
             None
             if gradient is None
-            else ops.stack([self._flat(update) for update in row], axis=-1)
+            else ops.stack([self._flat(update) for update in row])
             for gradient, row in zip(gradients, zip(*updates))
         ]
         pool, shared = _by_tensor(states)

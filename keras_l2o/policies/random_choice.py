@@ -54,13 +54,16 @@ class RandomChoice(PoolPolicy):
         return updates, PolicyState(state.step + 1, tensors, shared)
 
     def _draw(self, members, keys):
-        """One column of `(coordinates, pool)` for each row."""
-        coordinates, size = members.shape
+        """One row of `(pool, coordinates)` for each column."""
+        size, coordinates = members.shape
         uniform = numerics.counter_uniform(keys, coordinates)
         chosen = ops.one_hot(
-            ops.cast(uniform * size, "int32"), size, dtype=members.dtype
+            ops.cast(uniform * size, "int32"),
+            size,
+            axis=0,
+            dtype=members.dtype,
         )
-        return self.learning_rate * ops.sum(chosen * members, axis=-1)
+        return self.learning_rate * ops.sum(chosen * members, axis=0)
 
     def get_config(self):
         return {

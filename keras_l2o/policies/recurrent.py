@@ -1,6 +1,7 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -50,8 +51,8 @@ class RecurrentStack(keras.layers.Layer):
         """Zero hidden and cell states for coordinates of this shape."""
         return tuple(
             (
-                ops.zeros((*shape, width), self.variable_dtype),
-                ops.zeros((*shape, width), self.variable_dtype),
+                ops.zeros((width, *shape), self.variable_dtype),
+                ops.zeros((width, *shape), self.variable_dtype),
             )
             for width in self.units
         )
@@ -59,25 +60,32 @@ class RecurrentStack(keras.layers.Layer):
     def step(self, features, state):
         """Runs the stack once.
 
+        Coordinates are the last axis: gates are then slices of whole rows,
+        which need no copy.
+
         Args:
-            features: Tensor of shape `(coordinates, features)`.
+            features: Tensor of shape `(features, coordinates)`.
             state: As `initial_state` returns it, for any shape with that many
                 coordinates.
 
         Returns:
-            The output `(coordinates, output_width)`, and the new state in the
+            The output `(output_width, coordinates)`, and the new state in the
             shape of the old.
         """
         fed = features
         new_state = []
         for cell, (hidden, memory) in zip(self.cells, state):
             shape = tuple(hidden.shape)
-            flat = (math.prod(shape[:-1]), shape[-1])
-            features, (hidden, memory) = cell(
-                features, [ops.reshape(hidden, flat), ops.reshape(memory, flat)]
+            flat = (shape[0], math.prod(shape[1:]))
+            hidden, memory = _lstm(
+                cell,
+                features,
+                ops.reshape(hidden, flat),
+                ops.reshape(memory, flat),
             )
+            features = hidden
             if self.feed_all:
-                features = ops.concatenate([features, fed], axis=-1)
+                features = ops.concatenate([hidden, fed], axis=0)
             new_state.append(
                 (ops.reshape(hidden, shape), ops.reshape(memory, shape))
             )
@@ -85,3 +93,55 @@ class RecurrentStack(keras.layers.Layer):
 
     def call(self, features, state):
         return self.step(features, state)
+
+
+def linear(layer, features):
+    """What a `keras.layers.Dense` says of `(features, coordinates)`."""
+    output = ops.matmul(ops.transpose(layer.kernel), features)
+    return output + layer.bias[:, None] if layer.use_bias else output
+
+
+def _lstm(cell, features, hidden, memory):
+    """One step of a `keras.layers.LSTMCell`, coordinates last.
+
+    One product for what it reads and its hidden state. With the usual
+    activations one hyperbolic tangent over all gates, too: the sigmoid is
+    `(1 + tanh(z / 2)) / 2`.
+
+    Args:
+        cell: The cell, which is built.
+        features: `(features, coordinates)`.
+        hidden, memory: `(units, coordinates)`.
+
+    Returns:
+        The new hidden state and memory.
+    """
+    kernel = ops.concatenate([cell.kernel, cell.recurrent_kernel], axis=0)
+    bias = cell.bias if cell.use_bias else None
+    usual = (
+        cell.activation is keras.activations.tanh
+        and cell.recurrent_activation is keras.activations.sigmoid
+    )
+    if usual:
+        halves = np.repeat([0.5, 0.5, 1.0, 0.5], cell.units)
+        halves = ops.convert_to_tensor(halves, kernel.dtype)
+        kernel = kernel * halves
+        bias = None if bias is None else bias * halves
+    gates = ops.matmul(
+        ops.transpose(kernel), ops.concatenate([features, hidden], axis=0)
+    )
+    if bias is not None:
+        gates = gates + bias[:, None]
+    if usual:
+        enter, forget, candidate, leave = ops.split(ops.tanh(gates), 4, axis=0)
+        enter, forget, leave = (
+            0.5 * gate + 0.5 for gate in (enter, forget, leave)
+        )
+    else:
+        enter, forget, candidate, leave = ops.split(gates, 4, axis=0)
+        enter, forget, leave = (
+            cell.recurrent_activation(gate) for gate in (enter, forget, leave)
+        )
+        candidate = cell.activation(candidate)
+    memory = forget * memory + enter * candidate
+    return leave * cell.activation(memory), memory

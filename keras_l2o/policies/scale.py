@@ -17,10 +17,10 @@ DIRECTION_EPSILON = 1e-8
 
 
 class ScaleTensorState(NamedTuple):
-    momenta: Any  # (*shape, timescales)
-    squares: Any  # (*shape, timescales), decayed mean squares of the momenta
-    log_rate: Any  # (*shape,), the decayed average
-    recurrent: Any  # (*shape, units) of the parameter network
+    momenta: Any  # (timescales, *shape)
+    squares: Any  # (timescales, *shape), decayed mean squares of the momenta
+    log_rate: Any  # (*shape), the decayed average
+    recurrent: Any  # (units, *shape) of the parameter network
     tensor: Any  # (units,) of the tensor network, () where there is none
 
 
@@ -150,10 +150,10 @@ class Scale(Policy):
     def _tensor_state(self, parameter):
         shape = tuple(parameter.shape)
         return ScaleTensorState(
-            momenta=self._zeros(*shape, self.timescales),
-            squares=self._zeros(*shape, self.timescales),
+            momenta=self._zeros(self.timescales, *shape),
+            squares=self._zeros(self.timescales, *shape),
             log_rate=self._zeros(*shape) + math.log(self.learning_rate),
-            recurrent=self._zeros(*shape, self.units[0]),
+            recurrent=self._zeros(self.units[0], *shape),
             tensor=self._zeros(self.units[1]) if len(self.units) > 1 else (),
         )
 
@@ -188,8 +188,8 @@ class Scale(Policy):
         It said them in its last step: the new state depends on the averages.
         """
         shape = tuple(gradient.shape)
-        gradient = ops.cast(gradient, self.variable_dtype)[..., None]
-        hidden = ops.reshape(state.recurrent, (-1, self.units[0]))
+        gradient = ops.cast(gradient, self.variable_dtype)[None]
+        hidden = _rows(state.recurrent)
         # Each timescale is twice the one before, its decay the root.
         powers = ops.convert_to_tensor(
             [2.0**-s for s in range(self.timescales)], self.variable_dtype
@@ -197,7 +197,8 @@ class Scale(Policy):
 
         def decays(readout):
             log_decay = ops.log_sigmoid(readout(hidden))
-            return ops.reshape(ops.exp(log_decay * powers), (*shape, -1))
+            decays = ops.transpose(ops.exp(log_decay * powers))
+            return ops.reshape(decays, (self.timescales, *shape))
 
         momenta = average(state.momenta, gradient, decays(self.momentum_decay))
         squares = average(
@@ -210,7 +211,7 @@ class Scale(Policy):
         scaled = state.momenta * numerics.inverse_root(
             state.squares, self.epsilon
         )
-        return ops.reshape(scaled, (-1, self.timescales))
+        return _rows(scaled)
 
     def _networks(self, momenta, tensors, whole):
         """Runs every network once, the lowest over all coordinates at once.
@@ -235,12 +236,7 @@ class Scale(Policy):
             ]
         hidden, _ = self.cells[0](
             ops.concatenate(rows),
-            ops.concatenate(
-                [
-                    ops.reshape(tensor.recurrent, (-1, self.units[0]))
-                    for tensor in tensors
-                ]
-            ),
+            ops.concatenate([_rows(tensor.recurrent) for tensor in tensors]),
         )
         ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
         hidden = ops.split(hidden, ends) if ends else [hidden]
@@ -256,7 +252,8 @@ class Scale(Policy):
             above = [above[index] for index in range(len(tensors))]
         new = [
             old._replace(
-                recurrent=ops.reshape(h, old.recurrent.shape), tensor=tensor
+                recurrent=ops.reshape(ops.transpose(h), old.recurrent.shape),
+                tensor=tensor,
             )
             for old, h, tensor in zip(tensors, hidden, above)
         ]
@@ -264,8 +261,7 @@ class Scale(Policy):
 
     def _features(self, scaled, state):
         """What the parameter network reads, a row a coordinate."""
-        log_squares = numerics.safe_log(state.squares + self.epsilon)
-        log_squares = ops.reshape(log_squares, (-1, self.timescales))
+        log_squares = numerics.safe_log(_rows(state.squares) + self.epsilon)
         log_rate = ops.reshape(state.log_rate, (-1, 1))
         return ops.concatenate(
             [
@@ -278,7 +274,7 @@ class Scale(Policy):
 
     def _step(self, scaled, state):
         """The update of one tensor, and its state with the new rate."""
-        hidden = ops.reshape(state.recurrent, (-1, self.units[0]))
+        hidden = _rows(state.recurrent)
         direction = self.direction(hidden) + self.shortcut(scaled)
         direction = direction * numerics.inverse_root(
             ops.mean(ops.square(direction)), DIRECTION_EPSILON
@@ -301,6 +297,11 @@ class Scale(Policy):
             "learning_rate": self.learning_rate,
             "epsilon": self.epsilon,
         }
+
+
+def _rows(leaf):
+    """A state's leaf as a row for each coordinate."""
+    return ops.transpose(ops.reshape(leaf, (leaf.shape[0], -1)))
 
 
 def _with_bias(rows, above):

@@ -120,10 +120,10 @@ def test_an_untrained_one_starts_at_its_rate_and_decays():
     root = np.sqrt(np.mean(update**2))
     np.testing.assert_allclose(root, 1e-3 * np.exp(1e-2), 1e-4)
     tensor = state.tensors[0]
-    g = GRADIENTS[0][0][..., None]
-    momenta = (1 - 0.9 ** (2.0 ** -np.arange(4))) * g
+    g, powers = GRADIENTS[0][0], 2.0 ** -np.arange(4)[:, None, None]
+    momenta = (1 - 0.9**powers) * g
     np.testing.assert_allclose(numpy(tensor.momenta), momenta, 1e-4)
-    squares = (1 - 0.999 ** (2.0 ** -np.arange(4))) * momenta**2
+    squares = (1 - 0.999**powers) * momenta**2
     np.testing.assert_allclose(numpy(tensor.squares), squares, 1e-3)
 
 

@@ -1,0 +1,256 @@
+"""Where an optimizer keeps its policy's state, and how the policy runs over it.
+
+`FlatState` is the fast form, for policies that treat every coordinate alike;
+`TensorState` is the plain one, for all others and for sharded variables.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_l2o import backend
+from keras_l2o import numerics
+from keras_l2o.policies.policy import PolicyState
+
+#: Coordinates that a policy runs over at a time. What it computes on the way
+#: then stays in a processor's cache, and does not grow with the model.
+CHUNK = 2**13
+
+
+def make_state(optimizer, variables):
+    """The state of an optimizer's policy over these variables."""
+    parallel = keras.distribution.distribution()
+    sharded = isinstance(parallel, keras.distribution.ModelParallel)
+    if optimizer.policy.coordinatewise and not sharded:
+        return FlatState(optimizer, variables)
+    return TensorState(optimizer, variables)
+
+
+class TensorState:
+    """The state of each variable on its own, in the variable's layout.
+
+    Args:
+        optimizer: The `LearnedOptimizer`.
+        variables: List of all variables that it trains.
+    """
+
+    def __init__(self, optimizer, variables):
+        self.optimizer = optimizer
+        with backend.state_scope(optimizer, variables[0]):
+            state = optimizer.policy.initial_state(variables)
+        leaves = [_add(optimizer, "step", state.step, variables[0])]
+        for variable, tensor in zip(variables, state.tensors):
+            for index, leaf in enumerate(keras.tree.flatten(tensor)):
+                name = f"{variable.path}_{index}"
+                leaves.append(_add(optimizer, name, leaf, variable))
+        for index, leaf in enumerate(keras.tree.flatten(state.shared)):
+            leaves.append(
+                _add(optimizer, f"shared_{index}", leaf, variables[0])
+            )
+        self.variables = leaves
+        self.dtypes = [leaf.dtype for leaf in keras.tree.flatten(state)]
+        self.structure = keras.tree.map_structure(lambda leaf: 0, state)
+
+    def read(self):
+        """The `PolicyState`, of tensors."""
+        leaves = [backend.read(v) for v in self.variables]
+        return keras.tree.pack_sequence_as(self.structure, _load(leaves, self))
+
+    def step(self, gradients, parameters):
+        """Runs the policy once and keeps its new state.
+
+        Args:
+            gradients: List of tensors, `None` where there is none.
+            parameters: List of tensors of the same shapes.
+
+        Returns:
+            List of updates, to be subtracted; `None` where there is none.
+        """
+        updates, state = _advance(
+            self.optimizer, gradients, parameters, self.read()
+        )
+        leaves = keras.tree.flatten(state)
+        for variable, leaf in zip(self.variables, _store(leaves, self)):
+            self.optimizer.assign(variable, leaf)
+        return updates
+
+
+class FlatState:
+    """The state of all coordinates in a row, in chunks of equal size.
+
+    The policy runs over one chunk after another, each in its place. Takes
+    what `TensorState` takes.
+    """
+
+    def __init__(self, optimizer, variables):
+        self.optimizer = optimizer
+        self.shapes = [tuple(variable.shape) for variable in variables]
+        self.sizes = [math.prod(shape) for shape in self.shapes]
+        self.size = sum(self.sizes)
+        self.chunks = max(1, math.ceil(self.size / CHUNK))
+        self.width = math.ceil(self.size / self.chunks)
+        policy, first = optimizer.policy, variables[0]
+        with backend.state_scope(optimizer, first):
+            # No coordinate's state starts unlike another's.
+            state = policy.initial_state([ops.zeros((self.width,))])
+        self.count = _add(optimizer, "step", state.step, first)
+        leaves = keras.tree.flatten(state.tensors[0])
+        self.variables = [
+            _add(optimizer, f"state_{index}", leaf, first, self.chunks)
+            for index, leaf in enumerate(leaves)
+        ]
+        self.dtypes = [leaf.dtype for leaf in leaves]
+        self.structure = keras.tree.map_structure(
+            lambda leaf: 0, state.tensors[0]
+        )
+
+    def read(self):
+        """The `PolicyState`, of tensors in the variables' shapes."""
+        leaves = _load([backend.read(v) for v in self.variables], self)
+        split = [self._split(leaf) for leaf in leaves]
+        return PolicyState(
+            backend.read(self.count),
+            tuple(
+                keras.tree.pack_sequence_as(
+                    self.structure, [leaf[index] for leaf in split]
+                )
+                for index in range(len(self.shapes))
+            ),
+        )
+
+    def step(self, gradients, parameters):
+        """As `TensorState.step`."""
+        step = backend.read(self.count)
+        rows = [
+            self._rows(
+                [
+                    ops.zeros(shape) if gradient is None else gradient
+                    for gradient, shape in zip(gradients, self.shapes)
+                ]
+            ),
+            self._rows(parameters),
+        ]
+        missing = [gradient is None for gradient in gradients]
+        if any(missing):
+            present = np.repeat(np.logical_not(missing), self.sizes)
+            rows.append(self._rows([present], "bool"))
+
+        def one_chunk(leaves, rows):
+            gradient, parameter, *present = rows
+            leaves = _load(leaves, self)
+            tensor = keras.tree.pack_sequence_as(self.structure, leaves)
+            (update,), state = _advance(
+                self.optimizer,
+                [gradient],
+                [parameter],
+                PolicyState(step, (tensor,)),
+            )
+            new = keras.tree.flatten(state.tensors[0])
+            if present:
+                new = numerics.select(present[0], new, leaves)
+            return _store(new, self), update
+
+        updates = backend.walk(
+            self.optimizer, one_chunk, self.variables, rows, self.chunks
+        )
+        self.optimizer.assign(self.count, step + 1)
+        return [
+            None if gradient is None else update
+            for gradient, update in zip(gradients, self._split(updates))
+        ]
+
+    def _rows(self, tensors, dtype=None):
+        """Tensors in the variables' shapes as `(chunks, width)`."""
+        dtype = dtype or self.optimizer.policy.variable_dtype
+        tensors = [
+            ops.reshape(ops.cast(tensor, dtype), (-1,)) for tensor in tensors
+        ]
+        padding = self.chunks * self.width - self.size
+        if padding:
+            tensors.append(ops.zeros((padding,), dtype))
+        flat = tensors[0] if len(tensors) == 1 else ops.concatenate(tensors)
+        return ops.reshape(flat, (self.chunks, self.width))
+
+    def _split(self, leaf):
+        """A leaf `(chunks, *features, width)` by variable."""
+        features = tuple(leaf.shape)[1:-1]
+        flat = ops.reshape(
+            ops.moveaxis(leaf, 0, -2), (*features, self.chunks * self.width)
+        )
+        ends = np.cumsum(self.sizes)
+        return [
+            ops.reshape(flat[..., end - size : end], (*features, *shape))
+            for end, size, shape in zip(ends, self.sizes, self.shapes)
+        ]
+
+
+def _advance(optimizer, gradients, parameters, state):
+    """Updates and new state: the policy's, or the warm-up's before it."""
+    policy = optimizer.policy
+    if not optimizer.warmup_steps:
+        return policy.update(gradients, parameters, state)
+    dtype = policy.variable_dtype
+    there = [i for i, gradient in enumerate(gradients) if gradient is not None]
+
+    def warm_up():
+        state_after = policy.warm_up(gradients, parameters, state)
+        updates = [
+            ops.cast(optimizer.warmup_rate * gradients[i], dtype) for i in there
+        ]
+        return updates, state_after
+
+    def update():
+        updates, state_after = policy.update(gradients, parameters, state)
+        return [ops.cast(updates[i], dtype) for i in there], state_after
+
+    some, state = ops.cond(state.step < optimizer.warmup_steps, warm_up, update)
+    updates = [None] * len(gradients)
+    for index, value in zip(there, some):
+        updates[index] = value
+    return updates, state
+
+
+def _add(optimizer, name, leaf, reference, chunks=None):
+    """Variable for a leaf of the state, placed like the variable `reference`.
+
+    Args:
+        optimizer: The optimizer.
+        name: String.
+        leaf: Tensor, the first value.
+        reference: Variable. If the leaf's shape ends with its shape, the leaf
+            is sharded as it is.
+        chunks: Int. If given, the variable holds the leaf so many times.
+    """
+    layout, shape = None, tuple(leaf.shape)
+    given = getattr(reference, "_layout", None)
+    rank = len(reference.shape)
+    if (
+        chunks is None
+        and isinstance(given, keras.distribution.TensorLayout)
+        and rank
+        and shape[-rank:] == tuple(reference.shape)
+    ):
+        features = (None,) * (len(shape) - rank)
+        layout = keras.distribution.TensorLayout(
+            features + tuple(given.axes), given.device_mesh
+        )
+    dtype = keras.backend.standardize_dtype(leaf.dtype)
+    shape = shape if chunks is None else (chunks, *shape)
+    with backend.state_scope(optimizer, reference):
+        return optimizer.add_variable(
+            shape=shape,
+            initializer=lambda *_, **__: ops.broadcast_to(leaf, shape),
+            dtype=dtype,
+            layout=layout,
+            name="policy_" + name.replace("/", "_"),
+        )
+
+
+def _load(leaves, state):
+    return leaves
+
+
+def _store(leaves, state):
+    return leaves
