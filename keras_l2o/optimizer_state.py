@@ -14,9 +14,11 @@ from keras_l2o import backend
 from keras_l2o import numerics
 from keras_l2o.policies.policy import PolicyState
 
-#: Coordinates that a policy runs over at a time. What it computes on the way
-#: then stays in a processor's cache, and does not grow with the model.
-CHUNK = 2**13
+#: Coordinates of a chunk where a model has more than `WHOLE`. What a policy
+#: computes on the way then stays in a processor's cache, whatever the model's
+#: size. `benchmarks/update_step.py` has the times.
+CHUNK = 2**14
+WHOLE = 2**16
 
 
 def make_state(optimizer, variables):
@@ -89,7 +91,9 @@ class FlatState:
         self.shapes = [tuple(variable.shape) for variable in variables]
         self.sizes = [math.prod(shape) for shape in self.shapes]
         self.size = sum(self.sizes)
-        self.chunks = max(1, math.ceil(self.size / CHUNK))
+        self.chunks = 1
+        if self.size > WHOLE:
+            self.chunks = math.ceil(self.size / CHUNK)
         self.width = math.ceil(self.size / self.chunks)
         policy, first = optimizer.policy, variables[0]
         with backend.state_scope(optimizer, first):
@@ -105,6 +109,7 @@ class FlatState:
         self.structure = keras.tree.map_structure(
             lambda leaf: 0, state.tensors[0]
         )
+        self._run = backend.compiled(self._run)
 
     def read(self):
         """The `PolicyState`, of tensors in the variables' shapes."""
@@ -137,29 +142,48 @@ class FlatState:
             present = np.repeat(np.logical_not(missing), self.sizes)
             rows.append(self._rows([present], "bool"))
 
-        def one_chunk(leaves, rows):
-            gradient, parameter, *present = rows
-            leaves = _load(leaves, self)
-            tensor = keras.tree.pack_sequence_as(self.structure, leaves)
-            (update,), state = _advance(
-                self.optimizer,
-                [gradient],
-                [parameter],
-                PolicyState(step, (tensor,)),
-            )
-            new = keras.tree.flatten(state.tensors[0])
-            if present:
-                new = numerics.select(present[0], new, leaves)
-            return _store(new, self), update
-
+        weights = [backend.read(w) for w in self.optimizer.policy.variables]
         updates = backend.walk(
-            self.optimizer, one_chunk, self.variables, rows, self.chunks
+            self.optimizer,
+            lambda leaves, rows: self._run(weights, step, leaves, rows),
+            self.variables,
+            rows,
+            self.chunks,
         )
         self.optimizer.assign(self.count, step + 1)
         return [
             None if gradient is None else update
             for gradient, update in zip(gradients, self._split(updates))
         ]
+
+    def _run(self, weights, step, leaves, rows):
+        """The policy's step over one chunk: a function of tensors alone.
+
+        Args:
+            weights: List of the values of the policy's variables.
+            step: int32 scalar, steps made before.
+            leaves: List of the chunk's state, as stored.
+            rows: List of the chunk's gradients and parameters and, if some
+                have no gradient, of booleans that say which.
+
+        Returns:
+            List of the new state, as stored, and the updates.
+        """
+        gradient, parameter, *present = rows
+        old = _load(leaves, self)
+        tensor = keras.tree.pack_sequence_as(self.structure, old)
+        policy = self.optimizer.policy
+        with keras.StatelessScope(list(zip(policy.variables, weights))):
+            (update,), state = _advance(
+                self.optimizer,
+                [gradient],
+                [parameter],
+                PolicyState(step, (tensor,)),
+            )
+        new = keras.tree.flatten(state.tensors[0])
+        if present:
+            new = numerics.select(present[0], new, old)
+        return _store(new, self), update
 
     def _rows(self, tensors, dtype=None):
         """Tensors in the variables' shapes as `(chunks, width)`."""

@@ -30,6 +30,7 @@ apply_gradients = _backend.apply_gradients
 update_variables = _backend.update_variables
 state_scope = _backend.state_scope
 walk = _backend.walk
+compiled = _backend.compiled
 functional_optimizer = _backend.functional_optimizer
 StatefulStep = _backend.StatefulStep
 jit_compile_training = _backend.jit_compile_training

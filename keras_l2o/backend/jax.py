@@ -86,11 +86,20 @@ def state_scope(optimizer, reference):
     return contextlib.nullcontext()
 
 
+def compiled(function):
+    return jax.jit(function)
+
+
 def walk(optimizer, body, variables, inputs, length):
     values = [variable.value for variable in variables]
-    if not any(isinstance(x, jax.core.Tracer) for x in [*values, *inputs]):
-        # A loop that is not compiled with its surroundings would be compiled
-        # again in every call.
+    if length == 1:
+        new, output = body(
+            [v.reshape(v.shape[1:]) for v in values],
+            [x.reshape(x.shape[1:]) for x in inputs],
+        )
+        values, outputs = [v[None] for v in new], output[None]
+    elif not any(isinstance(x, jax.core.Tracer) for x in [*values, *inputs]):
+        # A loop outside of what is compiled would be compiled in every call.
         rows = [
             body([v[i] for v in values], [x[i] for x in inputs])
             for i in range(length)

@@ -251,6 +251,14 @@ def state_scope(optimizer, reference):
     return context
 
 
+def compiled(function):
+    """The function, of tensors alone, with its operations fused.
+
+    It is traced once for each shape of its arguments.
+    """
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
 def walk(optimizer, body, variables, inputs, length):
     """Runs `new, output = body(old, row)` over the first axis of variables.
 
@@ -270,11 +278,11 @@ def walk(optimizer, body, variables, inputs, length):
     """
     if length == 1:
         new, output = body(
-            [read(variable)[0] for variable in variables],
-            [tensor[0] for tensor in inputs],
+            [tf.reshape(read(v), v.shape[1:]) for v in variables],
+            [tf.reshape(tensor, tensor.shape[1:]) for tensor in inputs],
         )
         for variable, value in zip(variables, new):
-            optimizer.assign(variable, value[None])
+            optimizer.assign(variable, tf.reshape(value, variable.shape))
         return output[None]
     places = [_local(variable) for variable in variables]
 

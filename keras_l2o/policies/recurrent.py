@@ -1,7 +1,6 @@
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
 
@@ -104,10 +103,6 @@ def linear(layer, features):
 def _lstm(cell, features, hidden, memory):
     """One step of a `keras.layers.LSTMCell`, coordinates last.
 
-    One product for what it reads and its hidden state. With the usual
-    activations one hyperbolic tangent over all gates, too: the sigmoid is
-    `(1 + tanh(z / 2)) / 2`.
-
     Args:
         cell: The cell, which is built.
         features: `(features, coordinates)`.
@@ -116,32 +111,16 @@ def _lstm(cell, features, hidden, memory):
     Returns:
         The new hidden state and memory.
     """
+    # One product for both of what it reads.
     kernel = ops.concatenate([cell.kernel, cell.recurrent_kernel], axis=0)
-    bias = cell.bias if cell.use_bias else None
-    usual = (
-        cell.activation is keras.activations.tanh
-        and cell.recurrent_activation is keras.activations.sigmoid
-    )
-    if usual:
-        halves = np.repeat([0.5, 0.5, 1.0, 0.5], cell.units)
-        halves = ops.convert_to_tensor(halves, kernel.dtype)
-        kernel = kernel * halves
-        bias = None if bias is None else bias * halves
     gates = ops.matmul(
         ops.transpose(kernel), ops.concatenate([features, hidden], axis=0)
     )
-    if bias is not None:
-        gates = gates + bias[:, None]
-    if usual:
-        enter, forget, candidate, leave = ops.split(ops.tanh(gates), 4, axis=0)
-        enter, forget, leave = (
-            0.5 * gate + 0.5 for gate in (enter, forget, leave)
-        )
-    else:
-        enter, forget, candidate, leave = ops.split(gates, 4, axis=0)
-        enter, forget, leave = (
-            cell.recurrent_activation(gate) for gate in (enter, forget, leave)
-        )
-        candidate = cell.activation(candidate)
-    memory = forget * memory + enter * candidate
+    if cell.use_bias:
+        gates = gates + cell.bias[:, None]
+    enter, forget, candidate, leave = ops.split(gates, 4, axis=0)
+    enter, forget, leave = (
+        cell.recurrent_activation(gate) for gate in (enter, forget, leave)
+    )
+    memory = forget * memory + enter * cell.activation(candidate)
     return leave * cell.activation(memory), memory
