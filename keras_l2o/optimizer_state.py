@@ -14,11 +14,11 @@ from keras_l2o import backend
 from keras_l2o import numerics
 from keras_l2o.policies.policy import PolicyState
 
-#: Coordinates of a chunk where a model has more than `WHOLE`. What a policy
-#: computes on the way then stays in a processor's cache, whatever the model's
-#: size. `benchmarks/update_step.py` has the times.
-CHUNK = 2**14
-WHOLE = 2**16
+#: Floats of a chunk's state and of what it comes with, about: what a policy
+#: computes from it stays in a processor's cache, whatever the model's size.
+CHUNK_FLOATS = 3 * 2**19
+#: A model of up to so many chunks is one: chunks have a cost of their own.
+FEW = 3
 
 
 def make_state(optimizer, variables):
@@ -52,13 +52,12 @@ class TensorState:
                 _add(optimizer, f"shared_{index}", leaf, variables[0])
             )
         self.variables = leaves
-        self.dtypes = [leaf.dtype for leaf in keras.tree.flatten(state)]
         self.structure = keras.tree.map_structure(lambda leaf: 0, state)
 
     def read(self):
         """The `PolicyState`, of tensors."""
         leaves = [backend.read(v) for v in self.variables]
-        return keras.tree.pack_sequence_as(self.structure, _load(leaves, self))
+        return keras.tree.pack_sequence_as(self.structure, leaves)
 
     def step(self, gradients, parameters):
         """Runs the policy once and keeps its new state.
@@ -74,7 +73,7 @@ class TensorState:
             self.optimizer, gradients, parameters, self.read()
         )
         leaves = keras.tree.flatten(state)
-        for variable, leaf in zip(self.variables, _store(leaves, self)):
+        for variable, leaf in zip(self.variables, leaves):
             self.optimizer.assign(variable, leaf)
         return updates
 
@@ -91,36 +90,27 @@ class FlatState:
         self.shapes = [tuple(variable.shape) for variable in variables]
         self.sizes = [math.prod(shape) for shape in self.shapes]
         self.size = sum(self.sizes)
-        self.chunks = 1
-        if self.size > WHOLE:
-            self.chunks = math.ceil(self.size / CHUNK)
-        self.width = math.ceil(self.size / self.chunks)
         policy, first = optimizer.policy, variables[0]
         with backend.state_scope(optimizer, first):
             # No coordinate's state starts unlike another's.
-            state = policy.initial_state([ops.zeros((self.width,))])
+            state = policy.initial_state([ops.zeros((1,))])
+            self.packing = Packing(state.tensors[0])
+            packed = self.packing.pack(state.tensors[0])
+        self.chunks, self.width = _cut(self.size, sum(self.packing.sizes))
         self.count = _add(optimizer, "step", state.step, first)
-        leaves = keras.tree.flatten(state.tensors[0])
         self.variables = [
-            _add(optimizer, f"state_{index}", leaf, first, self.chunks)
-            for index, leaf in enumerate(leaves)
+            _add(optimizer, "state", leaf, first, (self.chunks, self.width))
+            for leaf in packed
         ]
-        self.dtypes = [leaf.dtype for leaf in leaves]
-        self.structure = keras.tree.map_structure(
-            lambda leaf: 0, state.tensors[0]
-        )
         self._run = backend.compiled(self._run)
 
     def read(self):
         """The `PolicyState`, of tensors in the variables' shapes."""
-        leaves = _load([backend.read(v) for v in self.variables], self)
-        split = [self._split(leaf) for leaf in leaves]
+        arrays = [self._split(backend.read(v)) for v in self.variables]
         return PolicyState(
             backend.read(self.count),
             tuple(
-                keras.tree.pack_sequence_as(
-                    self.structure, [leaf[index] for leaf in split]
-                )
+                self.packing.unpack([array[index] for array in arrays])
                 for index in range(len(self.shapes))
             ),
         )
@@ -170,20 +160,19 @@ class FlatState:
             List of the new state, as stored, and the updates.
         """
         gradient, parameter, *present = rows
-        old = _load(leaves, self)
-        tensor = keras.tree.pack_sequence_as(self.structure, old)
+        old = self.packing.unpack(leaves)
         policy = self.optimizer.policy
         with keras.StatelessScope(list(zip(policy.variables, weights))):
             (update,), state = _advance(
                 self.optimizer,
                 [gradient],
                 [parameter],
-                PolicyState(step, (tensor,)),
+                PolicyState(step, (old,)),
             )
-        new = keras.tree.flatten(state.tensors[0])
+        (new,) = state.tensors
         if present:
             new = numerics.select(present[0], new, old)
-        return _store(new, self), update
+        return self.packing.pack(new), update
 
     def _rows(self, tensors, dtype=None):
         """Tensors in the variables' shapes as `(chunks, width)`."""
@@ -245,7 +234,8 @@ def _add(optimizer, name, leaf, reference, chunks=None):
         leaf: Tensor, the first value.
         reference: Variable. If the leaf's shape ends with its shape, the leaf
             is sharded as it is.
-        chunks: Int. If given, the variable holds the leaf so many times.
+        chunks: Pair of ints, chunks and their width. If given, the variable
+            holds the leaf, which is one coordinate's, for each of theirs.
     """
     layout, shape = None, tuple(leaf.shape)
     given = getattr(reference, "_layout", None)
@@ -261,7 +251,8 @@ def _add(optimizer, name, leaf, reference, chunks=None):
             features + tuple(given.axes), given.device_mesh
         )
     dtype = keras.backend.standardize_dtype(leaf.dtype)
-    shape = shape if chunks is None else (chunks, *shape)
+    if chunks is not None:
+        shape = (chunks[0], *shape[:-1], chunks[1])
     with backend.state_scope(optimizer, reference):
         return optimizer.add_variable(
             shape=shape,
@@ -272,9 +263,62 @@ def _add(optimizer, name, leaf, reference, chunks=None):
         )
 
 
-def _load(leaves, state):
-    return leaves
+def _cut(size, floats):
+    """Number and width of the chunks of a model.
+
+    Args:
+        size: Int, coordinates of the model.
+        floats: Int, floats of a coordinate's state.
+    """
+    width = CHUNK_FLOATS // (floats + 8)
+    chunks = math.ceil(size / width)
+    if chunks <= FEW:
+        return 1, size
+    # Each begins where a vector register may load.
+    return chunks, 64 * math.ceil(size / chunks / 64)
 
 
-def _store(leaves, state):
-    return leaves
+class Packing:
+    """How a state's leaves lie in one array.
+
+    One array for a chunk is read and replaced as a whole; of several that
+    depend on each other a compiler keeps copies.
+
+    Args:
+        state: A parameter's state: a nest of tensors of one type whose shapes
+            end with the parameter's.
+    """
+
+    def __init__(self, state):
+        leaves = keras.tree.flatten(state)
+        self.structure = keras.tree.map_structure(lambda leaf: 0, state)
+        self.features = [tuple(leaf.shape)[:-1] for leaf in leaves]
+        self.sizes = [math.prod(features) for features in self.features]
+
+    def pack(self, state):
+        """List of at most one array, the features of all leaves first."""
+        leaves = keras.tree.flatten(state)
+        if not leaves:
+            return []
+        shapes = [
+            tuple(leaf.shape)[len(features) :]
+            for leaf, features in zip(leaves, self.features)
+        ]
+        return [
+            ops.concatenate(
+                [
+                    ops.reshape(leaf, (size, *shape))
+                    for leaf, size, shape in zip(leaves, self.sizes, shapes)
+                ]
+            )
+        ]
+
+    def unpack(self, arrays):
+        """The nest again, from what `pack` returns."""
+        leaves, start = [], 0
+        for features, size in zip(self.features, self.sizes):
+            rows = arrays[0][start : start + size]
+            shape = (*features, *tuple(rows.shape)[1:])
+            leaves.append(ops.reshape(rows, shape))
+            start += size
+        return keras.tree.pack_sequence_as(self.structure, leaves)

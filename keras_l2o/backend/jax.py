@@ -106,15 +106,17 @@ def walk(optimizer, body, variables, inputs, length):
         ]
         values, outputs = jax.tree.map(lambda *row: jnp.stack(row), *rows)
     else:
+        take = jax.lax.dynamic_index_in_dim
+        put = jax.lax.dynamic_update_index_in_dim
 
         def loop(index, carry):
             values, outputs = carry
             new, output = body(
-                [v[index] for v in values], [x[index] for x in inputs]
+                [take(v, index, keepdims=False) for v in values],
+                [take(x, index, keepdims=False) for x in inputs],
             )
-            return [
-                v.at[index].set(row) for v, row in zip(values, new)
-            ], outputs.at[index].set(output)
+            values = [put(v, row, index, 0) for v, row in zip(values, new)]
+            return values, put(outputs, output, index, 0)
 
         outputs = jnp.zeros(inputs[0].shape, optimizer.policy.variable_dtype)
         values, outputs = jax.lax.fori_loop(0, length, loop, (values, outputs))

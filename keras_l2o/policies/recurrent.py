@@ -1,6 +1,7 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -113,14 +114,28 @@ def _lstm(cell, features, hidden, memory):
     """
     # One product for both of what it reads.
     kernel = ops.concatenate([cell.kernel, cell.recurrent_kernel], axis=0)
-    gates = ops.matmul(
-        ops.transpose(kernel), ops.concatenate([features, hidden], axis=0)
-    )
-    if cell.use_bias:
-        gates = gates + cell.bias[:, None]
-    enter, forget, candidate, leave = ops.split(gates, 4, axis=0)
-    enter, forget, leave = (
-        cell.recurrent_activation(gate) for gate in (enter, forget, leave)
-    )
-    memory = forget * memory + enter * cell.activation(candidate)
+    bias = cell.bias if cell.use_bias else ops.zeros_like(kernel[0])
+    read = ops.concatenate([features, hidden], axis=0)
+    if (
+        cell.activation is keras.activations.tanh
+        and cell.recurrent_activation is keras.activations.sigmoid
+    ):
+        # One activation for all gates, since tanh(z) = 2 sigmoid(2 z) - 1. The
+        # product then has one consumer, and no compiler makes it twice.
+        factors = np.repeat([1.0, 1.0, 2.0, 1.0], cell.units)
+        factors = ops.convert_to_tensor(factors, kernel.dtype)
+        kernel, bias = kernel * factors, bias * factors
+        gates = ops.matmul(ops.transpose(kernel), read) + bias[:, None]
+        enter, forget, candidate, leave = ops.split(
+            ops.sigmoid(gates), 4, axis=0
+        )
+        candidate = 2.0 * candidate - 1.0
+    else:
+        gates = ops.matmul(ops.transpose(kernel), read) + bias[:, None]
+        enter, forget, candidate, leave = ops.split(gates, 4, axis=0)
+        enter, forget, leave = (
+            cell.recurrent_activation(gate) for gate in (enter, forget, leave)
+        )
+        candidate = cell.activation(candidate)
+    memory = forget * memory + enter * candidate
     return leave * cell.activation(memory), memory
