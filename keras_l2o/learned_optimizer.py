@@ -25,6 +25,12 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         warmup_steps: Int. First steps, made by plain gradient descent while
             the policy's moments of the gradient accumulate. Defaults to `0`.
         warmup_rate: Float. Rate of that gradient descent. Defaults to `0.05`.
+        state_dtype: `"float32"` or `"bfloat16"`, in which the policy's state
+            is kept between steps; it is computed in the policy's own type.
+            `"bfloat16"` halves the memory that the state takes. Averages of
+            the gradient are rounded at random, up or down, so that small
+            changes count in the mean; hidden states of networks to the
+            nearest. Defaults to `None`, the policy's own.
         source: String that says exactly which optimizer this is, such as
             `"min-max/1@sha256:..."`. `from_hub` and `load` give it, and a
             saved model keeps it. Defaults to `None`.
@@ -49,6 +55,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         warmup_rate=0.05,
         name="learned_optimizer",
         source=None,
+        state_dtype=None,
         **kwargs,
     ):
         if isinstance(learning_rate, int):
@@ -69,7 +76,13 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                 "Argument `source` must be a string or `None`. Received: "
                 f"source={source!r}"
             )
+        if state_dtype not in (None, "float32", "bfloat16"):
+            raise ValueError(
+                "Argument `state_dtype` must be 'float32', 'bfloat16' or "
+                f"`None`. Received: state_dtype={state_dtype!r}"
+            )
         self.source = source
+        self.state_dtype = state_dtype
         self.warmup_steps = warmup_steps
         self.warmup_rate = float(warmup_rate)
         self.policy = as_policy(policy)
@@ -135,6 +148,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             "warmup_steps": self.warmup_steps,
             "warmup_rate": self.warmup_rate,
             "source": self.source,
+            "state_dtype": self.state_dtype,
         }
 
     @classmethod

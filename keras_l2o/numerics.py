@@ -6,6 +6,8 @@ are ordinary events (a dead unit's gradient, a student that still stands where
 its teacher stands).
 """
 
+import math
+
 import keras
 from keras import ops
 
@@ -99,6 +101,27 @@ def counter_uniform(keys, count):
     bits = _mix(ops.bitwise_xor(bits, _mix(key + 0x1E3779B9)))
     # 23 bits and a half, exact in float32: never 0, never 1.
     return (ops.cast(_shift(bits, 9), "float32") + 0.5) * 2.0**-23
+
+
+def round_at_random(value, keys):
+    """Rounds float32 to what bfloat16 can hold, up or down at random.
+
+    The nearer of the two neighbours is the likelier, and the mean is the
+    value: a sum of many small changes keeps them.
+
+    Args:
+        value: Tensor, as float32.
+        keys: As in `counter_uniform`.
+
+    Returns:
+        bfloat16 tensor.
+    """
+    shape = tuple(value.shape)
+    uniform = counter_uniform(keys, math.prod(shape))
+    noise = ops.cast(ops.reshape(uniform, shape) * 2.0**16, "int32")
+    bits = ops.view(ops.cast(value, "float32"), "int32") + noise
+    upper = ops.bitwise_and(bits, -(2**16))
+    return ops.cast(ops.view(upper, "float32"), "bfloat16")
 
 
 def _mix(bits):

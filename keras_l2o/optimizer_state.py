@@ -42,9 +42,17 @@ class TensorState:
         self.optimizer = optimizer
         with backend.state_scope(optimizer, variables[0]):
             state = optimizer.policy.initial_state(variables)
+            tensors = [
+                [
+                    _kept(leaf, variable.shape, optimizer.state_dtype, 0)
+                    for leaf in keras.tree.flatten(tensor)
+                ]
+                for variable, tensor in zip(variables, state.tensors)
+            ]
+        self.dtypes = [leaf.dtype for leaf in keras.tree.flatten(state)]
         leaves = [_add(optimizer, "step", state.step, variables[0])]
-        for variable, tensor in zip(variables, state.tensors):
-            for index, leaf in enumerate(keras.tree.flatten(tensor)):
+        for variable, tensor in zip(variables, tensors):
+            for index, leaf in enumerate(tensor):
                 name = f"{variable.path}_{index}"
                 leaves.append(_add(optimizer, name, leaf, variable))
         for index, leaf in enumerate(keras.tree.flatten(state.shared)):
@@ -56,7 +64,10 @@ class TensorState:
 
     def read(self):
         """The `PolicyState`, of tensors."""
-        leaves = [backend.read(v) for v in self.variables]
+        leaves = [
+            ops.cast(backend.read(variable), dtype)
+            for variable, dtype in zip(self.variables, self.dtypes)
+        ]
         return keras.tree.pack_sequence_as(self.structure, leaves)
 
     def step(self, gradients, parameters):
@@ -72,7 +83,17 @@ class TensorState:
         updates, state = _advance(
             self.optimizer, gradients, parameters, self.read()
         )
-        leaves = keras.tree.flatten(state)
+        dtype = self.optimizer.state_dtype
+        tensors = tuple(
+            keras.tree.map_structure(
+                lambda leaf, shape=gradient.shape: _kept(
+                    leaf, shape, dtype, state.step
+                ),
+                tensor,
+            )
+            for tensor, gradient in zip(state.tensors, parameters)
+        )
+        leaves = keras.tree.flatten(state._replace(tensors=tensors))
         for variable, leaf in zip(self.variables, leaves):
             self.optimizer.assign(variable, leaf)
         return updates
@@ -94,8 +115,8 @@ class FlatState:
         with backend.state_scope(optimizer, first):
             # No coordinate's state starts unlike another's.
             state = policy.initial_state([ops.zeros((1,))])
-            self.packing = Packing(state.tensors[0])
-            packed = self.packing.pack(state.tensors[0])
+            self.packing = Packing(state.tensors[0], optimizer.state_dtype)
+            packed = self.packing.pack(state.tensors[0], 0)
         self.chunks, self.width = _cut(self.size, sum(self.packing.sizes))
         self.count = _add(optimizer, "step", state.step, first)
         self.variables = [
@@ -172,7 +193,7 @@ class FlatState:
         (new,) = state.tensors
         if present:
             new = numerics.select(present[0], new, old)
-        return self.packing.pack(new), update
+        return self.packing.pack(new, step), update
 
     def _rows(self, tensors, dtype=None):
         """Tensors in the variables' shapes as `(chunks, width)`."""
@@ -278,6 +299,20 @@ def _cut(size, floats):
     return chunks, 64 * math.ceil(size / chunks / 64)
 
 
+def _kept(leaf, shape, dtype, step):
+    """A leaf of the state of a parameter of this shape, as it is kept.
+
+    A leaf of that very shape is an average that moves by less than what
+    bfloat16 can tell apart.
+    """
+    kind = keras.backend.standardize_dtype(leaf.dtype)
+    if dtype is None or not keras.backend.is_float_dtype(kind):
+        return leaf
+    if dtype == "bfloat16" and tuple(leaf.shape) == tuple(shape):
+        return numerics.round_at_random(leaf, [step])
+    return ops.cast(leaf, dtype)
+
+
 class Packing:
     """How a state's leaves lie in one array.
 
@@ -286,29 +321,35 @@ class Packing:
 
     Args:
         state: A parameter's state: a nest of tensors of one type whose shapes
-            end with the parameter's.
+            end with the parameter's, which has one axis.
+        dtype: String. What the array is kept in, or `None` for the state's.
     """
 
-    def __init__(self, state):
+    def __init__(self, state, dtype=None):
+        self.dtype = dtype
         leaves = keras.tree.flatten(state)
         self.structure = keras.tree.map_structure(lambda leaf: 0, state)
         self.features = [tuple(leaf.shape)[:-1] for leaf in leaves]
         self.sizes = [math.prod(features) for features in self.features]
+        self.state_dtype = leaves[0].dtype if leaves else None
 
-    def pack(self, state):
-        """List of at most one array, the features of all leaves first."""
+    def pack(self, state, step):
+        """List of at most one array, the features of all leaves first.
+
+        Args:
+            state: The nest.
+            step: Int or int scalar, for what is rounded at random.
+        """
         leaves = keras.tree.flatten(state)
         if not leaves:
             return []
-        shapes = [
-            tuple(leaf.shape)[len(features) :]
-            for leaf, features in zip(leaves, self.features)
-        ]
+        shape = tuple(leaves[0].shape)[-1:]
+        leaves = [_kept(leaf, shape, self.dtype, step) for leaf in leaves]
         return [
             ops.concatenate(
                 [
                     ops.reshape(leaf, (size, *shape))
-                    for leaf, size, shape in zip(leaves, self.sizes, shapes)
+                    for leaf, size in zip(leaves, self.sizes)
                 ]
             )
         ]
@@ -319,6 +360,6 @@ class Packing:
         for features, size in zip(self.features, self.sizes):
             rows = arrays[0][start : start + size]
             shape = (*features, *tuple(rows.shape)[1:])
-            leaves.append(ops.reshape(rows, shape))
+            leaves.append(ops.cast(ops.reshape(rows, shape), self.state_dtype))
             start += size
         return keras.tree.pack_sequence_as(self.structure, leaves)
