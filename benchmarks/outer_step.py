@@ -1,6 +1,6 @@
 """MetaTrainer's outer step beside a bare TensorFlow loop of the same maths.
 
-    python benchmarks/outer_step.py [--rounds 5]
+    python benchmarks/outer_step.py [--rounds 5] [--tasks 1 4]
 
 The problem is conv_train on Fashion-MNIST's shapes (random images), batch
 128, unroll 20, Adam and RMSprop as teachers, RNNProp (20, 20) as student,
@@ -58,7 +58,7 @@ def make_problem():
     )
 
 
-def make_trainer(problem):
+def make_trainer(problem, tasks=1):
     keras.utils.set_random_seed(0)
     trainer = keras_l2o.MetaTrainer(
         teachers=[
@@ -67,7 +67,7 @@ def make_trainer(problem):
         ],
         problems=problem,
         unroll=UNROLL,
-        tasks=1,
+        tasks=tasks,
         depth=1,
     )
     trainer.compile()
@@ -176,10 +176,14 @@ class Bare:
             total = result[-2]
         return total, tape.gradient(total, self.weights), result[-1].stack()
 
-    def _step(self, parameters, scale, images, labels):
-        total, gradients, losses = self.gradient(
-            parameters, scale, images, labels
-        )
+    def _step(self, tasks):
+        results = [self.gradient(*task) for task in tasks]
+        total = tf.add_n([result[0] for result in results]) / len(tasks)
+        gradients = [
+            tf.add_n(row) / len(tasks)
+            for row in zip(*(result[1] for result in results))
+        ]
+        losses = results[0][2]
         self.count.assign_add(1.0)
         t = self.count
         for w, g, m, v in zip(self.weights, gradients, self.first, self.second):
@@ -195,10 +199,10 @@ class Bare:
         return total, losses
 
 
-def runners(which):
+def runners(which, tasks=1):
     """Functions that make one outer step each, on the same data."""
     problem = make_problem()
-    trainer = make_trainer(problem)
+    trainer = make_trainer(problem, tasks)
     weights = [w.numpy() for w in trainer.student.trainable_variables]
     data = [trainer.episodes.at(i) for i in range(2)]
     result = {}
@@ -214,15 +218,20 @@ def runners(which):
         result["trainer"] = run_trainer
     if "bare" in which:
         bare = Bare(weights, problem.trainable_shapes)
-        tasks = [tensors(step[0]) for step in data]
+        steps = [tensors(step[0]) for step in data]
 
         def run_bare(i):
-            task = tasks[i % 2]
+            step = steps[i % 2]
             total, _ = bare.step(
-                task["parameters"][0],
-                task["scale"][0],
-                task["batches"][0][0],
-                task["batches"][1][0],
+                [
+                    (
+                        step["parameters"][task],
+                        step["scale"][task],
+                        step["batches"][0][task],
+                        step["batches"][1][task],
+                    )
+                    for task in range(tasks)
+                ]
             )
             return float(total)
 
@@ -234,12 +243,12 @@ def tensors(nest):
     return tf.nest.map_structure(tf.convert_to_tensor, nest)
 
 
-def peak_memory(which):
+def peak_memory(which, tasks):
     """Peak resident megabytes of a process that makes three steps."""
     code = (
         f"import sys; sys.path.insert(0, {str(HERE)!r});"
         "import outer_step as o;"
-        f"run = o.runners(['{which}'])['{which}'];"
+        f"run = o.runners(['{which}'], {tasks})['{which}'];"
         "[run(i) for i in range(3)];"
         # Not `getrusage`, which begins at what the parent process had.
         "status = open('/proc/self/status').read();"
@@ -254,8 +263,14 @@ def peak_memory(which):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
-    run = runners(["trainer", "bare"])
+    parser.add_argument("--tasks", type=int, nargs="*", default=[1])
+    arguments = parser.parse_args()
+    for tasks in arguments.tasks:
+        measure(arguments.rounds, tasks)
+
+
+def measure(rounds, tasks):
+    run = runners(["trainer", "bare"], tasks)
     for name, function in run.items():
         print(f"first {name} loss = {function(0):.6f}")
     times = {name: [] for name in run}
@@ -266,11 +281,12 @@ def main():
             times[name].append(time.perf_counter() - started)
         print({name: round(row[-1], 2) for name, row in times.items()})
     medians = {name: statistics.median(row) for name, row in times.items()}
+    end = "" if tasks == 1 else f"_{tasks}_tasks"
     for name in run:
-        print(f"{name}_peak_megabytes = {peak_memory(name)}")
-    print(f"ratio = {medians['trainer'] / medians['bare']:.3f}")
-    print(f"trainer_seconds = {medians['trainer']:.3f}")
-    print(f"bare_seconds = {medians['bare']:.3f}")
+        print(f"{name}_peak_megabytes{end} = {peak_memory(name, tasks)}")
+    print(f"ratio{end} = {medians['trainer'] / medians['bare']:.3f}")
+    print(f"trainer_seconds{end} = {medians['trainer']:.3f}")
+    print(f"bare_seconds{end} = {medians['bare']:.3f}", flush=True)
 
 
 if __name__ == "__main__":

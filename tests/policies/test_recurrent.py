@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from keras_l2o import policies
+from keras_l2o.policies.recurrent import RecurrentStack
 from tests.policies.helpers import GRADIENTS
 from tests.policies.helpers import SHAPE
 from tests.policies.helpers import Cells
 from tests.policies.helpers import moments
+from tests.policies.helpers import numpy
 from tests.policies.helpers import randomize
 from tests.policies.helpers import updates
 
@@ -73,3 +75,43 @@ def test_lstm_is_the_papers_formula():
     inputs = [(g,) for g in GRADIENTS.astype("float64")]
     expected = [0.3 * output for output in outputs(policy, inputs)]
     np.testing.assert_allclose(updates(policy), expected, 1e-4, 1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"use_bias": False},
+        {"activation": "relu", "recurrent_activation": "hard_sigmoid"},
+        {"activation": "tanh", "recurrent_activation": "tanh"},
+    ],
+    ids=["usual", "no_bias", "other_activations", "tanh_gates"],
+)
+def test_cells_do_with_any_options_what_keras_cells_do(options):
+    stack = RecurrentStack((4, 3), options)
+    stack.build(2)
+    rng = np.random.default_rng(5)
+
+    def draw(*shape):
+        return rng.normal(size=shape).astype("float32")
+
+    stack.set_weights([draw(*w.shape) for w in stack.get_weights()])
+    features = draw(2, 6)
+    state = [(draw(n, 2, 3), draw(n, 2, 3)) for n in (4, 3)]
+    output, new_state = stack.step(features, state)
+    rows = features.T
+    for cell, (hidden, memory), (new_hidden, new_memory) in zip(
+        stack.cells, state, new_state
+    ):
+        flat = [leaf.reshape(cell.units, 6).T for leaf in (hidden, memory)]
+        rows, (_, expected) = cell(rows, flat)
+        np.testing.assert_allclose(
+            numpy(new_hidden).reshape(cell.units, 6).T, numpy(rows), 1e-4, 1e-6
+        )
+        np.testing.assert_allclose(
+            numpy(new_memory).reshape(cell.units, 6).T,
+            numpy(expected),
+            1e-4,
+            1e-6,
+        )
+    np.testing.assert_allclose(numpy(output).T, numpy(rows), 1e-4, 1e-6)

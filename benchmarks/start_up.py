@@ -1,0 +1,71 @@
+"""How long it takes until a learned optimizer has made its first step.
+
+    python benchmarks/start_up.py [--rounds 5]
+
+Each round is a new process on each backend; figures are medians of
+milliseconds. Keras's import comes first: what is measured is on top of it.
+The first step of a small network is compiled: beside Adam's, which compiles
+the network alone.
+
+Last printout: PENDING
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+
+PROGRAM = """
+import time
+import keras
+import numpy as np
+
+def lap(name):
+    global started
+    now = time.perf_counter()
+    print("lap", name, 1e3 * (now - started))
+    started = time.perf_counter()
+
+started = time.perf_counter()
+import keras_l2o
+lap("import")
+optimizer = keras_l2o.from_hub("min-max/1")
+lap("from_hub")
+x, y = np.zeros((32, 8), "float32"), np.zeros((32, 1), "float32")
+for name, optimizer in (
+    ("warm", "sgd"), ("adam", "adam"), ("learned", optimizer)
+):
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1)])
+    model.compile(optimizer=optimizer, loss="mse")
+    started = time.perf_counter()
+    model.fit(x, y, epochs=1, verbose=0)
+    lap("first_step_" + name)
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    for backend in ("tensorflow", "jax"):
+        laps = {}
+        for _ in range(rounds):
+            output = subprocess.run(
+                [sys.executable, "-c", PROGRAM],
+                check=True,
+                capture_output=True,
+                text=True,
+                env={**os.environ, "KERAS_BACKEND": backend},
+            ).stdout
+            for line in output.splitlines():
+                if line.startswith("lap "):
+                    _, name, milliseconds = line.split()
+                    laps.setdefault(name, []).append(float(milliseconds))
+        for name, row in laps.items():
+            if name != "first_step_warm":
+                print(f"{backend}_{name} = {statistics.median(row):.1f}")
+
+
+if __name__ == "__main__":
+    main()
