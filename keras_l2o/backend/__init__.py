@@ -33,4 +33,5 @@ walk = _backend.walk
 compiled = _backend.compiled
 functional_optimizer = _backend.functional_optimizer
 StatefulStep = _backend.StatefulStep
+ReplicatedStep = _backend.ReplicatedStep
 jit_compile_training = _backend.jit_compile_training

@@ -165,5 +165,48 @@ def _stateless(step, groups, state, data):
     return logs, state
 
 
+class ReplicatedStep:
+    def train_step(self, state, data):
+        trainable, values, optimizer, metrics = state
+        # The optimizer's own values are the template's, but for the rate.
+        known = zip(self.template.optimizer.variables, optimizer)
+        shared = {id(variable) for variable in self.shared}
+        logs, values = self._replicated(
+            self.template.outer_step,
+            values,
+            [pair for pair in known if id(pair[0]) in shared],
+            data,
+        )
+        logs = self.report(logs, validation=False)
+        return logs, (trainable, values, optimizer, metrics)
+
+    def test_step(self, state, data):
+        trainable, values, metrics = state
+        logs, values = self._replicated(
+            self.template.validation_step, values, [], data
+        )
+        return self.report(logs, validation=True), (trainable, values, metrics)
+
+    def _replicated(self, step, values, known, data):
+        """The template's step on every replicate's values and data.
+
+        Returns:
+            The logs, a vector each, and the new values.
+        """
+        varying, common = self.varying, self.shared_state
+        count = len(varying)
+        known = [*known, *zip(common, values[count:])]
+
+        def one(own, data):
+            mapping = [*zip(varying, own), *known]
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                logs = step(data)
+            get = scope.get_current_value
+            return logs, [get(v) for v in varying], [get(v) for v in common]
+
+        logs, own, rest = jax.vmap(one)(values[:count], data)
+        return logs, [*own, *(rows[0] for rows in rest)]
+
+
 def jit_compile_training():
     return True

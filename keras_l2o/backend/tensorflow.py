@@ -377,6 +377,16 @@ class StatefulStep:
         return self.validation_step(data)
 
 
+class ReplicatedStep:
+    """Gives a model the steps of another, for many sets of values at once.
+
+    The model has `template`, whose `outer_step` and `validation_step` are
+    run; lists of the template's variables, `varying`, `shared` and, of these,
+    `shared_state`, those that are not the optimizer's; and `report(logs,
+    validation)`. There is nothing of it but on JAX.
+    """
+
+
 def jit_compile_training():
     """Whether XLA pays for meta-training: on an accelerator, not on a CPU.
 

@@ -223,5 +223,12 @@ def finite_batches(problem, rng, steps):
     return batches, int((~finite).sum())
 
 
+def next_seed(seed, by=1):
+    """Another seed: the next replicate's, or that of this one's validation."""
+    if isinstance(seed, (tuple, list)):
+        return (*seed[:-1], seed[-1] + by)
+    return seed + by
+
+
 def _stack(tasks):
     return keras.tree.map_structure(lambda *leaves: np.stack(leaves), *tasks)

@@ -8,9 +8,11 @@ from keras_l2o.perturbations import Perturbation
 from keras_l2o.training import periods
 from keras_l2o.training.episodes import Episodes
 from keras_l2o.training.episodes import ValidationEpisodes
+from keras_l2o.training.episodes import next_seed
 from keras_l2o.training.logs import Logs
 from keras_l2o.training.objective import Objective
 from keras_l2o.training.outer_loop import OuterLoop
+from keras_l2o.training.replicates import make_replicates
 from keras_l2o.training.teachers import named_teachers
 
 
@@ -56,6 +58,9 @@ class MetaTrainer(OuterLoop):
             Defaults to `False`.
         seed: Int, or a tuple of ints. Seed of episodes and validation.
             Defaults to `0`.
+        replicates: Int. If given, as many students are trained at once, each
+            with its own seed, and what is made is a
+            `keras_l2o.training.Replicates`. On JAX alone. Defaults to `None`.
 
     Several devices share the tasks: construct and compile the trainer in the
     scope of a `tf.distribute.MirroredStrategy` on TensorFlow, or after
@@ -70,6 +75,11 @@ class MetaTrainer(OuterLoop):
     Reference:
         - [Huang et al., 2022](https://arxiv.org/abs/2203.06474)
     """
+
+    def __new__(cls, *args, replicates=None, **kwargs):
+        if replicates is None:
+            return super().__new__(cls, *args, **kwargs)
+        return make_replicates(cls(*args, **kwargs), replicates)
 
     def __init__(
         self,
@@ -93,6 +103,7 @@ class MetaTrainer(OuterLoop):
         log_losses=False,
         log_teachers=False,
         seed=0,
+        replicates=None,
         name=None,
     ):
         super().__init__(name=name)
@@ -147,7 +158,7 @@ class MetaTrainer(OuterLoop):
             unroll,
             validation_depth or self.episodes.depth[1],
             warmup,
-            _next_seed(seed),
+            next_seed(seed),
         )
         _check_devices(
             backend.devices(self),
@@ -373,7 +384,3 @@ def _check_same_tasks(episodes, old):
             f"tasks: its variables hold {old.tasks} of {old.problems}. "
             f"Received: {episodes.tasks} tasks of {episodes.problems}"
         )
-
-
-def _next_seed(seed):
-    return (*seed[:-1], seed[-1] + 1) if isinstance(seed, tuple) else seed + 1

@@ -1,0 +1,298 @@
+import keras
+import numpy as np
+from keras import ops
+
+from keras_l2o import backend
+from keras_l2o.learned_optimizer import LearnedOptimizer
+from keras_l2o.training import periods
+from keras_l2o.training.episodes import next_seed
+
+
+class Replicates(backend.ReplicatedStep, keras.Model):
+    """Distils several students at once, each with its own seed. JAX alone.
+
+    `MetaTrainer(..., replicates=8)` makes one. All students make their outer
+    steps in one compiled program. Student `i` is what
+    `MetaTrainer(..., seed=seed + i)` trains, to rounding, if its student was
+    made after `keras.utils.set_random_seed(seed + i)`.
+
+    `history` holds each figure's mean over the replicates and, of
+    `val_log_loss`, each replicate's, such as `val_log_loss_replicate_3`.
+
+    Args:
+        template: `MetaTrainer` of the first student. Its compiled step is run
+            for all of them.
+        seeds: List of seeds, one a student.
+        weights: List of the students' first weights.
+    """
+
+    def __init__(self, template, seeds, weights):
+        super().__init__(name=template.name)
+        # Behind a closure: the template's variables are not this model's.
+        self._template = lambda: template
+        self._first_weights = weights
+        self._episodes = [template.episodes.changed(seed=s) for s in seeds]
+        self._validations = [
+            template.validation.changed(seed=next_seed(s)) for s in seeds
+        ]
+        self._stacked = []
+        self.built = True
+
+    @property
+    def template(self):
+        return self._template()
+
+    @property
+    def replicates(self):
+        """How many students there are."""
+        return len(self._episodes)
+
+    @property
+    def meta_weight(self):
+        return self.template.meta_weight
+
+    @property
+    def imitation_weight(self):
+        return self.template.imitation_weight
+
+    def compile(self, optimizer=None, **kwargs):
+        """Configures the outer loop; see `MetaTrainer.compile`.
+
+        Every student has its own optimizer of this kind, at one learning rate.
+        """
+        template = self.template
+        template.compile(optimizer, **kwargs)
+        super().compile(
+            optimizer=template.optimizer, jit_compile=template.jit_compile
+        )
+        if self._stacked:
+            raise ValueError(
+                "Replicates compile once, before they are trained: each has "
+                "its own optimizer's state. Make a new MetaTrainer instead."
+            )
+        self._stacked = [
+            keras.Variable(
+                np.stack([ops.convert_to_numpy(variable)] * self.replicates),
+                trainable=False,
+                dtype=variable.dtype,
+                name=f"replicates_{index}",
+            )
+            for index, variable in enumerate(self.varying)
+        ]
+        for index, position in self._positions(template.student.weights):
+            self._stacked[index].assign(
+                np.stack([row[position] for row in self._first_weights])
+            )
+
+    @property
+    def varying(self):
+        """The template's variables of which each replicate has its own."""
+        template = self.template
+        shared = {id(variable) for variable in self.shared}
+        return [
+            variable
+            for variable in (
+                *template.trainable_variables,
+                *template.non_trainable_variables,
+                *template.optimizer.variables,
+                *template.metrics_variables,
+            )
+            if id(variable) not in shared
+        ]
+
+    @property
+    def shared(self):
+        """The template's variables that are one for all: knobs, and noise."""
+        template = self.template
+        knobs = [template.meta_weight, template.imitation_weight]
+        for perturbation in template.perturbations:
+            knobs += perturbation.variables
+        rate = template.optimizer._learning_rate
+        return knobs + [rate] * isinstance(rate, keras.Variable)
+
+    @property
+    def trainable_variables(self):
+        return []
+
+    @property
+    def non_trainable_variables(self):
+        return [*self._stacked, *self.shared_state]
+
+    @property
+    def shared_state(self):
+        # The learning rate is in the optimizer's part of Keras's state.
+        if not self.template.compiled:
+            return []
+        optimizer = {id(v) for v in self.template.optimizer.variables}
+        return [v for v in self.shared if id(v) not in optimizer]
+
+    @property
+    def variables(self):
+        return self.non_trainable_variables
+
+    @property
+    def metrics(self):
+        return []
+
+    def reset_metrics(self):
+        metrics = {id(v) for v in self.template.metrics_variables}
+        for variable, stacked in zip(self.varying, self._stacked):
+            if id(variable) in metrics:
+                stacked.assign(ops.zeros(stacked.shape))
+
+    def report(self, logs, validation):
+        """Logs of the replicates, each a vector, as Keras reports them."""
+        reported = {name: ops.mean(row) for name, row in logs.items()}
+        if validation:
+            for index in range(self.replicates):
+                reported[f"log_loss_replicate_{index}"] = logs["log_loss"][
+                    index
+                ]
+        return reported
+
+    def fit(
+        self,
+        x=None,
+        epochs=10,
+        steps_per_epoch=4,
+        callbacks=None,
+        validation_data=None,
+        **kwargs,
+    ):
+        """Trains the students; see `MetaTrainer.fit`.
+
+        Perturbations draw the same noise for each. A strategy, which plans by
+        one student's validation, is an error.
+        """
+        if not self.compiled:
+            self.compile()
+        kwargs.setdefault("shuffle", False)
+        if periods.find(callbacks) is not None:
+            raise ValueError(
+                "A strategy plans the periods of one student. Received: "
+                f"callbacks={callbacks} for {self.replicates} replicates. "
+                "Train each with its own `MetaTrainer` and strategy."
+            )
+        before = self.template.perturbations
+        self.template._attach_perturbations(callbacks)
+        if self.template.perturbations is not before:
+            self.train_function = self.test_function = None
+        if x is None:
+            x = self._stream(self.outer_steps)
+        if validation_data is None:
+            validation_data = _StackedValidation(self._validations)
+        return super().fit(
+            x,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=callbacks,
+            validation_data=validation_data or None,
+            **kwargs,
+        )
+
+    def evaluate(self, x=None, **kwargs):
+        """Runs the rollouts of each student; see `MetaTrainer.evaluate`."""
+        if not self.compiled:
+            self.compile()
+        kwargs.setdefault("return_dict", True)
+        if x is None:
+            x = _StackedValidation(self._validations)
+        return super().evaluate(x, **kwargs)
+
+    @property
+    def outer_steps(self):
+        """Int. Outer steps that each student has made."""
+        ((index, _),) = self._positions([self.template.outer_steps])
+        return int(ops.convert_to_numpy(self._stacked[index])[0])
+
+    def student(self, index):
+        """A copy of one student, as it is now: a `Policy`."""
+        if not self.compiled:
+            self.compile()
+        if not 0 <= index < self.replicates:
+            raise ValueError(
+                f"Argument `index` must be in [0, {self.replicates}). "
+                f"Received: index={index}"
+            )
+        student = self.template.student.copy()
+        student.set_weights(
+            [
+                ops.convert_to_numpy(self._stacked[place])[index]
+                for place, _ in self._positions(self.template.student.weights)
+            ]
+        )
+        return student
+
+    def to_optimizer(self, index, learning_rate=1.0):
+        """A student, as it is now, as a `LearnedOptimizer`.
+
+        Args:
+            index: Int. Which student.
+            learning_rate: Float. Multiplies the update. Defaults to `1.0`.
+        """
+        optimizer = self.template.to_optimizer(learning_rate)
+        return LearnedOptimizer(
+            self.student(index),
+            learning_rate=learning_rate,
+            warmup_steps=optimizer.warmup_steps,
+            warmup_rate=optimizer.warmup_rate,
+        )
+
+    def _positions(self, variables):
+        """Pairs of where some variables are: in `varying`, and in the list."""
+        places = {id(v): index for index, v in enumerate(self.varying)}
+        return [(places[id(v)], i) for i, v in enumerate(variables)]
+
+    def _stream(self, step):
+        while True:
+            yield (_stack([e.at(step) for e in self._episodes]),)
+            step += 1
+
+
+class _StackedValidation(keras.utils.PyDataset):
+    """The `ValidationEpisodes` of all replicates, side by side."""
+
+    def __init__(self, validations):
+        super().__init__()
+        self.validations = validations
+
+    def __len__(self):
+        return len(self.validations[0])
+
+    def __getitem__(self, index):
+        return _stack([validation[index] for validation in self.validations])
+
+
+def make_replicates(template, replicates):
+    """`Replicates` of a trainer that has just been made.
+
+    Args:
+        template: `MetaTrainer` of the first student.
+        replicates: Int.
+    """
+    if keras.backend.backend() != "jax":
+        raise ValueError(
+            "Argument `replicates` needs the backend `jax`, where students "
+            "share a compiled step: set KERAS_BACKEND=jax. Received: "
+            f"replicates={replicates} on {keras.backend.backend()}"
+        )
+    if not isinstance(replicates, int) or replicates < 1:
+        raise ValueError(
+            "Argument `replicates` must be an integer of at least 1. "
+            f"Received: replicates={replicates!r}"
+        )
+    seed, student = template.episodes.seed, template.student
+    seeds = [next_seed(seed, by) for by in range(replicates)]
+    weights = []
+    for other in seeds:
+        last = other if isinstance(other, int) else other[-1]
+        keras.utils.set_random_seed(last)
+        fresh = type(student).from_config(student.get_config())
+        if not fresh.built:
+            fresh.build(None)
+        weights.append(fresh.get_weights())
+    return Replicates(template, seeds, weights)
+
+
+def _stack(nests):
+    return keras.tree.map_structure(lambda *leaves: np.stack(leaves), *nests)

@@ -1,0 +1,120 @@
+"""Students that are distilled at once, beside the same ones alone."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_l2o
+from keras_l2o import perturbations
+from keras_l2o import policies
+from tests.training.helpers import trainer
+
+pytestmark = pytest.mark.backend
+
+if keras.backend.backend() == "jax":
+
+    def fit(model, outer, **options):
+        model.compile(outer)
+        return model.fit(
+            epochs=2, steps_per_epoch=2, verbose=0, **options
+        ).history
+
+    def alone(problem, seed, outer, **options):
+        keras.utils.set_random_seed(seed)
+        model = trainer(
+            problem, student=policies.RNNProp(layers=(4,)), seed=seed
+        )
+        return model, fit(model, outer, **options)
+
+    @pytest.mark.parametrize("perturbed", [False, True])
+    def test_each_is_what_it_would_be_alone(tiny_problem, perturbed):
+        def options():
+            if not perturbed:
+                return {}
+            return {"callbacks": [perturbations.Gaussian(1e-3, seed=3)]}
+
+        model = trainer(tiny_problem, seed=5, replicates=3)
+        history = fit(model, keras.optimizers.SGD(0.01), **options())
+        assert model.outer_steps == 4
+        students = [model.student(index).get_weights() for index in range(3)]
+        assert not np.allclose(students[0][0], students[1][0])
+        for index in range(3):
+            single, expected = alone(
+                tiny_problem,
+                5 + index,
+                keras.optimizers.SGD(0.01),
+                **options(),
+            )
+            for ours, theirs in zip(
+                students[index], single.student.get_weights()
+            ):
+                np.testing.assert_allclose(ours, theirs, 1e-4, 1e-6)
+            np.testing.assert_allclose(
+                history[f"val_log_loss_replicate_{index}"],
+                expected["val_log_loss"],
+                1e-4,
+            )
+        rows = [history[f"val_log_loss_replicate_{i}"] for i in range(3)]
+        np.testing.assert_allclose(
+            history["val_log_loss"], np.mean(rows, axis=0), 1e-5
+        )
+
+    def test_training_goes_on_with_moments_and_data_where_it_stopped(
+        tiny_problem,
+    ):
+        def made():
+            model = trainer(tiny_problem, seed=5, replicates=2)
+            model.compile(keras.optimizers.Adam(1e-3))
+            return model
+
+        whole, halves = made(), made()
+        options = dict(verbose=0, validation_data=False, steps_per_epoch=3)
+        whole.fit(epochs=2, **options)
+        halves.fit(epochs=1, **options)
+        halves.fit(epochs=1, **options)
+        for index in range(2):
+            for a, b in zip(
+                whole.student(index).get_weights(),
+                halves.student(index).get_weights(),
+            ):
+                np.testing.assert_allclose(a, b, 1e-5, 1e-7)
+
+    def test_an_optimizer_of_each_trains_a_model(tiny_problem, tiny_data):
+        model = trainer(tiny_problem, replicates=2)
+        model.fit(epochs=1, steps_per_epoch=1, verbose=0)
+        for index in range(2):
+            optimizer = model.to_optimizer(index)
+            assert isinstance(optimizer, keras_l2o.LearnedOptimizer)
+            for a, b in zip(
+                optimizer.policy.get_weights(),
+                model.student(index).get_weights(),
+            ):
+                np.testing.assert_array_equal(a, b)
+        with pytest.raises(ValueError, match="index"):
+            model.to_optimizer(2)
+
+    def test_knobs_are_one_for_all(tiny_problem):
+        model = trainer(tiny_problem, replicates=2)
+        model.compile(keras.optimizers.SGD(0.1))
+        before = model.student(1).get_weights()
+        model.optimizer.learning_rate = 0.0
+        model.fit(epochs=1, steps_per_epoch=1, verbose=0)
+        for a, b in zip(before, model.student(1).get_weights()):
+            np.testing.assert_array_equal(a, b)
+        model.meta_weight.assign(0.0)
+        model.imitation_weight.assign(0.0)
+        history = model.fit(epochs=1, steps_per_epoch=1, verbose=0).history
+        assert history["loss"] == [0.0]
+
+    def test_a_strategy_and_a_wrong_number_are_named(tiny_problem):
+        model = trainer(tiny_problem, replicates=2)
+        with pytest.raises(ValueError, match="strategy"):
+            model.fit(callbacks=[keras_l2o.strategies.Simple()], verbose=0)
+        with pytest.raises(ValueError, match="replicates=0"):
+            trainer(tiny_problem, replicates=0)
+
+else:
+
+    def test_without_jax_the_error_names_the_backend(tiny_problem):
+        with pytest.raises(ValueError, match="KERAS_BACKEND=jax"):
+            trainer(tiny_problem, replicates=2)
