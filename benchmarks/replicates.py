@@ -44,7 +44,7 @@ def outer_step(tasks, **options):
     ]
 
     def step():
-        _, held[0] = trainer.train_function(held[0], iter([(batch,)]))
+        _, held[0] = trainer.train_function(held[0], iter([batch]))
         jax.block_until_ready(held[0])
 
     return step

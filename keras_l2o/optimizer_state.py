@@ -271,14 +271,14 @@ def _add(optimizer, name, leaf, reference, chunks=None):
         layout = keras.distribution.TensorLayout(
             features + tuple(given.axes), given.device_mesh
         )
-    dtype = keras.backend.standardize_dtype(leaf.dtype)
-    if chunks is not None:
-        shape = (chunks[0], *shape[:-1], chunks[1])
     with backend.state_scope(optimizer, reference):
+        if chunks is not None:
+            times = (chunks[0], *(1 for _ in leaf.shape[1:]), chunks[1])
+            leaf = ops.tile(leaf[None], times)
         return optimizer.add_variable(
-            shape=shape,
-            initializer=lambda *_, **__: ops.broadcast_to(leaf, shape),
-            dtype=dtype,
+            shape=tuple(leaf.shape),
+            initializer=lambda *_, **__: leaf,
+            dtype=keras.backend.standardize_dtype(leaf.dtype),
             layout=layout,
             name="policy_" + name.replace("/", "_"),
         )

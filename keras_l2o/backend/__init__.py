@@ -19,6 +19,7 @@ read = _backend.read
 value_and_grad = _backend.value_and_grad
 per_example_gradients = _backend.per_example_gradients
 scan = _backend.scan
+REMATERIALIZES = _backend.REMATERIALIZES
 map_tasks = _backend.map_tasks
 devices = _backend.devices
 device_scope = _backend.device_scope

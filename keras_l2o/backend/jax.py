@@ -24,16 +24,26 @@ def per_example_gradients(function):
     return jax.vmap(jax.value_and_grad(function), in_axes=(None, 0))
 
 
-def scan(body, carry, inputs, length):
+REMATERIALIZES = True
+
+
+def scan(body, carry, inputs, length, rematerialize=False):
+    if rematerialize:
+        body = jax.checkpoint(body, prevent_cse=False)
     return jax.lax.scan(body, carry, inputs, length=length)
 
 
-def map_tasks(function, inputs, tasks):
+def map_tasks(function, inputs, shared, tasks):
     if tasks == 1:
         # A batch of one still turns every matrix product into a batched one.
-        result = function(jax.tree.map(lambda leaf: leaf[0], inputs))
+        result = function(jax.tree.map(lambda leaf: leaf[0], inputs), shared)
         return jax.tree.map(lambda leaf: leaf[None], result)
-    return jax.vmap(function, axis_size=tasks)(inputs)
+    # A product of one matrix and many would take its operands in an order of
+    # axes that costs several times the product; many and many do not.
+    shared = jax.tree.map(
+        lambda leaf: jnp.broadcast_to(leaf, (tasks, *jnp.shape(leaf))), shared
+    )
+    return jax.vmap(function)(inputs, shared)
 
 
 def devices(model):

@@ -60,7 +60,11 @@ def per_example_gradients(function):
     return one_by_one
 
 
-def scan(body, carry, inputs, length):
+#: Whether `scan` can compute a step's values again for the gradient.
+REMATERIALIZES = False
+
+
+def scan(body, carry, inputs, length, rematerialize=False):
     """Runs `carry, output = body(carry, input)` over the first axis.
 
     Args:
@@ -70,6 +74,8 @@ def scan(body, carry, inputs, length):
         inputs: Nest of tensors with a first axis of `length`. No gradient
             flows to them.
         length: Int, the number of steps.
+        rematerialize: Bool. Whether the values within a step are not kept for
+            the gradient, but computed again. Where `REMATERIALIZES` alone.
 
     Returns:
         The last carry, and the outputs stacked along a new first axis.
@@ -125,15 +131,17 @@ def _from_bits(bits, dtype):
     return bits if dtype is None else tf.bitcast(bits, dtype)
 
 
-def map_tasks(function, inputs, tasks):
+def map_tasks(function, inputs, shared, tasks):
     """Applies `function` to each task and stacks the results.
 
     Args:
-        function: Maps a nest of tensors to a nest of tensors.
-        inputs: Nest of tensors with a first axis of `tasks`.
+        function: Maps two nests of tensors to a nest of tensors.
+        inputs: Nest of tensors with a first axis of `tasks`: the first
+            argument, but for that axis.
+        shared: Nest of tensors: the second argument, the same for all.
         tasks: Int.
     """
-    results = [function(_row(inputs, task)) for task in range(tasks)]
+    results = [function(_row(inputs, task), shared) for task in range(tasks)]
     return keras.tree.map_structure(lambda *leaves: tf.stack(leaves), *results)
 
 

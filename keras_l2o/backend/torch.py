@@ -49,7 +49,10 @@ def per_example_gradients(function):
     return one_by_one
 
 
-def scan(body, carry, inputs, length):
+REMATERIALIZES = False
+
+
+def scan(body, carry, inputs, length, rematerialize=False):
     outputs = []
     for index in range(length):
         carry, output = body(carry, _row(inputs, index))
@@ -59,10 +62,10 @@ def scan(body, carry, inputs, length):
     )
 
 
-def map_tasks(function, inputs, tasks):
+def map_tasks(function, inputs, shared, tasks):
     results = []
     for task in range(tasks):
-        result = function(_row(inputs, task))
+        result = function(_row(inputs, task), shared)
         # Nothing is differentiated across tasks: free each graph at once.
         results.append(
             keras.tree.map_structure(lambda leaf: leaf.detach(), result)

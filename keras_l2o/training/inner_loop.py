@@ -179,6 +179,7 @@ def unroll(
     noise=(),
     distance=mean_square,
     stop_above=None,
+    rematerialize=False,
 ):
     """Runs the student and every teacher over the same batches.
 
@@ -199,6 +200,7 @@ def unroll(
             where they are the same.
         stop_above: Float or `None`. Where the student's loss exceeds this
             multiple of the first parameters', its trajectory stops.
+        rematerialize: As in `backend.scan`.
 
     Returns:
         The trajectories after the last step, and `Records`.
@@ -281,7 +283,11 @@ def unroll(
         ops.ones((), "bool"),
     )
     (trajectories, _, _), records = backend.scan(
-        body, carry, (batches, list(offsets), list(noise)), length
+        body,
+        carry,
+        (batches, list(offsets), list(noise)),
+        length,
+        rematerialize,
     )
     return trajectories, records
 

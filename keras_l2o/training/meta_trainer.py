@@ -242,6 +242,7 @@ class MetaTrainer(OuterLoop):
         gradient_clipping=0.1,
         clipping_floor=1e-3,
         jit_compile="auto",
+        rematerialize="auto",
         **kwargs,
     ):
         """Configures the outer loop.
@@ -255,7 +256,20 @@ class MetaTrainer(OuterLoop):
                 Defaults to `1e-3`.
             jit_compile: Bool or `"auto"`, which takes what is faster on the
                 device at hand. Defaults to `"auto"`.
+            rematerialize: Bool or `"auto"`. Whether what an inner step
+                computes on the way is computed again for the outer gradient,
+                and not kept for it: of every inner step, memory then holds the
+                policies' states alone. `"auto"`, the default, does so on JAX,
+                where it is faster, too; elsewhere there is none of it.
         """
+        if rematerialize == "auto":
+            rematerialize = backend.REMATERIALIZES
+        if rematerialize and not backend.REMATERIALIZES:
+            raise ValueError(
+                "Argument `rematerialize` needs the backend `jax`. Received: "
+                f"rematerialize={rematerialize!r} on {keras.backend.backend()}"
+            )
+        self.rematerialize = bool(rematerialize)
         if jit_compile == "auto":
             eager = kwargs.get("run_eagerly", False)
             jit_compile = not eager and backend.jit_compile_training()

@@ -120,6 +120,7 @@ class OuterLoop(backend.StatefulStep, keras.Model):
             perturbations=list(self.perturbations),
             log_losses=self.log_losses,
             log_teachers=self.log_teachers,
+            rematerialize=self.rematerialize,
         )
 
     def _tensors(self):
@@ -156,10 +157,11 @@ class OuterLoop(backend.StatefulStep, keras.Model):
             self.problems, self._validation_carries, data[0]
         ):
             trajectories, log_losses = backend.map_tasks(
-                lambda task, problem=problem: validation_truncation(
+                lambda task, values, problem=problem: validation_truncation(
                     pool, values, problem, episodes.unroll, warmup_rate, *task
                 ),
                 (tasks, backend.share_tasks(carry.read(), episodes.tasks)),
+                values,
                 backend.local_tasks(episodes.tasks),
             )
             carry.assign(backend.gather_tasks(trajectories))

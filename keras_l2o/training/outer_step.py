@@ -27,6 +27,7 @@ class Distillation(NamedTuple):
     perturbations: list  # of Perturbation
     log_losses: bool  # whether to measure the teachers' losses
     log_teachers: bool  # whether to measure which teacher is furthest
+    rematerialize: bool  # as in `backend.scan`
 
 
 class Tensors(NamedTuple):
@@ -91,8 +92,11 @@ def outer_gradients(distillation, problem, tensors, tasks, carried, count):
         (carried, [sum(drawn)] if drawn else []), count
     )
     return backend.map_tasks(
-        lambda task: task_gradient(distillation, problem, tensors, *task),
+        lambda task, tensors: task_gradient(
+            distillation, problem, tensors, *task
+        ),
         (tasks, carried, noise),
+        tensors,
         backend.local_tasks(count),
     )
 
@@ -139,6 +143,7 @@ def task_gradient(distillation, problem, tensors, data, carried, noise=()):
             noise,
             distillation.objective.distance,
             distillation.objective.stop_above,
+            distillation.rematerialize,
         )
         losses = distillation.objective(
             records,

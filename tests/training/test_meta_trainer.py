@@ -302,3 +302,21 @@ def test_a_truncation_that_warms_up_is_no_update_and_no_loss(tiny_problem):
     ).history
     assert (weights(model) != before).any()
     assert np.isfinite(second["loss"]).all()
+
+
+def test_rematerialization_gives_the_same_weights_or_names_its_backend(
+    tiny_problem,
+):
+    results = []
+    for rematerialize in (False, True):
+        keras.utils.set_random_seed(1)
+        model = trainer(tiny_problem)
+        if rematerialize and keras.backend.backend() != "jax":
+            with pytest.raises(ValueError, match="jax"):
+                model.compile(rematerialize=True)
+            return
+        # Not Adam, which makes of a rounding a step.
+        model.compile(keras.optimizers.SGD(0.1), rematerialize=rematerialize)
+        model.fit(epochs=1, steps_per_epoch=2, verbose=0, validation_data=False)
+        results.append(weights(model))
+    np.testing.assert_allclose(*results, 1e-4, 1e-6)
