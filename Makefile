@@ -14,7 +14,7 @@ help:
 	@echo "make install        the environment alone, in $(VENV)"
 	@echo "make fashion-mnist  Fashion-MNIST, from Debian's package"
 	@echo "make replicate      distil pre-trained/min-max/1 again, about an hour"
-	@echo "make benchmark      the outer step beside a bare TensorFlow loop"
+	@echo "make benchmark      all of benchmarks/, for a machine at rest"
 	@echo "make format         format and mend what can be mended"
 
 install: $(VENV)/installed
@@ -66,7 +66,12 @@ replicate: install
 	$(PYTHON) examples/distill_min_max.py --output pre-trained/min-max/1
 
 benchmark: install
-	$(PYTHON) benchmarks/outer_step.py
+	$(PYTHON) benchmarks/start_up.py
+	$(PYTHON) benchmarks/update_step.py
+	KERAS_BACKEND=jax $(PYTHON) benchmarks/update_step.py
+	$(PYTHON) benchmarks/outer_step.py --tasks 1 4
+	$(PYTHON) benchmarks/outer_memory.py
+	$(PYTHON) benchmarks/replicates.py
 
 clean:
 	rm -rf $(VENV) .data build dist *.egg-info
