@@ -116,20 +116,27 @@ def walk(optimizer, body, variables, inputs, length):
         ]
         values, outputs = jax.tree.map(lambda *row: jnp.stack(row), *rows)
     else:
-        take = jax.lax.dynamic_index_in_dim
         put = jax.lax.dynamic_update_index_in_dim
 
+        def take(arrays, index):
+            return [
+                jax.lax.dynamic_index_in_dim(array, index, keepdims=False)
+                for array in arrays
+            ]
+
         def loop(index, carry):
-            values, outputs = carry
-            new, output = body(
-                [take(v, index, keepdims=False) for v in values],
-                [take(x, index, keepdims=False) for x in inputs],
-            )
+            # A row is read one step ahead: fused with what replaces it, the
+            # read would make the compiler copy the whole in every step.
+            values, outputs, old = carry
+            new, output = body(old, take(inputs, index))
             values = [put(v, row, index, 0) for v, row in zip(values, new)]
-            return values, put(outputs, output, index, 0)
+            ahead = take(values, jnp.minimum(index + 1, length - 1))
+            return values, put(outputs, output, index, 0), ahead
 
         outputs = jnp.zeros(inputs[0].shape, optimizer.policy.variable_dtype)
-        values, outputs = jax.lax.fori_loop(0, length, loop, (values, outputs))
+        values, outputs, _ = jax.lax.fori_loop(
+            0, length, loop, (values, outputs, take(values, 0))
+        )
     for variable, value in zip(variables, values):
         optimizer.assign(variable, value)
     return outputs
