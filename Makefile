@@ -13,7 +13,7 @@ help:
 	@echo "make test-torch     the backend tests on torch"
 	@echo "make install        the environment alone, in $(VENV)"
 	@echo "make fashion-mnist  Fashion-MNIST, from Debian's package"
-	@echo "make replicate      distil pre-trained/min-max/1 again, about an hour"
+	@echo "make replicate      distil pre-trained/min-max/1 again, over an hour"
 	@echo "make benchmark      all of benchmarks/, for a machine at rest"
 	@echo "make format         format and mend what can be mended"
 
