@@ -1,5 +1,4 @@
-"""Memory of a compiled outer step on JAX, by unroll, with and without
-rematerialization.
+"""Memory of an outer step on JAX by unroll, and what rematerialization saves.
 
     python benchmarks/outer_memory.py [--unrolls 25 50 100 200]
 
@@ -8,7 +7,18 @@ RNNProp (20, 20). Figures are the megabytes of temporaries that the compiler
 plans for. `growth` is the memory at the longest unroll over that at the
 shortest, over what would be linear.
 
-Last printout: PENDING
+Last printout, JAX 0.10 for a processor:
+
+    kept_megabytes_25 = 84.3
+    kept_megabytes_50 = 167.0
+    kept_megabytes_100 = 332.6
+    kept_megabytes_200 = 663.7
+    kept_growth = 0.984
+    rematerialized_megabytes_25 = 17.0
+    rematerialized_megabytes_50 = 31.1
+    rematerialized_megabytes_100 = 59.3
+    rematerialized_megabytes_200 = 115.8
+    rematerialized_growth = 0.851
 """
 
 import argparse

@@ -9,21 +9,20 @@ adaptive clipping, Adam. They alternate in one process, trainer then bare; the
 ratio is that of the medians. Peak memory is that of each alone, in a process
 of its own.
 
-Last printout, on two cores of an AMD EPYC at rest, TensorFlow 2.21, Keras
-3.15.1, no GPU, `--rounds 5`:
+Last printout, on two cores of an AMD EPYC, TensorFlow 2.21, Keras 3.15.1, no
+GPU, `--rounds 4`:
 
-    first trainer loss = -3.517091
+    first trainer loss = -3.517125
     first bare loss = -3.517091
-    {'trainer': 0.58, 'bare': 0.59}
-    {'trainer': 0.58, 'bare': 0.61}
-    {'trainer': 0.6, 'bare': 0.61}
-    {'trainer': 0.63, 'bare': 0.62}
-    {'trainer': 0.61, 'bare': 0.61}
-    trainer_peak_megabytes = 1732
-    bare_peak_megabytes = 2220
-    ratio = 0.986
-    trainer_seconds = 0.603
-    bare_seconds = 0.611
+    {'trainer': 1.04, 'bare': 1.09}
+    {'trainer': 1.19, 'bare': 1.07}
+    {'trainer': 1.08, 'bare': 1.43}
+    {'trainer': 1.06, 'bare': 1.03}
+    trainer_peak_megabytes = 2023
+    bare_peak_megabytes = 2382
+    ratio = 0.993
+    trainer_seconds = 1.072
+    bare_seconds = 1.079
 """
 
 import argparse

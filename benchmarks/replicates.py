@@ -6,7 +6,16 @@ The problem is an MLP on digits, batch 64; Adam and RMSprop teach RNNProp
 (20, 20), unroll 100. Both make compiled outer steps, in turn, in one process;
 `ratio` is that of the medians.
 
-Last printout: PENDING
+Last printout, on two cores of an AMD EPYC at rest, JAX 0.10, `--rounds 5`:
+
+    device = cpu
+    one_seconds = 0.347
+    all_seconds = 2.394
+    ratio = 6.91
+
+There one student keeps both cores busy, so that eight cost nearly eight times
+as much. Before rematerialization and before tasks became products of many and
+many, one took 0.79 seconds and eight took 3.62: a better ratio, and slower.
 """
 
 import argparse
