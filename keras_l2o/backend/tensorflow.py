@@ -314,12 +314,9 @@ def walk(optimizer, body, variables, inputs, length):
 
 
 def _local(variable):
-    """The `tf.Variable` of this replica."""
-    variable = (
-        variable.value if isinstance(variable, keras.Variable) else variable
-    )
-    get = getattr(variable, "_get", None)
-    return variable if get is None else get()
+    """The `tf.Variable` of a Keras variable on this replica."""
+    held = variable.value
+    return held._get() if hasattr(held, "_get") else held
 
 
 _BaseOptimizer = next(

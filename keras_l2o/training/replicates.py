@@ -3,7 +3,6 @@ import numpy as np
 from keras import ops
 
 from keras_l2o import backend
-from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.training import periods
 from keras_l2o.training.episodes import next_seed
 
@@ -60,16 +59,16 @@ class Replicates(backend.ReplicatedStep, keras.Model):
 
         Every student has its own optimizer of this kind, at one learning rate.
         """
-        template = self.template
-        template.compile(optimizer, **kwargs)
-        super().compile(
-            optimizer=template.optimizer, jit_compile=template.jit_compile
-        )
         if self._stacked:
             raise ValueError(
                 "Replicates compile once, before they are trained: each has "
                 "its own optimizer's state. Make a new MetaTrainer instead."
             )
+        template = self.template
+        template.compile(optimizer, **kwargs)
+        super().compile(
+            optimizer=template.optimizer, jit_compile=template.jit_compile
+        )
         self._stacked = [
             keras.Variable(
                 np.stack([ops.convert_to_numpy(variable)] * self.replicates),
@@ -79,10 +78,9 @@ class Replicates(backend.ReplicatedStep, keras.Model):
             )
             for index, variable in enumerate(self.varying)
         ]
-        for index, position in self._positions(template.student.weights):
-            self._stacked[index].assign(
-                np.stack([row[position] for row in self._first_weights])
-            )
+        stacks = self._stacks(template.student.weights)
+        for stacked, first in zip(stacks, zip(*self._first_weights)):
+            stacked.assign(np.stack(first))
 
     @property
     def varying(self):
@@ -202,8 +200,8 @@ class Replicates(backend.ReplicatedStep, keras.Model):
     @property
     def outer_steps(self):
         """Int. Outer steps that each student has made."""
-        ((index, _),) = self._positions([self.template.outer_steps])
-        return int(ops.convert_to_numpy(self._stacked[index])[0])
+        (counts,) = self._stacks([self.template.outer_steps])
+        return int(ops.convert_to_numpy(counts)[0])
 
     def student(self, index):
         """A copy of one student, as it is now: a `Policy`."""
@@ -217,8 +215,8 @@ class Replicates(backend.ReplicatedStep, keras.Model):
         student = self.template.student.copy()
         student.set_weights(
             [
-                ops.convert_to_numpy(self._stacked[place])[index]
-                for place, _ in self._positions(self.template.student.weights)
+                ops.convert_to_numpy(stacked)[index]
+                for stacked in self._stacks(self.template.student.weights)
             ]
         )
         return student
@@ -231,17 +229,13 @@ class Replicates(backend.ReplicatedStep, keras.Model):
             learning_rate: Float. Multiplies the update. Defaults to `1.0`.
         """
         optimizer = self.template.to_optimizer(learning_rate)
-        return LearnedOptimizer(
-            self.student(index),
-            learning_rate=learning_rate,
-            warmup_steps=optimizer.warmup_steps,
-            warmup_rate=optimizer.warmup_rate,
-        )
+        optimizer.policy.set_weights(self.student(index).get_weights())
+        return optimizer
 
-    def _positions(self, variables):
-        """Pairs of where some variables are: in `varying`, and in the list."""
-        places = {id(v): index for index, v in enumerate(self.varying)}
-        return [(places[id(v)], i) for i, v in enumerate(variables)]
+    def _stacks(self, variables):
+        """The stacked variables of some of the template's `varying` ones."""
+        stacks = {id(v): s for v, s in zip(self.varying, self._stacked)}
+        return [stacks[id(variable)] for variable in variables]
 
     def _stream(self, step):
         while True:

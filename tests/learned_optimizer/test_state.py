@@ -32,7 +32,6 @@ def make(name, **options):
 def chunks(request, monkeypatch):
     if request.param == "many chunks":
         # `network` has 53 coordinates.
-        monkeypatch.setattr(optimizer_state, "FEW", 1)
         monkeypatch.setattr(optimizer_state, "_cut", lambda *_: (4, 14))
 
 

@@ -65,14 +65,15 @@ class Poisoned:
         return batch, y[index]
 
 
-def test_a_diverged_task_is_counted_reset_and_not_averaged_in(tiny_data):
-    def linear():
-        return keras.Sequential(
-            [keras.Input((6, 6, 1)), keras.layers.Flatten(),
-             keras.layers.Dense(3), keras.layers.Lambda(lambda z: z * z)]
-        )  # fmt: skip
+def squares():
+    return keras.Sequential(
+        [keras.Input((6, 6, 1)), keras.layers.Flatten(),
+         keras.layers.Dense(3), keras.layers.Lambda(lambda z: z * z)]
+    )  # fmt: skip
 
-    problem = problems.Problem(linear, Poisoned(tiny_data, {3, 4}))
+
+def test_a_diverged_task_is_counted_reset_and_not_averaged_in(tiny_data):
+    problem = problems.Problem(squares, Poisoned(tiny_data, {3, 4}))
     model = trainer(problem, depth=2)
     history = model.fit(
         epochs=4, steps_per_epoch=1, verbose=0, validation_data=False
@@ -85,13 +86,7 @@ def test_a_diverged_task_is_counted_reset_and_not_averaged_in(tiny_data):
 
 
 def test_one_diverged_task_leaves_the_others_update(tiny_data):
-    def linear():
-        return keras.Sequential(
-            [keras.Input((6, 6, 1)), keras.layers.Flatten(),
-             keras.layers.Dense(3), keras.layers.Lambda(lambda z: z * z)]
-        )  # fmt: skip
-
-    problem = problems.Problem(linear, Poisoned(tiny_data, {2}))
+    problem = problems.Problem(squares, Poisoned(tiny_data, {2}))
     model = trainer(problem)
     before = weights(model)
     history = model.fit(
