@@ -71,6 +71,7 @@ benchmark: install
 	KERAS_BACKEND=jax $(PYTHON) benchmarks/update_step.py
 	$(PYTHON) benchmarks/outer_step.py --tasks 1 4
 	$(PYTHON) benchmarks/outer_memory.py
+	$(PYTHON) benchmarks/convolutions.py
 	$(PYTHON) benchmarks/replicates.py
 
 clean:

@@ -18,6 +18,7 @@ else:
 read = _backend.read
 value_and_grad = _backend.value_and_grad
 per_example_gradients = _backend.per_example_gradients
+unrolled = _backend.unrolled
 scan = _backend.scan
 REMATERIALIZES = _backend.REMATERIALIZES
 map_tasks = _backend.map_tasks

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import keras
 
+from keras_l2o.backend.products import with_products
+
 
 def read(variable):
     if isinstance(variable, keras.Variable):
@@ -22,6 +24,11 @@ def value_and_grad(function):
 
 def per_example_gradients(function):
     return jax.vmap(jax.value_and_grad(function), in_axes=(None, 0))
+
+
+def unrolled(function):
+    on_processor = jax.default_backend() == "cpu"
+    return with_products(function) if on_processor else function
 
 
 REMATERIALIZES = True

@@ -139,9 +139,9 @@ def inner_step(
             problem.unravel(variables[0]), list(non_trainable), batch
         )
 
-    (value, non_trainable), (gradient,) = backend.value_and_grad(loss)(
-        [trajectory.parameters], trajectory.non_trainable
-    )
+    (value, non_trainable), (gradient,) = backend.value_and_grad(
+        backend.unrolled(loss)
+    )([trajectory.parameters], trajectory.non_trainable)
     parameters = trajectory.parameters
     seen = (gradient, parameters)
     if scale is not None:
