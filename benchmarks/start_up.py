@@ -26,6 +26,17 @@ import statistics
 import subprocess
 import sys
 
+#: What any first use of a backend takes, in a process of its own.
+BACKEND = """
+import time
+import keras
+import numpy as np
+
+started = time.perf_counter()
+keras.Variable(np.zeros((2, 3), "float32"))
+print("lap", "first_variable", 1e3 * (time.perf_counter() - started))
+"""
+
 PROGRAM = """
 import time
 import keras
@@ -42,6 +53,8 @@ import keras_l2o
 lap("import")
 optimizer = keras_l2o.from_hub("min-max/1")
 lap("from_hub")
+keras_l2o.from_hub("min-max/1")
+lap("from_hub_again")
 x, y = np.zeros((32, 8), "float32"), np.zeros((32, 1), "float32")
 for name, optimizer in (
     ("warm", "sgd"), ("adam", "adam"), ("learned", optimizer)
@@ -60,9 +73,9 @@ def main():
     rounds = parser.parse_args().rounds
     for backend in ("tensorflow", "jax"):
         laps = {}
-        for _ in range(rounds):
+        for program in [BACKEND, PROGRAM] * rounds:
             output = subprocess.run(
-                [sys.executable, "-c", PROGRAM],
+                [sys.executable, "-c", program],
                 check=True,
                 capture_output=True,
                 text=True,

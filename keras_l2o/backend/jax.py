@@ -53,6 +53,13 @@ def map_tasks(function, inputs, shared, tasks):
     return jax.vmap(function)(inputs, shared)
 
 
+MAPS_TRAINING = True
+
+
+def mapped(function):
+    return jax.jit(jax.vmap(function, in_axes=(0, 0, None)))
+
+
 def devices(model):
     distribution = keras.distribution.distribution()
     if distribution is None:
@@ -109,6 +116,7 @@ def compiled(function):
 
 def walk(optimizer, body, variables, inputs, length):
     values = [variable.value for variable in variables]
+    dtypes = [value.dtype for value in values]
     if length == 1:
         new, output = body(
             [v.reshape(v.shape[1:]) for v in values],
@@ -131,22 +139,43 @@ def walk(optimizer, body, variables, inputs, length):
                 for array in arrays
             ]
 
+        def read(rows):
+            return list(map(_from_bits, rows, dtypes))
+
         def loop(index, carry):
             # A row is read one step ahead: fused with what replaces it, the
             # read would make the compiler copy the whole in every step.
             values, outputs, old = carry
-            new, output = body(old, take(inputs, index))
-            values = [put(v, row, index, 0) for v, row in zip(values, new)]
+            new, output = body(read(old), take(inputs, index))
+            values = [
+                put(v, _as_bits(row), index, 0) for v, row in zip(values, new)
+            ]
             ahead = take(values, jnp.minimum(index + 1, length - 1))
             return values, put(outputs, output, index, 0), ahead
 
+        # On a processor the compiler has no updates of 16 bits of a float: it
+        # would make the whole array one of 32 bits and back, for each row.
+        values = list(map(_as_bits, values))
         outputs = jnp.zeros(inputs[0].shape, optimizer.policy.variable_dtype)
         values, outputs, _ = jax.lax.fori_loop(
             0, length, loop, (values, outputs, take(values, 0))
         )
+        values = read(values)
     for variable, value in zip(variables, values):
         optimizer.assign(variable, value)
     return outputs
+
+
+def _as_bits(array):
+    if array.dtype.itemsize != 2:
+        return array
+    return jax.lax.bitcast_convert_type(array, jnp.uint16)
+
+
+def _from_bits(array, dtype):
+    if array.dtype == dtype:
+        return array
+    return jax.lax.bitcast_convert_type(array, dtype)
 
 
 def functional_optimizer(optimizer):

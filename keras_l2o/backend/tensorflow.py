@@ -161,6 +161,18 @@ def _row(nest, index):
     return keras.tree.map_structure(lambda leaf: leaf[index], nest)
 
 
+#: Whether whole trainings can be mapped over, by `mapped`.
+MAPS_TRAINING = False
+
+
+def mapped(function):
+    """Compiles a function, over the first axis of all but its last argument.
+
+    Where `MAPS_TRAINING` alone.
+    """
+    raise NotImplementedError
+
+
 def devices(model):
     """Number of devices that share the tasks of a model's outer step."""
     return model.distribute_strategy.num_replicas_in_sync

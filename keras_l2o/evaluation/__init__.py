@@ -18,6 +18,7 @@ from keras_l2o.evaluation.statistics import summary
 from keras_l2o.evaluation.storage import Evaluation
 from keras_l2o.evaluation.storage import read
 from keras_l2o.evaluation.suite import evaluate
+from keras_l2o.evaluation.suite import evaluate_replicates
 
 __all__ = [
     "Evaluation",
@@ -28,6 +29,7 @@ __all__ = [
     "collection",
     "end_loss",
     "evaluate",
+    "evaluate_replicates",
     "figures",
     "gridsearch",
     "mixed_interval",

@@ -30,7 +30,7 @@ class Contender(NamedTuple):
 
     def digest(self):
         """SHA-256 of the optimizer's configuration, its weights included."""
-        config = _without_names(keras.optimizers.serialize(self.make()))
+        config = without_names(keras.optimizers.serialize(self.make()))
         text = json.dumps(config, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -87,14 +87,14 @@ def _by_name(name):
     return Contender(name, lambda: hub.from_hub(name))
 
 
-def _without_names(config):
+def without_names(config):
     """A configuration without what Keras counts up within a session."""
     if isinstance(config, dict):
         return {
-            key: _without_names(value)
+            key: without_names(value)
             for key, value in config.items()
             if key != "name"
         }
     if isinstance(config, (list, tuple)):
-        return [_without_names(value) for value in config]
+        return [without_names(value) for value in config]
     return config

@@ -1,6 +1,9 @@
 """How an optimizer does on a problem, run after run."""
 
+import functools
+
 from keras_l2o import problems
+from keras_l2o.evaluation import at_once
 from keras_l2o.evaluation import private
 from keras_l2o.evaluation import storage
 from keras_l2o.evaluation.contender import contender
@@ -43,7 +46,9 @@ def evaluate(
 
     A run that diverges is recorded and the next one begins. With a directory
     the runs are stored as they finish: what is there already is not run
-    again, and an evaluation that was cut off goes on.
+    again, and an evaluation that was cut off goes on. On JAX the runs go side
+    by side in one compiled program, unless they are private or traced; the
+    seconds are then those of all over their number.
 
     Args:
         optimizer: A Keras optimizer, learned or not, or a policy, of which
@@ -83,24 +88,92 @@ def evaluate(
     >>> frame = keras_l2o.evaluate("min-max/1", "digits_train", repeat=2,
     ...                            epochs=2)
     """
+    return _evaluate(
+        [(optimizer, directory)],
+        problem,
+        repeat=repeat,
+        epochs=epochs,
+        steps=steps,
+        examples=examples,
+        batch_size=batch_size,
+        dataset=dataset,
+        seed=seed,
+        trace=trace,
+        overwrite=overwrite,
+        on_epoch=on_epoch and (lambda _, *figures: on_epoch(*figures)),
+    )[0]
+
+
+def evaluate_replicates(
+    optimizers, problem, directories=None, on_epoch=None, **options
+):
+    """Evaluates the replicates of a family; on JAX all of them at once.
+
+    Args:
+        optimizers: List of what `evaluate` takes: one rule, with weights of
+            its own each.
+        problem: As in `evaluate`.
+        directories: List of paths, one an optimizer, where its runs are
+            stored. Defaults to nowhere.
+        on_epoch: Function of the replicate's number, from 1, the run's, the
+            epoch's, and a dict of figures. Defaults to none.
+        **options: As in `evaluate`.
+
+    Returns:
+        A `pandas.DataFrame` as `evaluate` returns, with a column `replicate`,
+        from 1.
+    """
+    import pandas
+
+    if directories is None:
+        directories = [None] * len(optimizers)
+    if not optimizers or len(directories) != len(optimizers):
+        raise ValueError(
+            "Argument `directories` must have a path for each optimizer. "
+            f"Received: {len(directories)} of {len(optimizers)}"
+        )
+    frames = _evaluate(
+        list(zip(optimizers, directories)),
+        problem,
+        on_epoch=on_epoch,
+        **options,
+    )
+    return pandas.concat(
+        [frame.assign(replicate=i + 1) for i, frame in enumerate(frames)],
+        ignore_index=True,
+    )
+
+
+def _evaluate(
+    pairs,
+    problem,
+    repeat=10,
+    epochs=None,
+    steps=None,
+    examples=None,
+    batch_size=None,
+    dataset=None,
+    seed=0,
+    trace=None,
+    overwrite=False,
+    on_epoch=None,
+):
+    """A frame for each pair of an optimizer and a directory."""
     if repeat < 1:
         raise ValueError(
             f"Argument `repeat` must be at least 1. Received: repeat={repeat}"
         )
-    if trace is not None and not directory:
+    if trace is not None and not all(directory for _, directory in pairs):
         raise ValueError(
             "A trace is only in the stored evaluation: give the argument "
             f"`directory`, too. Received: trace={trace}"
         )
     problem = prepared(problem, dataset, batch_size, examples)
     entry = catalogue.CATALOGUE.get(problem.name)
-    made = contender(optimizer)
     steps, epoch_steps = _length(problem, entry, epochs, steps)
     privacy = private.Privacy() if getattr(entry, "private", False) else None
-    settings = {
+    common = {
         "problem": problem.name,
-        "optimizer": made.name,
-        "optimizer_digest": made.digest(),
         "dataset": getattr(problem.data, "name", None),
         "data_digest": problem.digest(),
         "examples": getattr(problem, "examples", None),
@@ -112,29 +185,89 @@ def evaluate(
         "privacy": _spent(privacy, problem, steps),
         "versions": versions(),
     }
-    evaluation = storage.Evaluation(settings, {})
-    path = directory and storage.path_in(directory, problem.name)
-    if path and path.exists():
-        evaluation = _resumed(path, settings, overwrite) or evaluation
-    for number in range(evaluation.runs, repeat):
-        run = train(
-            problem,
-            made.make(),
-            steps,
-            epoch_steps,
-            seed + number,
-            privacy=privacy,
-            trace=trace,
-            on_epoch=on_epoch
-            and (lambda epoch, logs, n=number: on_epoch(n, epoch, logs)),
+    shelves = [
+        _Shelf(contender(optimizer), directory, common, overwrite)
+        for optimizer, directory in pairs
+    ]
+    left = [
+        (shelf, number)
+        for shelf in shelves
+        for number in range(shelf.evaluation.runs, repeat)
+    ]
+    numbers = {id(shelf): i + 1 for i, shelf in enumerate(shelves)}
+
+    def report(shelf, number, epoch, logs):
+        if on_epoch is not None:
+            on_epoch(numbers[id(shelf)], number, epoch, logs)
+
+    if at_once.can_run(problem) and privacy is None and trace is None:
+        for group in _groups(left):
+            runs = at_once.train_at_once(
+                problem,
+                [shelf.contender.make() for shelf, _ in group],
+                [seed + number for _, number in group],
+                steps,
+                epoch_steps,
+                lambda run, *figures, g=group: report(*g[run], *figures),
+            )
+            for (shelf, number), run in zip(group, runs):
+                shelf.put(run, seed + number)
+    else:
+        for shelf, number in left:
+            run = train(
+                problem,
+                shelf.contender.make(),
+                steps,
+                epoch_steps,
+                seed + number,
+                privacy=privacy,
+                trace=trace,
+                on_epoch=functools.partial(report, shelf, number),
+            )
+            shelf.put(run, seed + number)
+    return [shelf.evaluation.first(repeat).frame() for shelf in shelves]
+
+
+class _Shelf:
+    """Where the runs of one optimizer go."""
+
+    def __init__(self, contender, directory, settings, overwrite):
+        self.contender = contender
+        settings = {
+            **settings,
+            "optimizer": contender.name,
+            "optimizer_digest": contender.digest(),
+        }
+        self.path = directory and storage.path_in(
+            directory, settings["problem"]
         )
+        self.evaluation = storage.Evaluation(settings, {})
+        if self.path and self.path.exists():
+            stored = _resumed(self.path, settings, overwrite)
+            self.evaluation = stored or self.evaluation
+
+    def put(self, run, seed):
         arrays = run._asdict()
-        evaluation = evaluation.with_run(
-            {**arrays.pop("trace"), **arrays, "seeds": seed + number}
+        self.evaluation = self.evaluation.with_run(
+            {**arrays.pop("trace"), **arrays, "seeds": seed}
         )
-        if path:
-            evaluation.write(path)
-    return evaluation.first(repeat).frame()
+        if self.path:
+            self.evaluation.write(self.path)
+
+
+def _groups(runs):
+    """Runs that may go side by side: of one rule, and not too many."""
+    groups = []
+    for shelf, number in runs:
+        rule = at_once.rule(shelf.contender.make())
+        if (
+            not groups
+            or groups[-1][0] != rule
+            or (len(groups[-1][1]) == at_once.RUNS)
+        ):
+            groups.append((rule, []))
+        groups[-1][1].append((shelf, number))
+    return [group for _, group in groups]
 
 
 def prepared(problem, dataset=None, batch_size=None, examples=None):

@@ -6,10 +6,13 @@ names, and Keras's optimizers, schedules and initializers by class. Nothing is
 imported, looked up or called that is not on this list.
 """
 
+import contextlib
+import functools
 import reprlib
 import sys
 
 import keras
+import numpy as np
 
 from keras_l2o.hub.errors import ForeignClass
 from keras_l2o.hub.errors import FormatError
@@ -65,7 +68,8 @@ def policy_from_config(config):
     try:
         policy = cls.from_config(dict(config["config"]))
         if not policy.built:
-            policy.build(None)
+            with _no_drawing(policy):
+                policy.build(None)
         _try_wrapped(policy)
     except Exception as error:
         raise FormatError(
@@ -74,14 +78,60 @@ def policy_from_config(config):
     return policy
 
 
+@contextlib.contextmanager
+def _no_drawing(policy):
+    """Weights start at zero: drawing values takes longer than to load them.
+
+    An initializer that is not as Keras makes it by default still draws, which
+    shows whether it can.
+    """
+    layers = [
+        layer
+        for layer in policy._flatten_layers()
+        if all(map(_is_stock, _initializers(layer)))
+    ]
+    for layer in layers:
+        layer.add_weight = functools.partial(
+            _add_zeros, type(layer).add_weight, layer
+        )
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.add_weight
+
+
+def _add_zeros(add_weight, layer, shape=None, initializer=None, **options):
+    return add_weight(layer, shape, initializer=_zeros, **options)
+
+
+def _zeros(shape, dtype=None):
+    return np.zeros(shape, dtype)
+
+
+def _initializers(layer):
+    return [
+        value
+        for name, value in vars(layer).items()
+        if name.endswith("_initializer") and value is not None
+    ]
+
+
+def _is_stock(initializer):
+    return (
+        isinstance(initializer, keras.initializers.Initializer)
+        and initializer.get_config() == type(initializer)().get_config()
+    )
+
+
 def _try_wrapped(policy):
     """Makes an update with every optimizer of Keras's in a policy.
 
     Keras hardly looks at their arguments before they are used.
     """
-    parameters = [keras.ops.zeros(shape) for shape in ((2, 3), (5,))]
     for layer in policy._flatten_layers():
         if isinstance(layer, KerasOptimizer):
+            parameters = [keras.ops.zeros(shape) for shape in ((2, 3), (5,))]
             trial = KerasOptimizer(layer.optimizer, dtype=layer.dtype_policy)
             state = trial.initial_state(parameters)
             updates, _ = trial.update(parameters, parameters, state)

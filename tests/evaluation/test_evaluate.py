@@ -6,6 +6,7 @@ import keras_l2o
 from keras_l2o import evaluation
 from keras_l2o import policies
 from keras_l2o import problems
+from keras_l2o.evaluation import at_once
 
 COLUMNS = [
     "problem", "optimizer", "run", "seed", "epoch", "step", "train_loss",
@@ -118,7 +119,9 @@ def test_a_finished_evaluation_is_not_run_again(tmp_path):
 
 
 @pytest.mark.backend
-def test_an_evaluation_that_was_cut_off_goes_on(tmp_path):
+def test_an_evaluation_that_was_cut_off_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(at_once, "RUNS", 1)
+
     class Killed(Exception):
         pass
 
@@ -147,6 +150,76 @@ def test_an_evaluation_that_was_cut_off_goes_on(tmp_path):
     timeless = whole.drop(columns="seconds")
     np.testing.assert_array_equal(rest.drop(columns="seconds"), timeless)
     assert [p.name for p in path.parent.iterdir()] == ["digits_mlp.npz"]
+
+
+@pytest.mark.backend
+def test_replicates_are_evaluated_each_as_alone(tmp_path):
+    replicates = []
+    for seed in range(2):
+        keras.utils.set_random_seed(seed)
+        replicates.append(policies.RNNProp(layers=(3,)))
+        replicates[-1].build(None)
+    alone = [keras_l2o.evaluate(policy, **options()) for policy in replicates]
+    directories = [tmp_path / str(number) for number in (1, 2)]
+    # One of the runs is there already.
+    keras_l2o.evaluate(
+        replicates[1], **options(repeat=1), directory=directories[1]
+    )
+    seen = []
+    frame = evaluation.evaluate_replicates(
+        replicates,
+        directories=directories,
+        on_epoch=lambda *figures: seen.append(figures[:3]),
+        **options(),
+    )
+    assert sorted(seen) == [
+        (1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1), (2, 1, 0), (2, 1, 1)
+    ]  # fmt: skip
+    assert list(frame.columns) == [*COLUMNS, "replicate"]
+    numbers = ["train_loss", "validation_loss", "validation_accuracy"]
+    for number, reference in enumerate(alone, 1):
+        part = frame[frame["replicate"] == number]
+        np.testing.assert_allclose(
+            part[numbers], reference[numbers], rtol=1e-4, atol=1e-5
+        )
+        path = directories[number - 1] / "evaluations" / "digits_mlp.npz"
+        assert evaluation.read(path).runs == 2
+
+
+@pytest.mark.parametrize("rule", ["adam", "feature_mlp", "more_choice"])
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="runs go at once on JAX alone"
+)
+@pytest.mark.backend
+def test_a_run_at_once_is_that_alone(rule):
+    def make():
+        if rule == "adam":
+            return keras.optimizers.Adam(0.01, clipnorm=1.0, use_ema=True)
+        keras.utils.set_random_seed(0)
+        return keras_l2o.LearnedOptimizer(policies.get(rule))
+
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(3, 3, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10),
+        ]
+    )
+    data = problems.load_dataset("digits")
+    problem = problems.Problem(network, data, batch_size=32)
+    seeds = (3, 4)
+    runs = at_once.train_at_once(
+        problem, [make() for _ in seeds], seeds, steps=7, epoch_steps=4
+    )
+    for seed, run in zip(seeds, runs):
+        alone = evaluation.train(problem, make(), 7, 4, seed)
+        assert run.diverged == alone.diverged == -1
+        for key in ("losses", "validation_loss", "validation_accuracy"):
+            np.testing.assert_allclose(
+                getattr(run, key), getattr(alone, key), rtol=1e-3, atol=1e-5
+            )
 
 
 def test_other_settings_are_named_and_not_mixed(tmp_path):

@@ -1,0 +1,206 @@
+"""Many trainings in one compiled program, on JAX."""
+
+import time
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_l2o import backend
+from keras_l2o.evaluation.contender import without_names
+from keras_l2o.evaluation.run import Run
+from keras_l2o.learned_optimizer import LearnedOptimizer
+
+#: Steps that one call of the compiled program makes: what it is given at once.
+STEPS = 32
+#: Runs at once, at most.
+RUNS = 64
+
+
+def can_run(problem):
+    """Whether the runs of a problem can go side by side: on JAX, on arrays."""
+    return backend.MAPS_TRAINING and hasattr(problem, "examples")
+
+
+def rule(optimizer):
+    """What optimizers must have in common to run side by side: all but weights.
+
+    Args:
+        optimizer: A `keras.optimizers.Optimizer`.
+    """
+    config = {**optimizer.get_config(), "class": type(optimizer)}
+    for key in ("policy_weights", "source"):
+        config.pop(key, None)
+    return without_names(config)
+
+
+def train_at_once(
+    problem, optimizers, seeds, steps, epoch_steps, on_epoch=None
+):
+    """Trains many new models of a problem side by side.
+
+    Run `i` is what `train` makes of the problem with `optimizers[i]` and
+    `seeds[i]`, to rounding.
+
+    Args:
+        problem: A `Problem` with data in arrays.
+        optimizers: List of new optimizers of one `rule`, one a run.
+        seeds: List of ints.
+        steps, epoch_steps: Ints, as in `train`.
+        on_epoch: Function of the run's number, the epoch's and a dict of its
+            figures.
+
+    Returns:
+        List of `Run`s. Their seconds are those of all runs over their number.
+    """
+    training = _Training(problem, optimizers, seeds)
+    runs, epochs = len(seeds), -(-steps // epoch_steps)
+    losses = np.full((runs, steps), np.nan, "float32")
+    validation_loss = np.full((runs, epochs), np.nan)
+    accuracy = np.full((runs, epochs), np.nan)
+    seconds = np.full((runs, epochs), np.nan)
+    streams = [
+        problem.stream(np.random.default_rng([seed, 1]), steps)
+        for seed in seeds
+    ]
+    for epoch in range(epochs):
+        started = time.perf_counter()
+        step, end = epoch * epoch_steps, min((epoch + 1) * epoch_steps, steps)
+        while step < end:
+            count = min(STEPS, end - step)
+            losses[:, step : step + count] = training.run(
+                [[next(stream) for _ in range(count)] for stream in streams]
+            )
+            step += count
+        seconds[:, epoch] = (time.perf_counter() - started) / runs
+        # A run that has diverged stays so, whatever its numbers do.
+        alive = np.isfinite(losses[:, :end]).all(axis=1)
+        figures = training.validate()
+        for name, kept in (("loss", validation_loss), ("accuracy", accuracy)):
+            if name in figures:
+                kept[:, epoch] = np.where(alive, figures[name], np.nan)
+        seconds[~alive, epoch] = np.nan
+        for run in np.flatnonzero(alive) if on_epoch is not None else ():
+            logs = {name: float(row[run]) for name, row in figures.items()}
+            on_epoch(int(run), epoch, logs)
+        if not alive.any():
+            break
+    return [
+        _finished(*row)
+        for row in zip(losses, validation_loss, accuracy, seconds)
+    ]
+
+
+def _finished(losses, validation_loss, accuracy, seconds):
+    bad = np.flatnonzero(~np.isfinite(losses))
+    diverged = int(bad[0]) if bad.size else -1
+    if bad.size:
+        losses[diverged + 1 :] = np.nan
+    return Run(losses, validation_loss, accuracy, seconds, diverged, {})
+
+
+class _Training:
+    """The state of all runs, and the compiled programs that change it."""
+
+    def __init__(self, problem, optimizers, seeds):
+        self.problem = problem
+        models = [problem.new_model(seed) for seed in seeds]
+        self.model, self.optimizer = models[0], optimizers[0]
+        states = []
+        for model, optimizer in zip(models, optimizers):
+            optimizer.build(model.trainable_variables)
+            states.append(self._values(model, optimizer))
+        self.state = keras.tree.map_structure(
+            lambda *leaves: np.stack(leaves), *states
+        )
+        self.classifies = bool(getattr(problem.data, "classes", 0))
+        self._loss = backend.unrolled(self._pure_loss)
+        self._steps = backend.mapped(self._one_run)
+        self._validation = backend.mapped(self._one_validation)
+
+    def _values(self, model, optimizer):
+        groups = self._groups(model, optimizer)
+        return [
+            [ops.convert_to_numpy(variable) for variable in group]
+            for group in groups
+        ]
+
+    def _groups(self, model, optimizer):
+        policy = []
+        if isinstance(optimizer, LearnedOptimizer):
+            policy = optimizer.policy.variables
+        return (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            optimizer.variables,
+            policy,
+        )
+
+    def run(self, batches):
+        """Makes some steps of each run; returns the losses `(runs, steps)`."""
+        stacked = _stack([_stack(steps) for steps in batches])
+        self.state, losses = self._steps(self.state, stacked, None)
+        return np.asarray(losses)
+
+    def validate(self):
+        """Dict of the figures on the validation data, one a run."""
+        data = self.problem.data
+        if not hasattr(data, "x_validation"):
+            return {}
+        x, y = data.x_validation, data.y_validation
+        sums, batch = {}, 500
+        for start in range(0, len(x), batch):
+            part = slice(start, start + batch)
+            figures = self._validation(self.state[:2], None, (x[part], y[part]))
+            for name, row in figures.items():
+                row = np.asarray(row, "float64") * len(x[part])
+                sums[name] = sums.get(name, 0.0) + row
+        return {name: total / len(x) for name, total in sums.items()}
+
+    def _pure_loss(self, trainable, non_trainable, batch):
+        return self.problem.loss_value(trainable, non_trainable, batch)
+
+    def _one_run(self, state, batches, shared):
+        groups = self._groups(self.model, self.optimizer)
+        differentiated = backend.value_and_grad(self._loss)
+
+        def body(state, batch):
+            trainable, non_trainable, optimizer, policy = state
+            (loss, non_trainable), gradients = differentiated(
+                trainable, non_trainable, batch
+            )
+            state = (trainable, non_trainable, optimizer, policy)
+            pairs = [
+                pair
+                for variables, values in zip(groups, state)
+                for pair in zip(variables, values)
+            ]
+            with keras.StatelessScope(state_mapping=pairs) as scope:
+                self.optimizer.apply(gradients, self.model.trainable_variables)
+            new = [
+                [scope.get_current_value(variable) for variable in variables]
+                for variables in groups
+            ]
+            return new, loss
+
+        steps = keras.tree.flatten(batches)[0].shape[0]
+        return backend.scan(body, list(map(list, state)), batches, steps)
+
+    def _one_validation(self, state, nothing, batch):
+        trainable, non_trainable = state
+        loss, _ = self.problem.loss_value(
+            trainable, non_trainable, batch, training=False
+        )
+        figures = {"loss": loss}
+        if self.classifies:
+            output, _ = self.model.stateless_call(
+                trainable, non_trainable, batch[0], training=False
+            )
+            figures["accuracy"] = ops.mean(
+                keras.metrics.sparse_categorical_accuracy(batch[1], output)
+            )
+        return figures
+
+
+def _stack(nests):
+    return keras.tree.map_structure(lambda *leaves: np.stack(leaves), *nests)
