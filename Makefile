@@ -69,6 +69,7 @@ benchmark: install
 	$(PYTHON) benchmarks/start_up.py
 	$(PYTHON) benchmarks/update_step.py
 	KERAS_BACKEND=jax $(PYTHON) benchmarks/update_step.py
+	$(PYTHON) benchmarks/update_memory.py
 	$(PYTHON) benchmarks/outer_step.py --tasks 1 4
 	$(PYTHON) benchmarks/outer_memory.py
 	$(PYTHON) benchmarks/convolutions.py

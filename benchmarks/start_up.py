@@ -7,17 +7,22 @@ milliseconds. Keras's import comes first: what is measured is on top of it.
 The first step of a small network is compiled: beside Adam's, which compiles
 the network alone.
 
-Last printout, on two cores of an AMD EPYC at rest, `--rounds 2`. On JAX,
-`from_hub` is the first to use the backend:
+Last printout, on two cores of an AMD EPYC at rest, `--rounds 5`. The first
+variable of a process, of whatever package, starts the backend; `from_hub_again`
+comes after that:
 
+    tensorflow_first_variable = 25.3
     tensorflow_import = 39.6
-    tensorflow_from_hub = 83.6
-    tensorflow_first_step_adam = 256.9
-    tensorflow_first_step_learned = 789.8
-    jax_import = 41.5
-    jax_from_hub = 1415.6
-    jax_first_step_adam = 193.5
-    jax_first_step_learned = 421.0
+    tensorflow_from_hub = 62.2
+    tensorflow_from_hub_again = 16.3
+    tensorflow_first_step_adam = 263.4
+    tensorflow_first_step_learned = 741.2
+    jax_first_variable = 42.9
+    jax_import = 40.7
+    jax_from_hub = 139.2
+    jax_from_hub_again = 9.8
+    jax_first_step_adam = 203.5
+    jax_first_step_learned = 419.5
 """
 
 import argparse

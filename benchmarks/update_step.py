@@ -50,7 +50,18 @@ Keras 3.15.1, no GPU, `--sizes 18000 1000000 --rounds 5`:
 
 A floor below which a step falls is one whose rates were measured too low. With
 25 million parameters, beside other work, TensorFlow's RNNProp took 1.04 times
-as long a parameter as with a million, and FeatureMLP 1.03 times.
+as long a parameter as with a million, and FeatureMLP 1.03 times. JAX, at rest,
+another run, `--sizes 1000000 25000000 --rounds 3`:
+
+    copy_gigabytes_a_second = 6.29
+    tanh_giga_a_second = 1.390
+    rnnprop  1,000,000:    276.46 ms   235.42 x adam   1.31 x floor
+    feature_mlp  1,000,000:     15.09 ms    12.85 x adam   1.20 x floor
+    choice_large  1,000,000:    847.46 ms   721.66 x adam   3.72 x floor
+    rnnprop 25,000,000:   6858.84 ms   316.25 x adam   1.30 x floor
+    feature_mlp 25,000,000:    445.59 ms    20.55 x adam   1.42 x floor
+    rnnprop_growth_over_linear = 0.992
+    feature_mlp_growth_over_linear = 1.181
 """
 
 import argparse

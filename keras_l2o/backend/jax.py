@@ -167,7 +167,7 @@ def walk(optimizer, body, variables, inputs, length):
 
 
 def _as_bits(array):
-    if array.dtype.itemsize != 2:
+    if array.dtype.itemsize != 2 or jax.default_backend() != "cpu":
         return array
     return jax.lax.bitcast_convert_type(array, jnp.uint16)
 

@@ -72,7 +72,8 @@ def resume(directory: str = typer.Argument(help="Folder of the run.")):
 def package(
     directory: str = typer.Argument(help="Folder of the run."),
     output: str = typer.Argument(
-        help="Folder to write, such as pre-trained/min-max/1."
+        help="Folder to write, such as pre-trained/min-max/1; of a run of "
+        "several replicates pre-trained/min-max, with a folder for each."
     ),
     overwrite: bool = typer.Option(
         False, help="Whether an optimizer in the folder is replaced."
@@ -87,14 +88,22 @@ def package(
     from keras_l2o.hub.folder import read_metadata
 
     strategies.RunDirectory(directory).config()  # an error if it is no run
-    folder = pathlib.Path(directory, "optimizer")
-    if not folder.is_dir():
+    path = pathlib.Path(directory)
+    folders = {output: path / "optimizer"}
+    if not folders[output].is_dir():
+        folders = {
+            str(pathlib.Path(output, replicate.name)): replicate / "optimizer"
+            for replicate in sorted(path.iterdir())
+            if replicate.name.isdigit() and (replicate / "optimizer").is_dir()
+        }
+    if not folders:
         raise ValueError(
             f"The run in {directory} has no finished period yet. Go on with "
             f"it: keras-l2o resume {directory}"
         )
-    hub.save(hub.load(folder), output, read_metadata(folder), overwrite)
-    print(f"wrote {output}: keras_l2o.load({output!r})")
+    for target, folder in folders.items():
+        hub.save(hub.load(folder), target, read_metadata(folder), overwrite)
+        print(f"wrote {target}: keras_l2o.load({target!r})")
 
 
 def override(argument, options):

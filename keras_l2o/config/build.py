@@ -64,6 +64,7 @@ def build(configuration, directory=None, metadata=None):
         log_losses=training.log_losses,
         log_teachers=training.log_teachers,
         seed=configuration.seed,
+        replicates=configuration.replicates,
     )
     trainer.compile(
         optimizer=_optimizer(configuration.optimizer),

@@ -18,6 +18,7 @@ class Configuration(sections.Section):
     """
 
     seed: int = 0
+    replicates: pydantic.PositiveInt | None = None
     policy: dict[str, Any]
     strategy: dict[str, Any]
     training: sections.Training

@@ -42,6 +42,7 @@ _STRATEGY_TYPES = {
     "validation_depth": _IntSchedule | None,
     "validation_warmup": int | None,
     "validation_warmup_rate": float | None,
+    "shortest_depth": int | None,
 }
 _OPTIMIZER_TYPES = {"learning_rate": float | dict[str, Any]}
 

@@ -46,13 +46,7 @@ class Run:
         if period.start != self._weights:
             self.files.load_checkpoint(trainer, period.start)
         seed = (strategy.seed, period.stage, period.period, period.attempt)
-        trainer.set_episodes(
-            unroll=period.unroll,
-            depth=period.depth + period.warmup,
-            warmup=period.warmup,
-            warmup_rate=strategy.warmup_rate,
-            seed=seed,
-        )
+        trainer.set_episodes(**strategy.episodes(period), seed=seed)
         trainer.set_validation(**strategy.validation(period))
         trainer.imitation_weight.assign(period.imitation_weight)
         _reseed(trainer, seed)
@@ -87,9 +81,13 @@ class Run:
         )
         self.rows = [*self.rows, row]
         self.files.write_rows(self.rows)
-        if self.strategy.best(self.rows) is row:
-            self._save_optimizer(row)
+        self.save_if_best(row)
         self.files.keep_checkpoints(self.strategy.needed(self.rows))
+
+    def save_if_best(self, row):
+        """Saves the optimizer after the last period, if it is the best."""
+        if self.strategy.best(self.rows) is row:
+            self.files.save_optimizer(*self._optimizer(row))
 
     def close(self):
         """Gives the trainer the best student, and saves it once more.
@@ -100,14 +98,19 @@ class Run:
         if best is not None:
             if best.checkpoint != self._weights:
                 self.files.load_checkpoint(self.trainer, best.checkpoint)
-            self._save_optimizer(best)
+            self.files.save_optimizer(*self._optimizer(best))
+        self.clean()
+
+    def clean(self):
+        """Deletes what was only for the time of the run."""
         if self.strategy.directory is None:
             self._scratch.cleanup()
 
-    def _save_optimizer(self, row):
+    def _optimizer(self, row, student=None, **more):
+        """The optimizer after a period, the last run, and its metadata."""
         use = self.strategy.validation(row.period)
         optimizer = LearnedOptimizer(
-            self.trainer.student.copy(),
+            student or self.trainer.student.copy(),
             warmup_steps=use["warmup"] * use["unroll"],
             warmup_rate=use["warmup_rate"],
         )
@@ -123,8 +126,12 @@ class Run:
                 for name, value in row.figures.items()
                 if name.startswith("val_") and np.isfinite(value)
             },
+            **more,
         }
-        self.files.save_optimizer(optimizer, metadata)
+        return optimizer, metadata
+
+    def _first_student(self):
+        return self.trainer.student
 
     def _describe(self):
         """What the run is made of, in what JSON can hold."""
@@ -134,7 +141,7 @@ class Run:
                 "name": type(self.strategy).__name__.lower(),
                 **self.strategy.get_config(),
             },
-            "student": serialize(trainer.student),
+            "student": serialize(self._first_student()),
             "teachers": {
                 name: serialize(teacher)
                 for name, teacher in zip(

@@ -104,8 +104,18 @@ class RunDirectory:
         writer.writerows(logs)
         self._write(f"{LOGS}/{name}.csv", text.getvalue())
 
-    def save_optimizer(self, optimizer, metadata):
-        hub.save(optimizer, self.path / OPTIMIZER, metadata, overwrite=True)
+    def save_optimizer(self, optimizer, metadata, replicate=""):
+        """Writes an optimizer, of a family that of one replicate."""
+        folder = self.path / str(replicate) / OPTIMIZER
+        folder.parent.mkdir(exist_ok=True)
+        hub.save(optimizer, folder, metadata, overwrite=True)
+
+    def checkpoint_of(self, replicate):
+        """Which checkpoint a replicate's optimizer is; `None` without one."""
+        folder = self.path / str(replicate) / OPTIMIZER
+        if not folder.is_dir():
+            return None
+        return hub.folder.read_metadata(folder).get("checkpoint")
 
     def _existing(self, name):
         path = self.path / name

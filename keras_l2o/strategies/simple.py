@@ -19,6 +19,8 @@ class Simple(Strategy):
     ...     keras_l2o.strategies.Simple("results/x", num_periods=5)])
     """
 
+    plans_ahead = True
+
     def __init__(
         self,
         directory=None,

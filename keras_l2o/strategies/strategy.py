@@ -1,3 +1,4 @@
+from keras_l2o.strategies.family_run import FamilyRun
 from keras_l2o.strategies.run import Run
 from keras_l2o.strategies.schedules import Schedule
 from keras_l2o.training.periods import Period
@@ -22,7 +23,10 @@ class Strategy(PeriodCallback):
         num_periods: Int. Periods of the run.
         unroll_len: Int, scheduled. Inner steps of a truncation.
         depth: Int, scheduled. Truncations of an episode.
-        epochs: Int. Episodes of a period, one after the other.
+        shortest_depth: Int. If given, the depth of each episode is drawn
+            log-uniformly between it and `depth`. Defaults to `None`.
+        epochs: Int. Episodes of a period, one after the other, of the depth
+            `depth`: with drawn depths there are more in as many steps.
         warmup: Int, scheduled. Truncations of an episode that run gradient
             descent before the others, while the policies' moments accumulate.
         warmup_rate: Float. Rate of that gradient descent. Defaults to `0.05`.
@@ -62,6 +66,7 @@ class Strategy(PeriodCallback):
         validation_warmup=None,
         validation_warmup_rate=None,
         validation_seed=12345,
+        shortest_depth=None,
         seed=0,
         description=None,
         metadata=None,
@@ -90,6 +95,9 @@ class Strategy(PeriodCallback):
         self.validation_warmup = validation_warmup
         self.validation_warmup_rate = validation_warmup_rate
         self.validation_seed = validation_seed
+        self.shortest_depth = shortest_depth and check_count(
+            "shortest_depth", shortest_depth
+        )
         self.seed = seed
         self.rows = []
 
@@ -194,10 +202,23 @@ class Strategy(PeriodCallback):
             "seed": self.validation_seed,
         }
 
+    def episodes(self, period):
+        """Arguments of the trainer's episodes in a period."""
+        depth = period.depth + period.warmup
+        if self.shortest_depth is not None:
+            depth = (min(self.shortest_depth + period.warmup, depth), depth)
+        return {
+            "unroll": period.unroll,
+            "depth": depth,
+            "warmup": period.warmup,
+            "warmup_rate": self.warmup_rate,
+        }
+
     # What `fit` calls.
 
     def open(self):
-        self._run = Run(self, self.model)
+        several = hasattr(self.model, "replicates")
+        self._run = (FamilyRun if several else Run)(self, self.model)
         self.rows = self._run.rows
 
     @property
@@ -237,6 +258,7 @@ class Strategy(PeriodCallback):
             "validation_warmup": self.validation_warmup,
             "validation_warmup_rate": self.validation_warmup_rate,
             "validation_seed": self.validation_seed,
+            "shortest_depth": self.shortest_depth,
             "seed": self.seed,
         }
 

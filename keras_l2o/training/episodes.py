@@ -226,7 +226,7 @@ def finite_batches(problem, rng, steps):
 def next_seed(seed, by=1):
     """Another seed: the next replicate's, or that of this one's validation."""
     if isinstance(seed, (tuple, list)):
-        return (*seed[:-1], seed[-1] + by)
+        return (seed[0] + by, *seed[1:])
     return seed + by
 
 

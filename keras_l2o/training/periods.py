@@ -48,6 +48,8 @@ class PeriodCallback(keras.callbacks.Callback):
     finished = 0
     #: How many periods there will be at least, for the progress bar.
     planned = 1
+    #: Whether the plan is the same whatever a student's validation says.
+    plans_ahead = False
 
     def open(self):
         """Called once before the first period; `self.model` is the trainer."""

@@ -30,10 +30,13 @@ class Replicates(backend.ReplicatedStep, keras.Model):
         # Behind a closure: the template's variables are not this model's.
         self._template = lambda: template
         self._first_weights = weights
-        self._episodes = [template.episodes.changed(seed=s) for s in seeds]
-        self._validations = [
-            template.validation.changed(seed=next_seed(s)) for s in seeds
-        ]
+        self._first_step = 0
+        self.episodes = StackedEpisodes(
+            [template.episodes.changed(seed=seed) for seed in seeds]
+        )
+        self.validation = StackedValidation(
+            [template.validation.changed(seed=next_seed(s)) for s in seeds]
+        )
         self._stacked = []
         self.built = True
 
@@ -44,7 +47,7 @@ class Replicates(backend.ReplicatedStep, keras.Model):
     @property
     def replicates(self):
         """How many students there are."""
-        return len(self._episodes)
+        return len(self.episodes.each)
 
     @property
     def meta_weight(self):
@@ -53,6 +56,57 @@ class Replicates(backend.ReplicatedStep, keras.Model):
     @property
     def imitation_weight(self):
         return self.template.imitation_weight
+
+    @property
+    def problems(self):
+        return self.template.problems
+
+    @property
+    def teachers(self):
+        return self.template.teachers
+
+    @property
+    def teacher_names(self):
+        return self.template.teacher_names
+
+    def set_episodes(self, **changes):
+        """Changes the episodes of all; see `MetaTrainer.set_episodes`.
+
+        Of a seed, each replicate takes the next.
+        """
+        before = self.template.episodes.traced, self.template.warmup_rate
+        self.template.set_episodes(**changes)
+        if before != (self.template.episodes.traced, self.template.warmup_rate):
+            self.train_function = None
+        changes.pop("warmup_rate", None)
+        seed = changes.pop("seed", None)
+        self.episodes = StackedEpisodes(
+            [
+                episodes.changed(
+                    **changes,
+                    seed=episodes.seed if seed is None else next_seed(seed, by),
+                )
+                for by, episodes in enumerate(self.episodes.each)
+            ]
+        )
+        self._first_step = self.outer_steps if self.compiled else 0
+
+    def set_validation(self, **changes):
+        """Changes the validation of all; see `MetaTrainer.set_validation`.
+
+        A seed is that of all replicates, which then compare.
+        """
+        template = self.template
+        before = template.validation.episodes.traced
+        rate = template.validation_warmup_rate
+        template.set_validation(**changes)
+        after = template.validation.episodes.traced
+        if (before, rate) != (after, template.validation_warmup_rate):
+            self.test_function = None
+        changes.pop("warmup_rate", None)
+        self.validation = StackedValidation(
+            [each.changed(**changes) for each in self.validation.each]
+        )
 
     def compile(self, optimizer=None, **kwargs):
         """Configures the outer loop; see `MetaTrainer.compile`.
@@ -159,26 +213,30 @@ class Replicates(backend.ReplicatedStep, keras.Model):
     ):
         """Trains the students; see `MetaTrainer.fit`.
 
-        Perturbations draw the same noise for each. A strategy, which plans by
-        one student's validation, is an error.
+        Perturbations draw the same noise for each. A strategy must be one that
+        plans ahead, `Simple`: the others go by one student's validation.
         """
         if not self.compiled:
             self.compile()
         kwargs.setdefault("shuffle", False)
-        if periods.find(callbacks) is not None:
+        strategy = periods.find(callbacks)
+        if strategy is not None and not strategy.plans_ahead:
             raise ValueError(
-                "A strategy plans the periods of one student. Received: "
-                f"callbacks={callbacks} for {self.replicates} replicates. "
-                "Train each with its own `MetaTrainer` and strategy."
+                "This strategy goes by the validation of one student. "
+                f"Received: callbacks={callbacks} for {self.replicates} "
+                "replicates. Use `strategies.Simple`, or train each with its "
+                "own `MetaTrainer` and strategy."
             )
         before = self.template.perturbations
         self.template._attach_perturbations(callbacks)
         if self.template.perturbations is not before:
             self.train_function = self.test_function = None
+        if strategy is not None:
+            return periods.run(self, super().fit, strategy, callbacks, **kwargs)
         if x is None:
-            x = self._stream(self.outer_steps)
+            x = self.episodes.stream(self.outer_steps - self._first_step)
         if validation_data is None:
-            validation_data = _StackedValidation(self._validations)
+            validation_data = self.validation
         return super().fit(
             x,
             epochs=epochs,
@@ -193,9 +251,7 @@ class Replicates(backend.ReplicatedStep, keras.Model):
         if not self.compiled:
             self.compile()
         kwargs.setdefault("return_dict", True)
-        if x is None:
-            x = _StackedValidation(self._validations)
-        return super().evaluate(x, **kwargs)
+        return super().evaluate(self.validation if x is None else x, **kwargs)
 
     @property
     def outer_steps(self):
@@ -237,24 +293,44 @@ class Replicates(backend.ReplicatedStep, keras.Model):
         stacks = {id(v): s for v, s in zip(self.varying, self._stacked)}
         return [stacks[id(variable)] for variable in variables]
 
-    def _stream(self, step):
+
+class StackedEpisodes:
+    """The `Episodes` of all replicates, side by side.
+
+    Args:
+        each: List of `Episodes`.
+    """
+
+    def __init__(self, each):
+        self.each = each
+
+    def at(self, outer_step):
+        """Data of one outer step, stacked over the replicates."""
+        return _stack([episodes.at(outer_step) for episodes in self.each])
+
+    def stream(self, outer_step=0):
+        """Yields the data of each outer step from this one on, for `fit`."""
         while True:
-            yield (_stack([e.at(step) for e in self._episodes]),)
-            step += 1
+            yield (self.at(outer_step),)
+            outer_step += 1
 
 
-class _StackedValidation(keras.utils.PyDataset):
-    """The `ValidationEpisodes` of all replicates, side by side."""
+class StackedValidation(keras.utils.PyDataset):
+    """The `ValidationEpisodes` of all replicates, side by side.
 
-    def __init__(self, validations):
+    Args:
+        each: List of `ValidationEpisodes`.
+    """
+
+    def __init__(self, each):
         super().__init__()
-        self.validations = validations
+        self.each = each
 
     def __len__(self):
-        return len(self.validations[0])
+        return len(self.each[0])
 
     def __getitem__(self, index):
-        return _stack([validation[index] for validation in self.validations])
+        return _stack([validation[index] for validation in self.each])
 
 
 def make_replicates(template, replicates):
@@ -279,8 +355,8 @@ def make_replicates(template, replicates):
     seeds = [next_seed(seed, by) for by in range(replicates)]
     weights = []
     for other in seeds:
-        last = other if isinstance(other, int) else other[-1]
-        keras.utils.set_random_seed(last)
+        first = other if isinstance(other, int) else other[0]
+        keras.utils.set_random_seed(first)
         fresh = type(student).from_config(student.get_config())
         if not fresh.built:
             fresh.build(None)

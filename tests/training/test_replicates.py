@@ -109,7 +109,7 @@ if keras.backend.backend() == "jax":
     def test_a_strategy_and_a_wrong_number_are_named(tiny_problem):
         model = trainer(tiny_problem, replicates=2)
         with pytest.raises(ValueError, match="strategy"):
-            model.fit(callbacks=[keras_l2o.strategies.Simple()], verbose=0)
+            model.fit(callbacks=[keras_l2o.strategies.Repeat()], verbose=0)
         with pytest.raises(ValueError, match="replicates=0"):
             trainer(tiny_problem, replicates=0)
 
