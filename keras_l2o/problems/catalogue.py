@@ -8,6 +8,7 @@ from typing import NamedTuple
 from keras_l2o.problems import datasets
 from keras_l2o.problems import functions
 from keras_l2o.problems import networks
+from keras_l2o.problems.noisy import NoisyImages
 from keras_l2o.problems.problem import Problem
 from keras_l2o.problems.residual import resnet
 from keras_l2o.problems.searched import nas
@@ -21,6 +22,8 @@ class Entry(NamedTuple):
         network: `(input_shape, classes) -> keras.Model`.
         batch_size, epochs: Ints.
         private: Bool. Whether it is tried with private training.
+        noise: Pair of floats, of pixels and labels, see `NoisyImages`; or
+            `None` for the images as they are.
     """
 
     dataset: str
@@ -28,6 +31,7 @@ class Entry(NamedTuple):
     batch_size: int = 128
     epochs: int = 25
     private: bool = False
+    noise: tuple | None = None
 
 
 class FunctionEntry(NamedTuple):
@@ -41,6 +45,7 @@ def _conv(*layers, **options):
     return functools.partial(networks.conv, layers=layers, **options)
 
 
+_NOISE = (0.3, 0.03)
 _TRAIN = _conv((16, 3), 2, (32, 5), 2)
 _DEEPER = _conv((16, 3), (32, 3, 2), (32, 3), (64, 3, 2), (64, 3))
 _DEEPER_WIDER = _conv((32, 3), (64, 3, 2), (64, 3), (128, 3, 2), (128, 3))
@@ -53,6 +58,15 @@ def _resnet(depth, width=1):
 
 CATALOGUE = {
     "digits_train": Entry("digits", _conv((16, 3), 2, (32, 3))),
+    "digits_noisy": Entry("digits", _conv((16, 3), 2, (32, 3)), noise=_NOISE),
+    "digits_noisy_wide": Entry(
+        "digits", _conv((32, 3), 2, (64, 3)), batch_size=64, noise=_NOISE
+    ),
+    "digits_noisy_mlp": Entry(
+        "digits",
+        functools.partial(networks.mlp, units=(256,), activation="relu"),
+        noise=_NOISE,
+    ),
     "digits_mlp": Entry(
         "digits",
         functools.partial(networks.mlp, units=(20,), activation="relu"),
@@ -143,9 +157,8 @@ def get(name, dataset=None, batch_size=None, examples=None):
         data = datasets.load(data)
     if examples is not None:
         data = datasets.first_examples(data, examples)
-    return Problem(
-        found.network(data.x_train.shape[1:], data.classes),
-        data,
-        batch_size=batch_size or found.batch_size,
-        name=name,
-    )
+    network = found.network(data.x_train.shape[1:], data.classes)
+    batch_size = batch_size or found.batch_size
+    if found.noise is not None:
+        data = NoisyImages(data, batch_size, *found.noise)
+    return Problem(network, data, batch_size=batch_size, name=name)

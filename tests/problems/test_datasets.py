@@ -6,6 +6,7 @@ import pytest
 
 from keras_l2o import problems
 from keras_l2o.problems import fashion_mnist
+from keras_l2o.problems.noisy import NoisyImages
 
 
 def test_digits_are_embedded():
@@ -129,3 +130,36 @@ def test_a_prepared_set_is_read_from_disk(tmp_path, monkeypatch):
     np.testing.assert_allclose(
         np.sort(data.x_train[:, 0, 0, 0]), np.arange(6) * 0.2, atol=1e-6
     )
+
+
+def test_noisy_images_are_new_each_time_and_right_in_the_mean():
+    data = problems.load_dataset("digits")
+    noisy = NoisyImages(data, batch_size=50, pixels=0.5, labels=0.2)
+    images, labels = noisy.batches(np.random.default_rng(0), 100)
+    assert images.shape == (100, 50, 8, 8, 1)
+    assert (images.dtype, labels.dtype) == ("float32", "int32")
+    np.testing.assert_allclose(
+        images.var(), data.x_train.var() + 0.25, rtol=0.02
+    )
+    # One of ten labels that are drawn is the right one by chance.
+    plain = NoisyImages(data, batch_size=50, pixels=0.0, labels=0.0)
+    clean, right = plain.batches(np.random.default_rng(0), 100)
+    assert clean.max() <= 1.0
+    own, other = (
+        NoisyImages(data, 50, 0.0, share).batches(np.random.default_rng(1), 99)
+        for share in (0.0, 0.2)
+    )
+    np.testing.assert_array_equal(own[0], other[0])
+    np.testing.assert_allclose(
+        np.mean(own[1] != other[1]), 0.2 * 0.9, atol=0.02
+    )
+    assert right.min() == 0
+    assert right.max() == 9
+
+
+def test_a_noisy_problem_trains_on_noise_and_validates_without():
+    problem = problems.get("digits_noisy", batch_size=32)
+    images, _ = problem.batches(np.random.default_rng(0), 2)
+    assert images.shape == (2, 32, 8, 8, 1)
+    assert images.max() > 1.0
+    assert problem.data.x_validation.max() <= 1.0
