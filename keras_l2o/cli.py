@@ -10,6 +10,7 @@ from rich.text import Text
 
 from keras_l2o.commands import hub
 from keras_l2o.commands import measure
+from keras_l2o.commands import results
 from keras_l2o.commands import run
 from keras_l2o.commands import tune
 
@@ -21,6 +22,7 @@ application = typer.Typer(
 )
 run.register(application)
 measure.register(application)
+results.register(application)
 hub.register(application)
 tune.register(application)
 

@@ -30,6 +30,34 @@ def _imitation(*weights):
     return {"strategy": {"annealing_schedule": list(weights)}}
 
 
+def _cosine(rate, steps):
+    """An outer learning rate that falls along a cosine, to nearly nothing."""
+    return {
+        "module": "keras.optimizers.schedules",
+        "class_name": "CosineDecay",
+        "config": {
+            "initial_learning_rate": rate,
+            "decay_steps": steps,
+            "alpha": 0.02,
+        },
+    }
+
+
+#: Rates found by `keras-l2o gridsearch` on the problems of the preset release;
+#: benchmarks/rates has the table.
+RELEASE_RATES = {
+    "adam": 0.01, "rmsprop": 0.005, "momentum": 0.5, "powersign": 0.2
+}  # fmt: skip
+
+
+def _tuned(**training):
+    rules = [
+        {"name": name, "learning_rate": rate}
+        for name, rate in RELEASE_RATES.items()
+    ]
+    return {"training": {"teachers": rules, **training}}
+
+
 PRESETS = {
     # teachers
     **{
@@ -87,6 +115,30 @@ PRESETS = {
     "inoise_1e-1": _perturbation("input_noise", stddev=1e-1),
     "inoise_1e-2": _perturbation("input_noise", stddev=1e-2),
     "inoise_1e-3": _perturbation("input_noise", stddev=1e-3),
+    # the families of eight
+    "release": {
+        "replicates": 8,
+        "problems": [
+            {"name": "digits_noisy"},
+            {"name": "digits_noisy_wide"},
+            {"name": "digits_noisy_mlp"},
+        ],
+        "training": {"tasks": 1, "parameter_scale_spread": 1.0},
+        "optimizer": {"config": {"learning_rate": _cosine(1e-3, 160)}},
+        "strategy": {
+            "name": "simple",
+            "num_periods": 8,
+            "unroll_len": 100,
+            "depth": 10,
+            "shortest_depth": 1,
+            "epochs": 2,
+            # Distils first, then learns from the loss alone.
+            "annealing_schedule": [0.1, 0.07, 0.03, 0.0],
+        },
+    },
+    "min_max": _tuned(),
+    "mean": _tuned(loss_reduce="mean"),
+    "compact": {"policy": {"name": "feature_mlp", "learning_rate": 0.01}},
 }
 
 

@@ -34,6 +34,31 @@ def test_every_preset_of_the_seed_gives_a_configuration(preset):
     assert config.check(json.loads(text)) == configuration
 
 
+@pytest.mark.parametrize(
+    ("presets", "policy", "reduce"),
+    [
+        (["min_max"], "rnnprop", "max"),
+        (["mean"], "rnnprop", "mean"),
+        (["min_max", "compact"], "feature_mlp", "max"),
+        (["min_max", "gaussian"], "rnnprop", "max"),
+    ],
+)
+def test_families_are_eight_students_of_one_recipe(presets, policy, reduce):
+    configuration = resolve("release", *presets)
+    assert configuration.replicates == 8
+    assert configuration.policy["name"] == policy
+    assert configuration.training.loss_reduce == reduce
+    assert len(configuration.training.teachers) == 4
+    plan = configuration.strategy
+    assert plan["name"] == "simple"
+    # The outer rate has fallen when the run ends.
+    rate = configuration.optimizer["config"]["learning_rate"]["config"]
+    outer_steps = plan["num_periods"] * plan["epochs"] * plan["depth"]
+    assert rate["decay_steps"] == outer_steps
+    text = json.dumps(configuration.model_dump(mode="json"))
+    assert config.check(json.loads(text)) == configuration
+
+
 @pytest.mark.parametrize("name", policies.names())
 def test_every_policy_has_a_section_with_its_own_defaults(name):
     section = dict(resolve(policy=name).policy)

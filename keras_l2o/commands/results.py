@@ -1,0 +1,72 @@
+"""The command that rebuilds the tables of the families from stored runs."""
+
+import pathlib
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from keras_l2o.commands.tables import print_line
+
+DIRECTORY = typer.Option(
+    "held_out", help="Families, baselines and searches, as stored."
+)
+
+
+def register(application):
+    """Adds the command to a `typer.Typer`."""
+    application.command()(results)
+
+
+def results(
+    directory: str = DIRECTORY,
+    output: str = typer.Option(
+        None, help="Markdown file to write. Default: the directory's README."
+    ),
+):
+    """Compares families of replicates with tuned rules, problem by problem.
+
+    Everything comes from the evaluations that are stored in the directory.
+
+    Example: keras-l2o results --directory=held_out
+    """
+    from keras_l2o.evaluation import held_out
+    from keras_l2o.evaluation import storage
+
+    for problem in held_out.problems(directory):
+        _print(problem, held_out.table(directory, problem))
+    path = pathlib.Path(output or pathlib.Path(directory, "README.md"))
+    storage.replace_file(path, _page(path, held_out.markdown(directory)))
+    print_line(f"wrote {path}")
+
+
+MARK = "<!-- tables -->"
+
+
+def _page(path, tables):
+    """The page, with new tables after the mark; what comes before stays."""
+    before = "# Results\n\n"
+    if path.is_file():
+        text = path.read_text("utf-8")
+        before = text.partition(MARK)[0] if MARK in text else before
+    return f"{before.rstrip()}\n\n{MARK}\n\n{tables}".encode()
+
+
+def _print(problem, frame):
+    table = Table(title=problem, box=box.SIMPLE_HEAVY, pad_edge=False)
+    table.add_column("optimizer", overflow="fold")
+    for name in ("runs", "train loss", "val. loss", "acc.", "speed-up"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in frame.to_dict("records"):
+        kind = "" if row["kind"] == "rule" else f" ({row['kind']})"
+        speed = row.get("speed_up")
+        table.add_row(
+            row["name"] + kind,
+            str(row["runs"]),
+            f"{row['train_loss']:.4g}",
+            f"{row['validation_loss']:.4g}",
+            f"{100 * row['accuracy']:.1f} %",
+            "" if speed is None or speed != speed else f"{speed:.2f}",
+        )
+    Console().print(table)

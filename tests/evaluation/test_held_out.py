@@ -1,0 +1,102 @@
+"""Families beside tuned rules, from what evaluations leave on disk."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import keras_l2o
+from keras_l2o import evaluation
+from keras_l2o import policies
+from keras_l2o.cli import application
+from keras_l2o.evaluation import held_out
+
+SHORT = {"examples": 128, "batch_size": 32, "epochs": 3}
+#: A family whose replicates are known: the higher rates learn faster.
+RATES = {1: 0.5, 2: 1e-3, 3: 0.05, 4: 0.2}
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    path = tmp_path_factory.mktemp("held_out")
+    rates = (1e-4, 0.02)
+    frame = evaluation.gridsearch(
+        "digits_mlp", ("adam",), rates, directory=path, **SHORT
+    )
+    assert evaluation.best_rates(frame) == {"adam": 0.02}
+    for rate in rates:
+        evaluation.baselines(
+            "digits_mlp", {"adam": rate}, directory=path, repeat=2, **SHORT
+        )
+    for number, rate in RATES.items():
+        keras_l2o.evaluate(
+            policies.SGD(rate),
+            "digits_mlp",
+            repeat=2,
+            directory=path / "slow" / str(number),
+            **SHORT,
+        )
+    return path
+
+
+def test_a_family_has_its_median_and_best_replicate(directory):
+    assert held_out.problems(directory) == ["digits_mlp"]
+    assert held_out.families(directory) == ["slow"]
+    frame = held_out.table(directory, "digits_mlp").set_index("name")
+    assert sorted(frame.index) == [
+        "adam 0.0001", "adam 0.02, tuned", "slow/1", "slow/4"
+    ]  # fmt: skip
+    assert frame.loc["slow/1", "kind"] == "best"
+    assert frame.loc["slow/4", "kind"] == "median"
+    assert (frame["runs"] == 2).all()
+    assert frame["validation_loss"].is_monotonic_increasing
+    path = directory / "slow" / "4" / "evaluations" / "digits_mlp.npz"
+    stored = evaluation.read(path).frame()
+    np.testing.assert_allclose(
+        frame.loc["slow/4", "train_loss"],
+        stored[stored["epoch"] == 3]["train_loss"].mean(),
+    )
+    np.testing.assert_allclose(
+        frame.loc["slow/4", "accuracy"],
+        stored.groupby("run")["validation_accuracy"].max().mean(),
+    )
+    # No run of these reaches the loss of tuned Adam.
+    assert frame.loc["slow/4", "speed_up"] == 0.0
+
+
+def test_a_run_that_diverged_makes_its_replicate_the_worst(directory, tmp_path):
+    path = directory / "slow" / "1" / "evaluations" / "digits_mlp.npz"
+    stored = evaluation.read(path)
+    arrays = {**stored.arrays}
+    for key in ("losses", "validation_loss", "validation_accuracy"):
+        arrays[key] = np.full_like(arrays[key], np.nan)
+    evaluation.Evaluation(stored.settings, arrays).write(path)
+    try:
+        frame = held_out.table(directory, "digits_mlp").set_index("name")
+    finally:
+        stored.write(path)
+    assert frame.loc["slow/4", "kind"] == "best"
+    assert frame.loc["slow/3", "kind"] == "median"
+
+
+def test_the_command_rebuilds_the_page_and_keeps_what_is_before(directory):
+    def run():
+        result = CliRunner().invoke(
+            application, ["results", f"--directory={directory}"]
+        )
+        assert result.exception is None
+        return result.output
+
+    assert "adam 0.02, tuned" in run()
+    page = directory / "README.md"
+    tables = page.read_text("utf-8").partition("<!-- tables -->")[2]
+    assert "| slow/1 (best) | 2 |" in tables
+    page.write_text(f"# Mine\n\nWords.\n\n<!-- tables -->{tables}", "utf-8")
+    run()
+    text = page.read_text("utf-8")
+    assert text.startswith("# Mine\n\nWords.\n\n<!-- tables -->")
+    assert text.partition("<!-- tables -->")[2] == tables
+
+
+def test_a_directory_without_a_search_says_what_makes_one(tmp_path):
+    with pytest.raises(ValueError, match="keras-l2o gridsearch"):
+        held_out.problems(tmp_path)
