@@ -5,7 +5,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: help install demo test test-torch lint format fashion-mnist \
-	replicate benchmark clean
+	replicate results benchmark clean
 
 help:
 	@echo "make demo           train with a learned optimizer, distil a small one"
@@ -14,6 +14,7 @@ help:
 	@echo "make install        the environment alone, in $(VENV)"
 	@echo "make fashion-mnist  Fashion-MNIST, from Debian's package"
 	@echo "make replicate      distil pre-trained/min-max/1 again, over an hour"
+	@echo "make results        tables of the families, from held_out/"
 	@echo "make benchmark      all of benchmarks/, for a machine at rest"
 	@echo "make format         format and mend what can be mended"
 
@@ -64,6 +65,9 @@ fashion-mnist: install
 
 replicate: install
 	$(PYTHON) examples/distill_min_max.py --output pre-trained/min-max/1
+
+results: install
+	$(VENV)/bin/keras-l2o results --directory=held_out
 
 benchmark: install
 	$(PYTHON) benchmarks/start_up.py

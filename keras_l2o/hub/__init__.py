@@ -16,7 +16,7 @@ from keras_l2o.hub.errors import Unreachable
 from keras_l2o.hub.errors import WeightsError
 from keras_l2o.hub.folder import load
 from keras_l2o.hub.folder import save
-from keras_l2o.hub.names import available
+from keras_l2o.hub.listing import available
 from keras_l2o.hub.names import from_hub
 from keras_l2o.hub.publishing import publish
 

@@ -4,13 +4,11 @@ import pathlib
 import re
 
 from keras_l2o.hub import remote
-from keras_l2o.hub.errors import FormatError
 from keras_l2o.hub.errors import MissingRevision
 from keras_l2o.hub.errors import UnknownName
 from keras_l2o.hub.folder import digest
 from keras_l2o.hub.folder import load
 from keras_l2o.hub.folder import read
-from keras_l2o.hub.folder import read_metadata
 from keras_l2o.hub.folder import revive
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*/[0-9]+")
@@ -102,47 +100,6 @@ def is_path(name):
         isinstance(name, str)
         and (name.startswith(("./", "../")) or os.path.isabs(name))
     )
-
-
-def available():
-    """Lists the bundled optimizers.
-
-    Returns:
-        A `pandas.DataFrame` with a row for each: `name`, `family`,
-        `replicate`, and the figures that were measured when it was made.
-        Figures in groups are named `group.figure`.
-    """
-    import pandas
-
-    rows = []
-    for name, folder in bundled().items():
-        family, replicate = name.split("/")
-        figures = read_metadata(folder).get("figures", {})
-        if not isinstance(figures, dict):
-            raise FormatError(f"The figures in {folder} must be an object.")
-        rows.append(
-            {
-                **_flatten(figures),
-                "name": name,
-                "family": family,
-                "replicate": int(replicate),
-            }
-        )
-    first = ["name", "family", "replicate"]
-    figures = dict.fromkeys(key for row in rows for key in row)
-    return pandas.DataFrame(
-        rows, columns=[*first, *(key for key in figures if key not in first)]
-    )
-
-
-def _flatten(figures, prefix=""):
-    flat = {}
-    for key, value in figures.items():
-        if isinstance(value, dict):
-            flat.update(_flatten(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
 
 
 def _order(name):

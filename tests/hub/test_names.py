@@ -6,6 +6,7 @@ import pytest
 
 import keras_l2o
 from keras_l2o import hub
+from keras_l2o.hub import card_files
 from keras_l2o.hub import names
 
 
@@ -16,6 +17,7 @@ def root(tmp_path, monkeypatch):
     for name in ("min-max/1", "min-max/2", "min-max/10", "mean/1"):
         save(root / name, rate=0.5)
     monkeypatch.setattr(names, "roots", lambda: [root])
+    monkeypatch.setattr(card_files, "root", lambda: tmp_path / "hub_cards")
     return root
 
 
@@ -122,6 +124,15 @@ def test_available_lists_names_in_order_with_flat_figures(root):
     row = frame[frame["name"] == "min-max/2"].iloc[0]
     assert (row["family"], row["replicate"]) == ("min-max", 2)
     assert (row["loss"], row["fmnist.a"]) == (0.1, 2)
+
+
+def test_available_has_the_figures_of_the_cards(root, tmp_path):
+    folder = tmp_path / "hub_cards" / "figures" / "min-max"
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text('{"10": {"digits": {"runs": 3}}}')
+    frame = keras_l2o.available().set_index("name")
+    assert frame.loc["min-max/10", "digits.runs"] == 3
+    assert frame["digits.runs"].isna().sum() == 3
 
 
 def test_available_has_its_columns_when_there_is_nothing(monkeypatch):
