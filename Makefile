@@ -78,6 +78,7 @@ benchmark: install
 	$(PYTHON) benchmarks/outer_memory.py
 	$(PYTHON) benchmarks/convolutions.py
 	$(PYTHON) benchmarks/replicates.py
+	$(PYTHON) benchmarks/evaluate.py
 
 clean:
 	rm -rf $(VENV) .data build dist *.egg-info

@@ -75,6 +75,11 @@ def evaluate(
         help="Another optimizer than the directory's: a name of the hub, a "
         "folder, or a rule such as adam.",
     ),
+    family: str = typer.Option(
+        None,
+        help="All replicates of a bundled family; each has its folder in "
+        "DIRECTORY/FAMILY.",
+    ),
     repeat: int = typer.Option(10, help="Number of runs."),
     epochs: int = EPOCHS,
     steps: int = STEPS,
@@ -97,24 +102,32 @@ def evaluate(
     """
     from keras_l2o import evaluation
 
+    options = {
+        "repeat": repeat,
+        "epochs": epochs,
+        "steps": steps,
+        "dataset": dataset,
+        "examples": examples,
+        "batch_size": batch_size,
+        "seed": seed,
+        "trace": trace,
+        "overwrite": overwrite,
+    }
+    if family is not None:
+        if optimizer is not None:
+            raise ValueError("Give one of --optimizer and --family.")
+        _evaluate_family(family, problem.split(","), directory, options)
+        return
     for name in problem.split(","):
         with _progress(f"{name}, {repeat} runs", repeat) as advance:
             evaluation.evaluate(
                 optimizer or directory,
                 name,
-                repeat=repeat,
-                epochs=epochs,
-                steps=steps,
-                dataset=dataset,
-                examples=examples,
-                batch_size=batch_size,
-                seed=seed,
-                trace=trace,
                 directory=directory,
-                overwrite=overwrite,
                 on_epoch=lambda run, epoch, logs: advance(
                     run, _epoch_line(epoch, logs)
                 ),
+                **options,
             )
         path = evaluation.storage.path_in(directory, name)
         stored = evaluation.read(path).first(repeat)
@@ -125,6 +138,35 @@ def evaluate(
                 f"epsilon {spent['epsilon']:.3g}, delta {spent['delta']:g}"
             )
         print_line(f"stored in {path}")
+
+
+def _evaluate_family(family, problems, directory, options):
+    from keras_l2o import evaluation
+    from keras_l2o import hub
+
+    names = [
+        name for name in hub.names.bundled() if name.startswith(f"{family}/")
+    ]
+    if not names:
+        raise ValueError(
+            f"There is no bundled family {family!r}. `keras-l2o list` has all."
+        )
+    repeat = options["repeat"]
+    for problem in problems:
+        total = len(names) * repeat
+        with _progress(f"{problem}, {total} runs", total) as advance:
+            frame = evaluation.evaluate_replicates(
+                names,
+                problem,
+                directories=[pathlib.Path(directory, n) for n in names],
+                on_epoch=lambda replicate, run, epoch, logs: advance(
+                    (replicate - 1) * repeat + run,
+                    f"{family}/{replicate}, {_epoch_line(epoch, logs)}",
+                ),
+                **options,
+            )
+        print_summary(frame.assign(optimizer=family))
+        print_line(f"stored in {pathlib.Path(directory, family)}")
 
 
 def baseline(

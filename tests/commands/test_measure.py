@@ -138,3 +138,33 @@ def test_a_directory_without_an_optimizer_says_so(run, tmp_path):
     assert "holds no optimizer" in message
     message = run("plot", "losses", str(tmp_path), fails=True)
     assert "evaluate" in message
+
+
+def test_a_family_is_evaluated_replicate_by_replicate(
+    run, tmp_path, monkeypatch
+):
+    folders = {}
+    for number in (1, 2):
+        name = f"mine/{number}"
+        folders[name] = tmp_path / "pre-trained" / name
+        optimizer = keras_l2o.LearnedOptimizer(policies.SGD(0.1 * number))
+        keras_l2o.save(optimizer, folders[name])
+    monkeypatch.setattr(keras_l2o.hub.names, "bundled", lambda: folders)
+    output = run(
+        "evaluate", "--problem=digits_mlp", "--family=mine", "--repeat=2",
+        f"--directory={tmp_path}", *SHORT,
+    )  # fmt: skip
+    assert "2 x 2" in output
+    losses = []
+    for name in folders:
+        path = tmp_path / name / "evaluations" / "digits_mlp.npz"
+        stored = evaluation.read(path)
+        assert stored.settings["optimizer"] == name
+        assert stored.runs == 2
+        losses.append(stored.arrays["losses"][0, -1])
+    assert losses[0] != losses[1]
+    message = run(
+        "evaluate", "--problem=digits_mlp", "--family=none",
+        f"--directory={tmp_path}", fails=True,
+    )  # fmt: skip
+    assert "no bundled family 'none'" in message
