@@ -92,9 +92,7 @@ def _figures(runs):
     return {
         "runs": len(last),
         "train_loss": last["train_loss"].fillna(np.inf).mean(),
-        "validation_loss": best["validation_loss"].min().fillna(np.inf).mean()
-        if runs["validation_loss"].notna().any()
-        else last["train_loss"].fillna(np.inf).mean(),
+        "validation_loss": best["validation_loss"].min().fillna(np.inf).mean(),
         "accuracy": best["validation_accuracy"].max().mean(),
     }
 
@@ -125,7 +123,7 @@ def _family(family, runs, reference):
 
 def _speed_up(runs, reference):
     """Of all replicates' runs over the reference's of the same seeds."""
-    if reference.empty or reference["validation_loss"].isna().all():
+    if reference.empty:
         return {}
     found = comparison.speed_up(*comparison.paired_curves(runs, reference))
     return {"speed_up": found.mean, "low": found.low, "high": found.high}

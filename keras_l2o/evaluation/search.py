@@ -31,8 +31,8 @@ def gridsearch(
         problem: Name of a problem, or a `Problem`.
         rules: Names of analytic rules, see `rules.RULES`. Defaults to all.
         rates: Floats. Defaults to `RATES`.
-        epochs: Int. Length of each run, unless `steps` is given. Defaults to
-            `5`.
+        epochs: Int. Length of each run, unless `steps` is given or the
+            problem has no epochs. Defaults to `5`.
         seeds: Ints, one a run. Defaults to `(0,)`.
         directory: Path. The runs are stored in its folder `gridsearch` and
             not run again, and the frame as its `<problem>.csv`. Defaults to
@@ -48,11 +48,11 @@ def gridsearch(
     """
     import pandas
 
-    if options.get("steps") is None:
-        options["epochs"] = epochs
     for rule in rules:
         _rule(rule, 1.0)  # an unknown name fails before anything runs
     problem = _prepared(problem, options)
+    if options.get("steps") is None and hasattr(problem, "examples"):
+        options["epochs"] = epochs
     rows = []
     for rule in rules:
         for rate in rates:

@@ -65,3 +65,14 @@ def test_baselines_run_at_their_rates():
 def test_an_unknown_rule_is_named_before_anything_runs():
     with pytest.raises(ValueError, match="Did you mean 'adam'"):
         evaluation.baselines("digits_mlp", {"adm": 0.1})
+
+
+def test_functions_are_searched_for_as_long_as_they_run():
+    frame = evaluation.gridsearch(
+        "quadratic_10", ("sgd",), rates=(1e-4, 1e-2, 1e6), steps=20
+    )
+    assert evaluation.best_rates(frame) == {"sgd": 0.01}
+    assert evaluation.oracle(frame) == ("sgd", 0.01)
+    # Without a length it is the problem's own.
+    whole = evaluation.gridsearch("quadratic_10", ("sgd",), rates=(1e-2,))
+    assert whole["train_loss"][0] < frame["train_loss"].min()
