@@ -128,7 +128,11 @@ def mixed_interval(values, replicates):
     with warnings.catch_warnings():
         # A variance of zero lies on the boundary, and is a fine estimate.
         warnings.simplefilter("ignore")
-        result = model.fit(reml=True, method=["lbfgs", "powell"])
+        try:
+            result = model.fit(reml=True, method=["lbfgs", "powell"])
+        except np.linalg.LinAlgError:
+            # On the boundary there may be no gradient: powell needs none.
+            result = model.fit(reml=True, method=["powell"])
     low, high = result.conf_int(alpha=0.05)[0]
     variance = float(np.asarray(result.cov_re)[0, 0])
     return Interval(

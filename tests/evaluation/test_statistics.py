@@ -220,3 +220,17 @@ def test_curves_of_other_runs_are_refused():
         comparison.speed_up(np.ones((3, 4)), np.ones((2, 4)))
     with pytest.raises(ValueError, match="finite loss"):
         comparison.speed_up(np.ones((1, 4)), np.full((1, 4), np.nan))
+
+
+def test_replicates_that_differ_less_than_their_runs_have_an_interval():
+    # Runs of eight real replicates, at which the gradient cannot be computed.
+    values = [
+        -0.7298, -0.7097, -0.7214, -0.6977, -0.7294, -0.7245, -0.7208, -0.7446,
+        -0.7183, -0.7155, -0.7308, -0.7370, -0.7163, -0.7473, -0.7247, -0.7371,
+        -0.7247, -0.7264, -0.7314, -0.7553, -0.7228, -0.7368, -0.7276, -0.7046,
+    ]  # fmt: skip
+    interval = statistics.mixed_interval(values, np.repeat(np.arange(8), 3))
+    assert interval.meta == pytest.approx(0.0, abs=1e-3)
+    half = 1.96 * np.std(values, ddof=1) / np.sqrt(24)
+    assert interval.mean == pytest.approx(np.mean(values))
+    assert interval.high - interval.mean == pytest.approx(half, rel=0.01)
