@@ -2,6 +2,7 @@
 
 import pathlib
 
+import numpy as np
 import typer
 from rich import box
 from rich.console import Console
@@ -60,13 +61,13 @@ def _print(problem, frame):
         table.add_column(name, justify="right", no_wrap=True)
     for row in frame.to_dict("records"):
         kind = "" if row["kind"] == "rule" else f" ({row['kind']})"
-        speed = row.get("speed_up")
+        accuracy, speed = row["accuracy"], row.get("speed_up")
         table.add_row(
             row["name"] + kind,
             str(row["runs"]),
             f"{row['train_loss']:.4g}",
             f"{row['validation_loss']:.4g}",
-            f"{100 * row['accuracy']:.1f} %",
-            "" if speed is None or speed != speed else f"{speed:.2f}",
+            "" if np.isnan(accuracy) else f"{100 * accuracy:.1f} %",
+            "" if speed is None or np.isnan(speed) else f"{speed:.2f}",
         )
     Console().print(table)
