@@ -4,6 +4,7 @@ import logging
 import sys
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -36,15 +37,29 @@ def list_command():
     import keras_l2o
 
     frame = keras_l2o.available()
-    table = Table(title="keras_l2o.from_hub(name)")
-    for column in frame.columns:
-        table.add_column(str(column))
-    for row in frame.itertuples(index=False):
+    ending = ".log_validation_loss"
+    table = Table(
+        title="keras_l2o.from_hub(name)",
+        box=box.SIMPLE_HEAVY,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        caption="Log of the best validation loss, by problem; `own` is "
+        "that of the distillation. keras_l2o.available() has all figures.",
+    )
+    table.add_column("name", no_wrap=True)
+    columns = {"val_log_loss": "own"} | {
+        column: column.removesuffix(ending).replace("_", " ")
+        for column in frame.columns
+        if column.endswith(ending)
+    }
+    columns = {key: title for key, title in columns.items() if key in frame}
+    for title in columns.values():
+        table.add_column(title, justify="right")
+    for row in frame.to_dict("records"):
+        figures = (row[column] for column in columns)
         table.add_row(
-            *(
-                f"{value:.3g}" if isinstance(value, float) else str(value)
-                for value in row
-            )
+            row["name"],
+            *("" if value != value else f"{value:.3g}" for value in figures),
         )
     Console().print(table)
 

@@ -4,6 +4,8 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+import keras_l2o
+from keras_l2o import demo
 from keras_l2o.cli import application
 
 
@@ -17,7 +19,11 @@ def test_help_shows_an_example(command):
 def test_list_shows_the_bundled_optimizers():
     result = CliRunner().invoke(application, ["list"])
     assert result.exit_code == 0
-    assert "min-max/1" in result.output
+    frame = keras_l2o.available()
+    for name in frame["name"]:
+        assert name in result.output
+    figure = frame["conv_fmnist.log_validation_loss"].min()
+    assert f"{figure:.3g}" in result.output
 
 
 def test_an_error_is_one_line_and_no_traceback(tmp_path):
@@ -42,7 +48,7 @@ def test_the_demo_runs_end_to_end(tmp_path):
         text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-3000:]
-    assert "min-max/1" in result.stdout
+    assert demo.REPLICATE in result.stdout
     picture = (tmp_path / "demo" / "curves.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert (tmp_path / "demo" / "optimizer" / "config.json").exists()

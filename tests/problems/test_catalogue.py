@@ -27,6 +27,10 @@ DATASETS = {
         "mnist",
     ),
 }  # fmt: skip
+DIGITS = [
+    "digits_train", "digits_mlp", "digits_noisy", "digits_noisy_wide",
+    "digits_noisy_mlp",
+]  # fmt: skip
 FUNCTIONS = [
     *(f"quadratic_{n}" for n in (10, 20, 100)),
     *(f"rastrigin_{n}" for n in (2, 10, 20)),
@@ -38,7 +42,7 @@ def numpy(tensor):
 
 
 def test_the_whole_suite_is_there():
-    expected = {*DATASETS, *FUNCTIONS, "digits_train", "digits_mlp"}
+    expected = {*DATASETS, *FUNCTIONS, *DIGITS}
     assert set(problems.names()) == expected
 
 
