@@ -241,6 +241,9 @@ class Strategy(PeriodCallback):
     def close(self):
         self._run.close()
 
+    def abandon(self):
+        self._run.clean()
+
     def get_config(self):
         """The arguments that shape the plan, as the constructor takes them."""
         return {

@@ -69,6 +69,9 @@ class PeriodCallback(keras.callbacks.Callback):
     def close(self):
         """Called once after the last period."""
 
+    def abandon(self):
+        """Called instead of `close` where an exception ends the run."""
+
 
 def find(callbacks):
     """The `PeriodCallback` among callbacks, or `None`."""
@@ -99,6 +102,15 @@ def run(trainer, fit, strategy, callbacks, verbose="auto", **kwargs):
     """
     strategy.set_model(trainer)
     strategy.open()
+    try:
+        _run_periods(trainer, fit, strategy, callbacks, verbose, **kwargs)
+    except BaseException:
+        strategy.abandon()
+        raise
+    return trainer.history
+
+
+def _run_periods(trainer, fit, strategy, callbacks, verbose, **kwargs):
     callbacks = _OneTraining(
         callbacks,
         add_history=True,
@@ -132,7 +144,6 @@ def run(trainer, fit, strategy, callbacks, verbose="auto", **kwargs):
             break
     strategy.close()
     callbacks.end_training()
-    return trainer.history
 
 
 class _OneTraining(keras.callbacks.CallbackList):

@@ -293,3 +293,16 @@ def test_another_configuration_in_the_same_directory_is_an_error(
 def test_two_strategies_are_one_too_many(bench):
     with pytest.raises(ValueError, match="one strategy at most"):
         bench.run(simple(), simple())
+
+
+def test_a_run_that_is_cut_off_leaves_no_scratch(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    class Cut(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            assert list(tmp_path.iterdir())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(simple(), Cut())
+    assert not list(tmp_path.iterdir())
