@@ -5,6 +5,15 @@
 Milliseconds that a step of a run takes, without compilation: of `train`, which
 a run takes alone, and of `train_at_once`, which is what `evaluate` and
 `evaluate_replicates` do on JAX. Both give the same losses to rounding.
+
+Last printout, on two cores of an AMD EPYC, JAX 0.10:
+
+    digits_mlp adam: alone 1.02, side by side 0.067, ratio = 0.066
+    digits_mlp feature_mlp: alone 1.05, side by side 0.116, ratio = 0.111
+    digits_mlp min_max_1: alone 1.72, side by side 0.276, ratio = 0.160
+    digits_train adam: alone 2.44, side by side 0.339, ratio = 0.139
+    digits_train feature_mlp: alone 2.56, side by side 0.435, ratio = 0.170
+    digits_train min_max_1: alone 3.94, side by side 1.313, ratio = 0.333
 """
 
 import argparse
