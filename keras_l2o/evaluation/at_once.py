@@ -110,11 +110,9 @@ class _Training:
         for model, optimizer in zip(models, optimizers):
             optimizer.build(model.trainable_variables)
             states.append(self._values(model, optimizer))
-        self.state = keras.tree.map_structure(
-            lambda *leaves: np.stack(leaves), *states
-        )
+        self.state = _stack(states)
         self.classifies = bool(getattr(problem.data, "classes", 0))
-        self._loss = backend.unrolled(self._pure_loss)
+        self._loss = backend.unrolled(problem.loss_value)
         self._steps = backend.mapped(self._one_run)
         self._validation = backend.mapped(self._one_validation)
 
@@ -156,9 +154,6 @@ class _Training:
                 row = np.asarray(row, "float64") * len(x[part])
                 sums[name] = sums.get(name, 0.0) + row
         return {name: total / len(x) for name, total in sums.items()}
-
-    def _pure_loss(self, trainable, non_trainable, batch):
-        return self.problem.loss_value(trainable, non_trainable, batch)
 
     def _one_run(self, state, batches, shared):
         groups = self._groups(self.model, self.optimizer)

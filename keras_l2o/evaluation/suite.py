@@ -186,19 +186,18 @@ def _evaluate(
         "versions": versions(),
     }
     shelves = [
-        _Shelf(contender(optimizer), directory, common, overwrite)
-        for optimizer, directory in pairs
+        _Shelf(number, contender(optimizer), directory, common, overwrite)
+        for number, (optimizer, directory) in enumerate(pairs, 1)
     ]
     left = [
         (shelf, number)
         for shelf in shelves
         for number in range(shelf.evaluation.runs, repeat)
     ]
-    numbers = {id(shelf): i + 1 for i, shelf in enumerate(shelves)}
 
     def report(shelf, number, epoch, logs):
         if on_epoch is not None:
-            on_epoch(numbers[id(shelf)], number, epoch, logs)
+            on_epoch(shelf.replicate, number, epoch, logs)
 
     if at_once.can_run(problem) and privacy is None and trace is None:
         for group in _groups(left):
@@ -231,8 +230,8 @@ def _evaluate(
 class _Shelf:
     """Where the runs of one optimizer go."""
 
-    def __init__(self, contender, directory, settings, overwrite):
-        self.contender = contender
+    def __init__(self, replicate, contender, directory, settings, overwrite):
+        self.replicate, self.contender = replicate, contender
         settings = {
             **settings,
             "optimizer": contender.name,
@@ -245,6 +244,10 @@ class _Shelf:
         if self.path and self.path.exists():
             stored = _resumed(self.path, settings, overwrite)
             self.evaluation = stored or self.evaluation
+
+    @functools.cached_property
+    def rule(self):
+        return at_once.rule(self.contender.make())
 
     def put(self, run, seed):
         arrays = run._asdict()
@@ -259,15 +262,11 @@ def _groups(runs):
     """Runs that may go side by side: of one rule, and not too many."""
     groups = []
     for shelf, number in runs:
-        rule = at_once.rule(shelf.contender.make())
-        if (
-            not groups
-            or groups[-1][0] != rule
-            or (len(groups[-1][1]) == at_once.RUNS)
-        ):
-            groups.append((rule, []))
-        groups[-1][1].append((shelf, number))
-    return [group for _, group in groups]
+        full = groups and len(groups[-1]) == at_once.RUNS
+        if not groups or full or groups[-1][-1][0].rule != shelf.rule:
+            groups.append([])
+        groups[-1].append((shelf, number))
+    return groups
 
 
 def prepared(problem, dataset=None, batch_size=None, examples=None):
