@@ -144,9 +144,7 @@ def _evaluate_family(family, problems, directory, options):
     from keras_l2o import evaluation
     from keras_l2o import hub
 
-    names = [
-        name for name in hub.names.bundled() if name.startswith(f"{family}/")
-    ]
+    names = list(hub.names.replicates(family))
     if not names:
         raise ValueError(
             f"There is no bundled family {family!r}. `keras-l2o list` has all."

@@ -67,12 +67,11 @@ def parse_results(data):
 def card(family):
     """The card of a bundled family, as its replicates are now."""
     entries = []
-    for name, folder in names.bundled().items():
-        if name.startswith(f"{family}/"):
-            contents = folders.read(folder)
-            metadata = folders.parse_metadata(contents)
-            digest = folders.digest(contents)
-            entries.append(cards.Entry(name, family, digest, metadata))
+    for name, folder in names.replicates(family).items():
+        contents = folders.read(folder)
+        metadata = folders.parse_metadata(contents)
+        digest = folders.digest(contents)
+        entries.append(cards.Entry(name, family, digest, metadata))
     if not entries:
         raise UnknownName(
             f"There is no bundled family {family!r}. There are: "

@@ -35,6 +35,15 @@ def bundled():
     return dict(sorted(found.items(), key=lambda item: _order(item[0])))
 
 
+def replicates(family):
+    """The part of `bundled()` that is of one family."""
+    return {
+        name: folder
+        for name, folder in bundled().items()
+        if name.startswith(f"{family}/")
+    }
+
+
 def from_hub(name, revision=None, **overrides):
     """Loads a distilled optimizer by name, from the Hub, or from a folder.
 
