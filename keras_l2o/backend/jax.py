@@ -218,6 +218,16 @@ def _stateless(step, groups, state, data):
     return logs, state
 
 
+def _outgrows_cache(values):
+    """Whether a processor had better make the replicates one by one.
+
+    Side by side, what small students do is larger and fills the cores; what
+    recurrent ones remember would leave the cache at each inner step.
+    """
+    size = sum(value.size * value.dtype.itemsize for value in values)
+    return jax.default_backend() == "cpu" and size > 2**24
+
+
 class ReplicatedStep:
     def train_step(self, state, data):
         trainable, values, optimizer, metrics = state
@@ -257,7 +267,11 @@ class ReplicatedStep:
             get = scope.get_current_value
             return logs, [get(v) for v in varying], [get(v) for v in common]
 
-        logs, own, rest = jax.vmap(one)(values[:count], data)
+        own = values[:count]
+        if _outgrows_cache(own):
+            logs, own, rest = jax.lax.map(lambda pair: one(*pair), (own, data))
+        else:
+            logs, own, rest = jax.vmap(one)(own, data)
         return logs, [*own, *(rows[0] for rows in rest)]
 
 

@@ -41,7 +41,7 @@ def build(configuration, directory=None, metadata=None):
     """
     keras.utils.set_random_seed(configuration.seed)
     training = configuration.training
-    student = policies.get(**_arguments(configuration.policy))
+    student = _rule(configuration.policy)
     trainer = MetaTrainer(
         student,
         _teachers(training.teachers),
@@ -110,10 +110,13 @@ def trained_policy(directory):
     )
 
 
-def _arguments(policy):
-    return {
-        key: value for key, value in policy.items() if key != "perturbation"
-    }
+def _rule(section):
+    arguments = dict(section)
+    arguments.pop("perturbation", None)
+    pool = arguments.pop("pool", None)
+    if pool is not None:
+        arguments["pool"] = [_rule(member) for member in pool]
+    return policies.get(**arguments)
 
 
 def _teachers(sections):
@@ -126,7 +129,7 @@ def _teachers(sections):
         if "directory" in section:
             teachers[name] = trained_policy(section["directory"])
         else:
-            teachers[name] = policies.get(**section)
+            teachers[name] = _rule(section)
     return teachers
 
 

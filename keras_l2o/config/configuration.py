@@ -89,8 +89,7 @@ def check(nest):
 def _policy(nest):
     nest = dict(nest)
     perturbation = nest.pop("perturbation", None)
-    model = sections.policy(nest.get("name"))
-    result = _section(model, nest, "policy", "perturbation")
+    result = _rule(nest, "policy", "perturbation")
     if perturbation is not None:
         perturbation = _named(
             sections.perturbation,
@@ -130,8 +129,18 @@ def _teacher(nest, path):
             directory=(str, ...),
         )
         return _section(trained, nest, path)
-    model = sections.policy(nest.get("name"))
-    return _section(model, nest, path, "directory")
+    return _rule(nest, path, "directory")
+
+
+def _rule(nest, path, *more):
+    """A policy with its arguments; those of a pool are rules in turn."""
+    rule = _section(sections.policy(nest.get("name")), nest, path, *more)
+    if rule.get("pool") is not None:
+        rule["pool"] = [
+            _rule(member, f"{path}/pool/{index}")
+            for index, member in enumerate(rule["pool"])
+        ]
+    return rule
 
 
 def _section(model, nest, path, *more, **dump):

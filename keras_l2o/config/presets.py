@@ -22,6 +22,10 @@ def _problem(**fields):
     return {"problems": [fields]}
 
 
+def _problems(*names):
+    return {"problems": [{"name": name} for name in names]}
+
+
 def _perturbation(name, **config):
     return {"policy": {"perturbation": {"name": name, "config": config}}}
 
@@ -46,16 +50,32 @@ def _cosine(rate, steps):
 #: Rates found by `keras-l2o gridsearch` on the problems of the preset release;
 #: benchmarks/rates has the table.
 RELEASE_RATES = {
-    "adam": 0.01, "rmsprop": 0.005, "momentum": 0.5, "powersign": 0.2
+    "sgd": 1.0, "momentum": 0.5, "rmsprop": 0.005, "adam": 0.01,
+    "powersign": 0.2, "addsign": 0.2,
 }  # fmt: skip
 
 
-def _tuned(**training):
-    rules = [
-        {"name": name, "learning_rate": rate}
-        for name, rate in RELEASE_RATES.items()
-    ]
+def _tuned(*names):
+    return [{"name": x, "learning_rate": RELEASE_RATES[x]} for x in names]
+
+
+def _distilled(**training):
+    rules = _tuned("adam", "rmsprop", "momentum", "powersign")
     return {"training": {"teachers": rules, **training}}
+
+
+def _choice(name, *pool):
+    """A choice policy for the release: it learns from the meta-loss alone."""
+    return {
+        "replicates": None,
+        "policy": {"name": name, "pool": _tuned(*pool), "rate_scale": 1.0},
+        **_problems("digits_noisy_wide", "digits_noisy_mlp"),
+    }
+
+
+def _amalgamated(family):
+    teacher = {"name": "choice", "directory": f"results/{family}/base"}
+    return {"training": {"teachers": [teacher]}}
 
 
 PRESETS = {
@@ -118,11 +138,7 @@ PRESETS = {
     # the families of eight
     "release": {
         "replicates": 8,
-        "problems": [
-            {"name": "digits_noisy"},
-            {"name": "digits_noisy_wide"},
-            {"name": "digits_noisy_mlp"},
-        ],
+        "problems": [{"name": "digits_noisy"}],
         "training": {"tasks": 1, "parameter_scale_spread": 1.0},
         "optimizer": {"config": {"learning_rate": _cosine(1e-3, 160)}},
         "strategy": {
@@ -136,9 +152,23 @@ PRESETS = {
             "annealing_schedule": [0.1, 0.07, 0.03, 0.0],
         },
     },
-    "min_max": _tuned(),
-    "mean": _tuned(loss_reduce="mean"),
-    "compact": {"policy": {"name": "feature_mlp", "learning_rate": 0.01}},
+    "min_max": _distilled(),
+    "mean": _distilled(loss_reduce="mean"),
+    "choice_small_base": _choice("less_choice", "rmsprop", "adam"),
+    "choice_large_base": _choice("more_choice", *RELEASE_RATES),
+    "choice_small": _amalgamated("choice-small"),
+    "choice_large": _amalgamated("choice-large"),
+    "compact": {
+        "policy": {"name": "feature_mlp", "learning_rate": 0.01},
+        **_problems("digits_noisy_wide", "digits_noisy_mlp"),
+    },
+    # Some twenty-five times the arithmetic, hence small problems; and it starts
+    # from nothing, where the other starts at Adam's update.
+    "recurrent": {
+        "policy": {"name": "rnnprop"},
+        "optimizer": {"config": {"learning_rate": _cosine(3e-3, 160)}},
+        **_problems("digits_noisy_narrow"),
+    },
 }
 
 

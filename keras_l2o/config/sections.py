@@ -44,6 +44,7 @@ _STRATEGY_TYPES = {
     "validation_warmup_rate": float | None,
     "shortest_depth": int | None,
 }
+_POLICY_TYPES = {"pool": list[dict[str, Any]] | None}
 _OPTIMIZER_TYPES = {"learning_rate": float | dict[str, Any]}
 
 
@@ -95,9 +96,11 @@ def policy(name):
     """The section of a policy of this name."""
     check_name("policy/name", name, policies.names())
     config = policies.get(name).get_config()
-    for key in ("name", "dtype", "pool"):
+    for key in ("name", "dtype"):
         config.pop(key, None)
-    return _section("Policy", config, name=name)
+    if "pool" in config:
+        config["pool"] = None  # the catalogue's, by the policy's name
+    return _section("Policy", config, _POLICY_TYPES, name=name)
 
 
 def strategy(name):

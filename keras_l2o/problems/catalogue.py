@@ -67,6 +67,11 @@ CATALOGUE = {
         functools.partial(networks.mlp, units=(256,), activation="relu"),
         noise=_NOISE,
     ),
+    "digits_noisy_narrow": Entry(
+        "digits",
+        functools.partial(networks.mlp, units=(64,), activation="relu"),
+        noise=_NOISE,
+    ),
     "digits_mlp": Entry(
         "digits",
         functools.partial(networks.mlp, units=(20,), activation="relu"),

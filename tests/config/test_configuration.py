@@ -37,10 +37,12 @@ def test_every_preset_of_the_seed_gives_a_configuration(preset):
 @pytest.mark.parametrize(
     ("presets", "policy", "reduce"),
     [
-        (["min_max"], "rnnprop", "max"),
-        (["mean"], "rnnprop", "mean"),
+        (["min_max", "recurrent"], "rnnprop", "max"),
+        (["mean", "recurrent"], "rnnprop", "mean"),
         (["min_max", "compact"], "feature_mlp", "max"),
-        (["min_max", "gaussian"], "rnnprop", "max"),
+        (["min_max", "compact", "gaussian"], "feature_mlp", "max"),
+        (["choice_small", "recurrent"], "rnnprop", "max"),
+        (["choice_large", "compact"], "feature_mlp", "max"),
     ],
 )
 def test_families_are_eight_students_of_one_recipe(presets, policy, reduce):
@@ -48,7 +50,12 @@ def test_families_are_eight_students_of_one_recipe(presets, policy, reduce):
     assert configuration.replicates == 8
     assert configuration.policy["name"] == policy
     assert configuration.training.loss_reduce == reduce
-    assert len(configuration.training.teachers) == 4
+    teachers = configuration.training.teachers
+    if presets[0].startswith("choice"):
+        folder = f"results/{presets[0].replace('_', '-')}/base"
+        assert teachers == [{"name": "choice", "directory": folder}]
+    else:
+        assert len(teachers) == 4
     plan = configuration.strategy
     assert plan["name"] == "simple"
     # The outer rate has fallen when the run ends.
@@ -59,10 +66,43 @@ def test_families_are_eight_students_of_one_recipe(presets, policy, reduce):
     assert config.check(json.loads(text)) == configuration
 
 
+@pytest.mark.parametrize(("family", "members"), [("small", 2), ("large", 6)])
+def test_a_choice_family_has_a_teacher_of_its_own(family, members):
+    configuration = resolve("release", f"choice_{family}_base")
+    assert configuration.replicates is None
+    assert configuration.training.teachers == []
+    assert len(configuration.policy["pool"]) == members
+    student = config.build(configuration).trainer.student
+    assert isinstance(student, policies.Choice)
+    assert [rule.get_config()["learning_rate"] for rule in student.pool] == [
+        rule["learning_rate"] for rule in configuration.policy["pool"]
+    ]
+
+
+def test_a_pool_is_a_list_of_rules():
+    rules = '[{"name": "radam"}, {"name": "sgd", "learning_rate": 0.3}]'
+    configuration = resolve(policy="less_choice", overrides=[
+        f"--policy/pool={rules}", "--policy/pool/0/learning_rate=0.7"
+    ])  # fmt: skip
+    pool = config.build(configuration).trainer.student.pool
+    assert isinstance(pool[0], policies.RectifiedAdam)
+    assert isinstance(pool[1], policies.SGD)
+    rates = [rule.get_config()["learning_rate"] for rule in pool]
+    assert rates == [0.7, 0.3]
+
+
+def test_an_unknown_field_of_a_rule_of_a_pool_is_named():
+    with pytest.raises(ConfigurationError, match="policy/pool/0/learn_rate"):
+        resolve(policy="less_choice", overrides=[
+            '--policy/pool=[{"name": "adam", "learn_rate": 1}]'
+        ])  # fmt: skip
+
+
 @pytest.mark.parametrize("name", policies.names())
 def test_every_policy_has_a_section_with_its_own_defaults(name):
     section = dict(resolve(policy=name).policy)
     assert section.pop("perturbation") is None
+    assert section.pop("pool", None) is None  # the catalogue's
     mine = {k: v for k, v in section.items() if k != "name"}
     made = policies.get(**section).get_config()
     default = policies.get(name).get_config()

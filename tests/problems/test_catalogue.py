@@ -29,7 +29,7 @@ DATASETS = {
 }  # fmt: skip
 DIGITS = [
     "digits_train", "digits_mlp", "digits_noisy", "digits_noisy_wide",
-    "digits_noisy_mlp",
+    "digits_noisy_mlp", "digits_noisy_narrow",
 ]  # fmt: skip
 FUNCTIONS = [
     *(f"quadratic_{n}" for n in (10, 20, 100)),
