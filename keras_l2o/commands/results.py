@@ -2,7 +2,6 @@
 
 import pathlib
 
-import numpy as np
 import typer
 from rich import box
 from rich.console import Console
@@ -36,7 +35,8 @@ def results(
     from keras_l2o.evaluation import storage
 
     for problem in held_out.problems(directory):
-        _print(problem, held_out.table(directory, problem))
+        frame = held_out.table(directory, problem)
+        _print(problem, [held_out.cells(r) for r in frame.to_dict("records")])
     path = pathlib.Path(output or pathlib.Path(directory, "README.md"))
     storage.replace_file(path, _page(path, held_out.markdown(directory)))
     print_line(f"wrote {path}")
@@ -54,20 +54,16 @@ def _page(path, tables):
     return f"{before.rstrip()}\n\n{MARK}\n\n{tables}".encode()
 
 
-def _print(problem, frame):
-    table = Table(title=problem, box=box.SIMPLE_HEAVY, pad_edge=False)
-    table.add_column("optimizer", overflow="fold")
-    for name in ("runs", "train loss", "val. loss", "acc.", "speed-up"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in frame.to_dict("records"):
-        kind = "" if row["kind"] == "rule" else f" ({row['kind']})"
-        accuracy, speed = row["accuracy"], row.get("speed_up")
-        table.add_row(
-            row["name"] + kind,
-            str(row["runs"]),
-            f"{row['train_loss']:.4g}",
-            f"{row['validation_loss']:.4g}",
-            "" if np.isnan(accuracy) else f"{100 * accuracy:.1f} %",
-            "" if speed is None or np.isnan(speed) else f"{speed:.2f}",
+def _print(title, rows):
+    table = Table(title=title, box=box.SIMPLE_HEAVY, pad_edge=False)
+    for heading in rows[0]:
+        first = heading == "optimizer"
+        table.add_column(
+            heading,
+            justify="left" if first else "right",
+            overflow="fold",
+            no_wrap=not first,
         )
+    for row in rows:
+        table.add_row(*row.values())
     Console().print(table)

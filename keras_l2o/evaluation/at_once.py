@@ -10,6 +10,7 @@ from keras_l2o import backend
 from keras_l2o.evaluation.contender import without_names
 from keras_l2o.evaluation.run import Run
 from keras_l2o.learned_optimizer import LearnedOptimizer
+from keras_l2o.training.episodes import stack
 
 #: Steps that one call of the compiled program makes: what it is given at once.
 STEPS = 32
@@ -110,7 +111,7 @@ class _Training:
         for model, optimizer in zip(models, optimizers):
             optimizer.build(model.trainable_variables)
             states.append(self._values(model, optimizer))
-        self.state = _stack(states)
+        self.state = stack(states)
         self.classifies = bool(getattr(problem.data, "classes", 0))
         self._loss = backend.unrolled(problem.loss_value)
         self._steps = backend.mapped(self._one_run)
@@ -136,7 +137,7 @@ class _Training:
 
     def run(self, batches):
         """Makes some steps of each run; returns the losses `(runs, steps)`."""
-        stacked = _stack([_stack(steps) for steps in batches])
+        stacked = stack([stack(steps) for steps in batches])
         self.state, losses = self._steps(self.state, stacked, None)
         return np.asarray(losses)
 
@@ -195,7 +196,3 @@ class _Training:
                 keras.metrics.sparse_categorical_accuracy(batch[1], output)
             )
         return figures
-
-
-def _stack(nests):
-    return keras.tree.map_structure(lambda *leaves: np.stack(leaves), *nests)

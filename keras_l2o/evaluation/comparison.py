@@ -173,9 +173,20 @@ def _ratio(curve, reference):
 
 
 def steps_to_reach(curve, target):
-    """Points until a curve is at or below a loss; infinite if it never is."""
-    reached = np.flatnonzero(np.asarray(curve) <= target)
-    return float(reached[0] + 1) if len(reached) else float("inf")
+    """Points until a curve is at a loss or below it.
+
+    Between two points the curve counts as straight: a convex one is there
+    earlier. Infinite if the curve never gets there.
+    """
+    curve = np.asarray(curve, "float64")
+    reached = np.flatnonzero(curve <= target)
+    if not len(reached):
+        return float("inf")
+    point = int(reached[0])
+    if point == 0 or not np.isfinite(curve[point - 1]):
+        return point + 1.0
+    above, below = curve[point - 1] - target, target - curve[point]
+    return point + above / (above + below)
 
 
 def _resample(groups, rng):

@@ -129,34 +129,33 @@ def _speed_up(runs, reference):
     return {"speed_up": found.mean, "low": found.low, "high": found.high}
 
 
+def cells(row):
+    """A row of `table` as texts, by the heading of their column."""
+    kind = "" if row["kind"] == "rule" else f" ({row['kind']})"
+    accuracy, speed = row["accuracy"], row.get("speed_up", np.nan)
+    return {
+        "optimizer": row["name"] + kind,
+        "runs": str(row["runs"]),
+        "train loss": f"{row['train_loss']:.4g}",
+        "val. loss": f"{row['validation_loss']:.4g}",
+        "accuracy": "" if np.isnan(accuracy) else f"{100 * accuracy:.1f} %",
+        "speed-up": ""
+        if np.isnan(speed)
+        else f"{speed:.2f} ({row['low']:.2f}, {row['high']:.2f})",
+    }
+
+
 def markdown(directory):
     """All tables as Markdown."""
     parts = []
     for problem in problems(directory):
-        lines = [
-            f"### {problem}",
-            "",
-            "| optimizer | runs | train loss | validation loss | accuracy |"
-            " speed-up over tuned Adam |",
-            "| --- | ---: | ---: | ---: | ---: | ---: |",
-        ]
-        for row in table(directory, problem).to_dict("records"):
-            kind = "" if row["kind"] == "rule" else f" ({row['kind']})"
-            speed = ""
-            if np.isfinite(row.get("speed_up", np.nan)):
-                speed = (
-                    f"{row['speed_up']:.2f} ({row['low']:.2f}, "
-                    f"{row['high']:.2f})"
-                )
-            accuracy = (
-                ""
-                if np.isnan(row["accuracy"])
-                else (f"{100 * row['accuracy']:.1f} %")
-            )
-            lines.append(
-                f"| {row['name']}{kind} | {row['runs']} | "
-                f"{row['train_loss']:.4g} | {row['validation_loss']:.4g} | "
-                f"{accuracy} | {speed} |"
-            )
+        rows = [cells(r) for r in table(directory, problem).to_dict("records")]
+        lines = [f"### {problem}", "", _line(rows[0])]
+        lines.append(_line(["---"] + ["---:"] * (len(rows[0]) - 1)))
+        lines += [_line(row.values()) for row in rows]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def _line(texts):
+    return f"| {' | '.join(texts)} |"

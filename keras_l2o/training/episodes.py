@@ -86,7 +86,7 @@ class Episodes:
     def at(self, outer_step):
         """Data of one outer step: a tuple over problems, stacked over tasks."""
         return tuple(
-            _stack(
+            stack(
                 [
                     self._task(problem, task, outer_step)
                     for task in range(self.tasks)
@@ -230,5 +230,6 @@ def next_seed(seed, by=1):
     return seed + by
 
 
-def _stack(tasks):
-    return keras.tree.map_structure(lambda *leaves: np.stack(leaves), *tasks)
+def stack(nests):
+    """One nest of arrays from many, with a first axis over them."""
+    return keras.tree.map_structure(lambda *leaves: np.stack(leaves), *nests)

@@ -5,6 +5,7 @@ from keras import ops
 from keras_l2o import backend
 from keras_l2o.training import periods
 from keras_l2o.training.episodes import next_seed
+from keras_l2o.training.episodes import stack
 
 
 class Replicates(backend.ReplicatedStep, keras.Model):
@@ -306,7 +307,7 @@ class StackedEpisodes:
 
     def at(self, outer_step):
         """Data of one outer step, stacked over the replicates."""
-        return _stack([episodes.at(outer_step) for episodes in self.each])
+        return stack([episodes.at(outer_step) for episodes in self.each])
 
     def stream(self, outer_step=0):
         """Yields the data of each outer step from this one on, for `fit`."""
@@ -330,7 +331,7 @@ class StackedValidation(keras.utils.PyDataset):
         return len(self.each[0])
 
     def __getitem__(self, index):
-        return _stack([validation[index] for validation in self.each])
+        return stack([validation[index] for validation in self.each])
 
 
 def make_replicates(template, replicates):
@@ -362,7 +363,3 @@ def make_replicates(template, replicates):
             fresh.build(None)
         weights.append(fresh.get_weights())
     return Replicates(template, seeds, weights)
-
-
-def _stack(nests):
-    return keras.tree.map_structure(lambda *leaves: np.stack(leaves), *nests)

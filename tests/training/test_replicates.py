@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_l2o
+from keras_l2o import backend
 from keras_l2o import perturbations
 from keras_l2o import policies
 from tests.training.helpers import trainer
@@ -58,6 +59,21 @@ if keras.backend.backend() == "jax":
         np.testing.assert_allclose(
             history["val_log_loss"], np.mean(rows, axis=0), 1e-5
         )
+
+    def test_one_by_one_or_side_by_side_is_the_same(tiny_problem, monkeypatch):
+        def weights(one_by_one):
+            monkeypatch.setattr(
+                backend.jax, "_outgrows_cache", lambda values: one_by_one
+            )
+            model = trainer(tiny_problem, seed=5, replicates=2)
+            history = fit(model, keras.optimizers.SGD(0.01))
+            return model.student(1).get_weights(), history
+
+        (ours, history), (theirs, expected) = weights(True), weights(False)
+        for a, b in zip(ours, theirs):
+            np.testing.assert_allclose(a, b, 1e-4, 1e-6)
+        for name in expected:
+            np.testing.assert_allclose(history[name], expected[name], 1e-4)
 
     def test_training_goes_on_with_moments_and_data_where_it_stopped(
         tiny_problem,
