@@ -20,6 +20,7 @@ value_and_grad = _backend.value_and_grad
 per_example_gradients = _backend.per_example_gradients
 unrolled = _backend.unrolled
 scan = _backend.scan
+kept = _backend.kept
 REMATERIALIZES = _backend.REMATERIALIZES
 map_tasks = _backend.map_tasks
 MAPS_TRAINING = _backend.MAPS_TRAINING

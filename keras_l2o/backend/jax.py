@@ -6,6 +6,7 @@ The docstrings are TensorFlow's (`keras_l2o/backend/tensorflow.py`).
 import contextlib
 
 import jax
+import jax.ad_checkpoint
 import jax.numpy as jnp
 import keras
 
@@ -32,12 +33,18 @@ def unrolled(function):
 
 
 REMATERIALIZES = True
+_KEPT = "keras_l2o_kept"
 
 
 def scan(body, carry, inputs, length, rematerialize=False):
     if rematerialize:
-        body = jax.checkpoint(body, prevent_cse=False)
+        policy = jax.checkpoint_policies.save_only_these_names(_KEPT)
+        body = jax.checkpoint(body, prevent_cse=False, policy=policy)
     return jax.lax.scan(body, carry, inputs, length=length)
+
+
+def kept(tensor):
+    return jax.ad_checkpoint.checkpoint_name(tensor, _KEPT)
 
 
 def map_tasks(function, inputs, shared, tasks):

@@ -131,6 +131,14 @@ def scan(body, carry, inputs, length, rematerialize=False):
     return carry, keras.tree.pack_sequence_as(specs[0], outputs)
 
 
+def kept(tensor):
+    """A tensor that `scan` keeps for the gradient even if it rematerializes.
+
+    What it was computed from is then not computed again for its sake.
+    """
+    return tensor
+
+
 def _as_bits(tensor):
     tensor = tf.convert_to_tensor(tensor)
     if not tensor.dtype.is_floating:

@@ -66,6 +66,10 @@ def scan(body, carry, inputs, length, rematerialize=False):
     )
 
 
+def kept(tensor):
+    return tensor
+
+
 def map_tasks(function, inputs, shared, tasks):
     results = []
     for task in range(tasks):

@@ -258,8 +258,10 @@ def unroll(
                 alive[index],
                 numerics.all_finite([teacher_loss, gap, new.parameters]),
             )
-            parameters = ops.stop_gradient(
-                ops.where(survives, new.parameters, old.parameters)
+            parameters = backend.kept(
+                ops.stop_gradient(
+                    ops.where(survives, new.parameters, old.parameters)
+                )
             )
             gap = distance(student_trajectory.parameters, parameters)
             reached.append(new._replace(parameters=parameters))
