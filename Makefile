@@ -4,7 +4,10 @@ PYTHON := $(VENV)/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help install demo test test-torch lint format fashion-mnist \
+FAMILIES := mean min-max choice-small choice-large \
+	min-max-compact choice-large-compact
+
+.PHONY: $(FAMILIES) choice-small-base choice-large-base help install demo test test-torch lint format fashion-mnist \
 	replicate results benchmark clean
 
 help:
@@ -14,6 +17,8 @@ help:
 	@echo "make install        the environment alone, in $(VENV)"
 	@echo "make fashion-mnist  Fashion-MNIST, from Debian's package"
 	@echo "make replicate      distil pre-trained/min-max/1 again, over an hour"
+	@echo "make FAMILY         distil pre-trained/FAMILY again, about an hour:"
+	@echo "                    $(FAMILIES)"
 	@echo "make results        tables of the families, from held_out/"
 	@echo "make benchmark      all of benchmarks/, for a machine at rest"
 	@echo "make format         format and mend what can be mended"
@@ -65,6 +70,25 @@ fashion-mnist: install
 
 replicate: install
 	$(PYTHON) examples/distill_min_max.py --output pre-trained/min-max/1
+
+# A family of eight, from nothing; stopped, the same command goes on.
+mean: PRESETS = mean,recurrent
+min-max: PRESETS = min_max,recurrent
+choice-small: PRESETS = choice_small,recurrent
+choice-large: PRESETS = choice_large,recurrent
+min-max-compact: PRESETS = min_max,compact
+choice-large-compact: PRESETS = choice_large,compact_narrow
+choice-small: choice-small-base
+choice-large choice-large-compact: choice-large-base
+
+$(FAMILIES): install
+	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
+		--presets=release,$(PRESETS) --directory=results/$@
+	$(VENV)/bin/keras-l2o package results/$@ pre-trained/$@ --overwrite
+
+choice-small-base choice-large-base: %-base: install
+	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
+		--presets=release,$(subst -,_,$@) --directory=results/$*/base
 
 results: install
 	$(VENV)/bin/keras-l2o results --directory=held_out

@@ -86,8 +86,11 @@ def render(entries, title, address, extras, template):
     for family, members in families.items():
         more = extras.get(family, Extras()).results
         for entry in members:
-            for figure, value in figures(entry, more).items():
-                results.append(_result(entry, figure, value))
+            results += [
+                _result(entry, figure, value)
+                for figure, value in figures(entry, more).items()
+                if _is_result(figure)
+            ]
     data = huggingface_hub.ModelCardData(
         license="mit",
         library_name="keras",
@@ -185,6 +188,13 @@ def _family(name, entries, extras):
             [[entry.path or ".", entry.digest] for entry in entries],
         ),
     }
+
+
+def _is_result(figure):
+    """Whether a figure is the optimizer's own: not a teacher's, nor a count."""
+    kind = figure.rpartition(".")[2]
+    own = kind == "val_log_loss" or not kind.startswith("val_")
+    return own and kind != "runs"
 
 
 def _result(entry, figure, value):

@@ -42,7 +42,7 @@ def test_every_preset_of_the_seed_gives_a_configuration(preset):
         (["min_max", "compact"], "feature_mlp", "max"),
         (["min_max", "compact", "gaussian"], "feature_mlp", "max"),
         (["choice_small", "recurrent"], "rnnprop", "max"),
-        (["choice_large", "compact"], "feature_mlp", "max"),
+        (["choice_large", "compact_narrow"], "feature_mlp", "max"),
     ],
 )
 def test_families_are_eight_students_of_one_recipe(presets, policy, reduce):
