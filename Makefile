@@ -7,8 +7,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 FAMILIES := mean min-max choice-small choice-large \
 	min-max-compact choice-large-compact
 
-.PHONY: $(FAMILIES) choice-small-base choice-large-base help install demo test test-torch lint format fashion-mnist \
-	replicate results benchmark clean
+.PHONY: help install demo test test-torch lint format fashion-mnist \
+	replicate results benchmark clean \
+	$(FAMILIES) choice-small-base choice-large-base
 
 help:
 	@echo "make demo           train with a learned optimizer, distil a small one"

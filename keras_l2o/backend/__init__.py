@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_l2o.backend.stateless import stateless as stateless
+
 if keras.backend.backend() == "tensorflow":
     from keras_l2o.backend import tensorflow as _backend
 elif keras.backend.backend() == "jax":

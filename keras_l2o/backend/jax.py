@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import keras
 
 from keras_l2o.backend.products import with_products
+from keras_l2o.backend.stateless import stateless
 
 
 def read(variable):
@@ -28,8 +29,11 @@ def per_example_gradients(function):
 
 
 def unrolled(function):
-    on_processor = jax.default_backend() == "cpu"
-    return with_products(function) if on_processor else function
+    return with_products(function) if _on_processor() else function
+
+
+def _on_processor():
+    return jax.default_backend() == "cpu"
 
 
 REMATERIALIZES = True
@@ -174,7 +178,7 @@ def walk(optimizer, body, variables, inputs, length):
 
 
 def _as_bits(array):
-    if array.dtype.itemsize != 2 or jax.default_backend() != "cpu":
+    if array.dtype.itemsize != 2 or not _on_processor():
         return array
     return jax.lax.bitcast_convert_type(array, jnp.uint16)
 
@@ -199,7 +203,7 @@ class StatefulStep:
             self.optimizer.variables,
             self.metrics_variables,
         )
-        return _stateless(self.outer_step, groups, state, data)
+        return stateless(self.outer_step, groups, state, data)
 
     def test_step(self, state, data):
         groups = (
@@ -207,22 +211,7 @@ class StatefulStep:
             self.non_trainable_variables,
             self.metrics_variables,
         )
-        return _stateless(self.validation_step, groups, state, data)
-
-
-def _stateless(step, groups, state, data):
-    mapping = [
-        pair
-        for variables, values in zip(groups, state)
-        for pair in zip(variables, values)
-    ]
-    with keras.StatelessScope(state_mapping=mapping) as scope:
-        logs = step(data)
-    state = tuple(
-        [scope.get_current_value(variable) for variable in variables]
-        for variables in groups
-    )
-    return logs, state
+        return stateless(self.validation_step, groups, state, data)
 
 
 def _outgrows_cache(values):
@@ -232,7 +221,7 @@ def _outgrows_cache(values):
     recurrent ones remember would leave the cache at each inner step.
     """
     size = sum(value.size * value.dtype.itemsize for value in values)
-    return jax.default_backend() == "cpu" and size > 2**24
+    return _on_processor() and size > 2**24
 
 
 class ReplicatedStep:

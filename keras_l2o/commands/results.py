@@ -34,11 +34,14 @@ def results(
     from keras_l2o.evaluation import held_out
     from keras_l2o.evaluation import storage
 
-    for problem in held_out.problems(directory):
-        frame = held_out.table(directory, problem)
-        _print(problem, [held_out.cells(r) for r in frame.to_dict("records")])
+    tables = {
+        problem: held_out.cells(held_out.table(directory, problem))
+        for problem in held_out.problems(directory)
+    }
+    for problem, rows in tables.items():
+        _print(problem, rows)
     path = pathlib.Path(output or pathlib.Path(directory, "README.md"))
-    storage.replace_file(path, _page(path, held_out.markdown(directory)))
+    storage.replace_file(path, _page(path, held_out.markdown(tables)))
     print_line(f"wrote {path}")
 
 

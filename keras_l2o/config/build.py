@@ -111,6 +111,7 @@ def trained_policy(directory):
 
 
 def _rule(section):
+    """The policy of a section; the rules of its pool are sections in turn."""
     arguments = dict(section)
     arguments.pop("perturbation", None)
     pool = arguments.pop("pool", None)

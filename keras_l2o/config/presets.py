@@ -47,6 +47,14 @@ def _cosine(rate, steps):
     }
 
 
+def _compact(*names):
+    """A student that starts at Adam's update, on more problems."""
+    return {
+        "policy": {"name": "feature_mlp", "learning_rate": 0.01},
+        **_problems(*names),
+    }
+
+
 def _from_nothing(steps):
     """For a student with an LSTM.
 
@@ -170,15 +178,9 @@ PRESETS = {
     "choice_large_base": _choice("more_choice", *RELEASE_RATES),
     "choice_small": _amalgamated("choice-small"),
     "choice_large": _amalgamated("choice-large"),
-    "compact": {
-        "policy": {"name": "feature_mlp", "learning_rate": 0.01},
-        **_problems("digits_noisy_wide", "digits_noisy_mlp"),
-    },
-    # Beside a teacher with an LSTM, on smaller problems.
-    "compact_narrow": {
-        "policy": {"name": "feature_mlp", "learning_rate": 0.01},
-        **_problems("digits_noisy_narrow"),
-    },
+    "compact": _compact("digits_noisy_wide", "digits_noisy_mlp"),
+    # Beside a teacher with an LSTM, on a smaller problem.
+    "compact_narrow": _compact("digits_noisy_narrow"),
     "recurrent": {
         "policy": {"name": "rnnprop"},
         **_from_nothing(120),

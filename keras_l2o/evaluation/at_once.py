@@ -165,22 +165,18 @@ class _Training:
             (loss, non_trainable), gradients = differentiated(
                 trainable, non_trainable, batch
             )
-            state = (trainable, non_trainable, optimizer, policy)
-            pairs = [
-                pair
-                for variables, values in zip(groups, state)
-                for pair in zip(variables, values)
-            ]
-            with keras.StatelessScope(state_mapping=pairs) as scope:
-                self.optimizer.apply(gradients, self.model.trainable_variables)
-            new = [
-                [scope.get_current_value(variable) for variable in variables]
-                for variables in groups
-            ]
-            return new, loss
+            _, state = backend.stateless(
+                lambda gradients: self.optimizer.apply(
+                    gradients, self.model.trainable_variables
+                ),
+                groups,
+                (trainable, non_trainable, optimizer, policy),
+                gradients,
+            )
+            return state, loss
 
         steps = keras.tree.flatten(batches)[0].shape[0]
-        return backend.scan(body, list(map(list, state)), batches, steps)
+        return backend.scan(body, tuple(map(list, state)), batches, steps)
 
     def _one_validation(self, state, nothing, batch):
         trainable, non_trainable = state

@@ -129,8 +129,12 @@ def _speed_up(runs, reference):
     return {"speed_up": found.mean, "low": found.low, "high": found.high}
 
 
-def cells(row):
-    """A row of `table` as texts, by the heading of their column."""
+def cells(frame):
+    """A `table` as texts: for each row a dict from a heading to its cell."""
+    return [_cells(row) for row in frame.to_dict("records")]
+
+
+def _cells(row):
     kind = "" if row["kind"] == "rule" else f" ({row['kind']})"
     accuracy, speed = row["accuracy"], row.get("speed_up", np.nan)
     return {
@@ -145,11 +149,14 @@ def cells(row):
     }
 
 
-def markdown(directory):
-    """All tables as Markdown."""
+def markdown(tables):
+    """Tables as Markdown.
+
+    Args:
+        tables: Dict from a problem to its `cells`.
+    """
     parts = []
-    for problem in problems(directory):
-        rows = [cells(r) for r in table(directory, problem).to_dict("records")]
+    for problem, rows in tables.items():
         lines = [f"### {problem}", "", _line(rows[0])]
         lines.append(_line(["---"] + ["---:"] * (len(rows[0]) - 1)))
         lines += [_line(row.values()) for row in rows]
