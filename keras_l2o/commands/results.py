@@ -59,14 +59,11 @@ def _page(path, tables):
 
 def _print(title, rows):
     table = Table(title=title, box=box.SIMPLE_HEAVY, pad_edge=False)
-    for heading in rows[0]:
-        first = heading == "optimizer"
-        table.add_column(
-            heading,
-            justify="left" if first else "right",
-            overflow="fold",
-            no_wrap=not first,
-        )
+    # Headings are broken, so that names need not be.
+    name, *figures = (heading.replace(" ", "\n") for heading in rows[0])
+    table.add_column(name, overflow="fold")
+    for heading in figures:
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row.values())
     Console().print(table)
