@@ -20,6 +20,8 @@ MAKING = (
     "outer_steps",
     "command",
 )
+#: Most characters of a cell.
+LONGEST = 800
 _WRITTEN = re.compile(
     r"<!-- written: ([\w.-]+) -->\n(.*?)\n?<!-- end written -->", re.DOTALL
 )
@@ -162,7 +164,13 @@ def _family(name, entries, extras):
     by_label = {e.label: figures(e, extras.results) for e in entries}
     names = dict.fromkeys(key for row in by_label.values() for key in row)
     making = {
-        key: [entry.metadata.get(key) for entry in entries] for key in MAKING
+        key.replace("_", " "): [entry.metadata.get(key) for entry in entries]
+        for key in MAKING
+    }
+    shared = {
+        key: values[0]
+        for key, values in making.items()
+        if all(value == values[0] for value in values)
     }
     return {
         "name": name,
@@ -176,11 +184,19 @@ def _family(name, entries, extras):
             ],
         ),
         "making": _table(
+            ["", "all" if len(entries) > 1 else labels[0]],
+            [
+                [key, value]
+                for key, value in shared.items()
+                if value is not None
+            ],
+        ),
+        "differences": _table(
             ["", *labels],
             [
-                [key.replace("_", " "), *values]
+                [key, *values]
                 for key, values in making.items()
-                if any(value is not None for value in values)
+                if key not in shared
             ],
         ),
         "digests": _table(
@@ -242,12 +258,27 @@ def _text(value):
         return ""
     if isinstance(value, float):
         return f"{value:.4g}"
-    if isinstance(value, dict):
-        value = ", ".join(f"{key} {_text(v)}" for key, v in value.items())
-    elif isinstance(value, (list, tuple)):
-        value = ", ".join(_text(item) for item in value)
-    text = " ".join(str(value).split())[:300]
+    text = " ".join(_plain(value).split())[:LONGEST]
     return re.sub(r"[<>|`\[\]*\\]", lambda m: f"&#{ord(m[0])};", text)
+
+
+def _plain(value):
+    """A value of JSON as a person would write it."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_plain, value))
+    if not isinstance(value, dict):
+        return str(value)
+    config = value.get("config")
+    if "class_name" in value and isinstance(config, dict):
+        told = {k: v for k, v in config.items() if k not in ("name", "dtype")}
+        return f"{_plain(value['class_name'])}({_plain(told)})"
+    return ", ".join(
+        f"{key} {_plain(item)}"
+        for key, item in value.items()
+        if item not in (None, [], {})
+    )
 
 
 def _order(entry):

@@ -3,6 +3,7 @@
 import json
 
 import huggingface_hub
+import keras
 import pytest
 from typer.testing import CliRunner
 
@@ -117,6 +118,28 @@ def test_optimizers_without_figures_have_a_card(root):
     text = card_files.card("mean")
     assert "Results" not in text
     assert huggingface_hub.ModelCard(text).data.eval_results is None
+
+
+def test_what_all_replicates_share_is_told_once(root):
+    save(root / "min-max/1", {"seed": 0, "command": "train", "strategy": None})
+    save(root / "min-max/2", {"seed": 1, "command": "train", "strategy": None})
+    text = card_files.card("min-max")
+    assert "|  | all |\n| --- | --- |\n| command | train |\n" in text
+    assert "|  | 1 | 2 |\n| --- | --- | --- |\n| seed | 0 | 1 |\n" in text
+    assert "strategy" not in text
+
+
+def test_an_object_of_keras_is_told_by_its_class_and_settings(root):
+    rule = keras_l2o.policies.Adam(0.02, name="mine")
+    teachers = {
+        "adam": keras.saving.serialize_keras_object(rule),
+        "pool": {"class_name": "Choice", "config": {"pool": [1, None]}},
+    }
+    save(root / "mean/1", {"teachers": teachers})
+    text = card_files.card("mean")
+    assert "| teachers | adam Adam(learning_rate 0.02, beta_1 0.9, " in text
+    assert "pool Choice(pool 1, None) |" in text
+    assert "mine" not in text
 
 
 def test_an_unknown_family_is_named(root):
