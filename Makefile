@@ -8,7 +8,7 @@ FAMILIES := mean min-max choice-small choice-large \
 	min-max-compact choice-large-compact
 
 .PHONY: help install demo test test-torch lint format fashion-mnist \
-	replicate results benchmark clean \
+	results benchmark clean \
 	$(FAMILIES) choice-small-base choice-large-base
 
 help:
@@ -17,7 +17,6 @@ help:
 	@echo "make test-torch     the backend tests on torch"
 	@echo "make install        the environment alone, in $(VENV)"
 	@echo "make fashion-mnist  Fashion-MNIST, from Debian's package"
-	@echo "make replicate      distil pre-trained/min-max/1 again, over an hour"
 	@echo "make FAMILY         distil pre-trained/FAMILY again, about an hour:"
 	@echo "                    $(FAMILIES)"
 	@echo "make results        tables of the families, from held_out/"
@@ -68,9 +67,6 @@ fashion-mnist: install
 		dpkg -x dataset-fashion-mnist_*.deb .
 	$(VENV)/bin/keras-l2o prepare fashion_mnist \
 		--source .data/usr/share/datasets/fashion-mnist
-
-replicate: install
-	$(PYTHON) examples/distill_min_max.py --output pre-trained/min-max/1
 
 # A family of eight, from nothing; stopped, the same command goes on.
 mean: PRESETS = mean,recurrent

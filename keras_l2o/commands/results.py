@@ -34,12 +34,11 @@ def results(
     from keras_l2o.evaluation import held_out
     from keras_l2o.evaluation import storage
 
-    tables = {
-        problem: held_out.cells(held_out.table(directory, problem))
-        for problem in held_out.problems(directory)
-    }
-    for problem, rows in tables.items():
-        _print(problem, rows)
+    tables = held_out.overview_cells(held_out.overview(directory))
+    for problem in held_out.problems(directory):
+        tables[problem] = held_out.cells(held_out.table(directory, problem))
+    for title, rows in tables.items():
+        _print(title, rows)
     path = pathlib.Path(output or pathlib.Path(directory, "README.md"))
     storage.replace_file(path, _page(path, held_out.markdown(tables)))
     print_line(f"wrote {path}")

@@ -183,7 +183,9 @@ def _check(configuration, tuner):
 def _built(configuration, seed):
     from keras_l2o import config
 
-    built = config.build(configuration.model_copy(update={"seed": seed}))
+    # Several of a preset are those of a run: a trial has a number of its own.
+    update = {"seed": seed, "replicates": None}
+    built = config.build(configuration.model_copy(update=update))
     return built.trainer, built.callbacks
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from keras_l2o.evaluation import collection
 from keras_l2o.evaluation import comparison
 from keras_l2o.evaluation import search
+from keras_l2o.evaluation import statistics
 
 #: The rule and rate that a speed-up is measured against, if it was tuned.
 REFERENCE = "adam"
@@ -49,7 +50,7 @@ def table(directory, problem):
         A `pandas.DataFrame` with a row for each family (of its median
         replicate and its best, by validation loss), each tuned rule, and every
         other baseline that was evaluated: name, kind (`"median"`, `"best"`,
-        `"rule"`), replicate, runs, train_loss of the last epoch,
+        `"rule"`), tuned, replicate, runs, train_loss of the last epoch,
         validation_loss and accuracy, the best of any epoch, all means over the
         runs; and of families speed_up over tuned Adam with low and high, its
         95 % interval. Rows are in order of validation loss.
@@ -67,17 +68,78 @@ def table(directory, problem):
             {
                 **_figures(runs),
                 "name": f"{name}{', tuned' if best else ''}",
+                "optimizer": name,
                 "kind": "rule",
+                "tuned": best,
             }
         )
     reference = frame[frame["optimizer"] == f"{REFERENCE} {tuned[REFERENCE]:g}"]
     for family in families(directory):
-        if not any((directory / family).glob(f"*/evaluations/{problem}.npz")):
+        if not _evaluated(directory / family, problem):
             continue
         runs = _frame(directory / family, problem)
         rows += _family(family, runs, reference)
     result = pandas.DataFrame(rows)
     return result.sort_values("validation_loss", ignore_index=True)
+
+
+def oracle(directory, problem):
+    """Name and rate of the tuned rule that does best on a problem."""
+    frame = table(directory, problem)
+    return frame.loc[frame["tuned"], "optimizer"].iloc[0]
+
+
+def overview(directory):
+    """How far each family is from the oracle, the best tuned rule.
+
+    Distances are of the logarithms of a run's best validation loss, to that
+    of the oracle's run with the same seed: below zero is better.
+
+    Args:
+        directory: Path.
+
+    Returns:
+        A `pandas.DataFrame` with a row for each family and problem: family,
+        problem, oracle, runs, failed (runs without a figure), the mean over
+        all runs of all replicates with low and high, its 95 % interval by a
+        mixed-effects model that takes the oracle's runs as they are; median
+        and best, the means of these replicates; and between, the standard
+        deviation of the means of replicates without failed runs.
+    """
+    import pandas
+
+    directory = pathlib.Path(directory)
+    rows = []
+    for problem in problems(directory):
+        name = oracle(directory, problem)
+        rules = _frame(directory / "baselines", problem)
+        reference = statistics.figures(rules[rules["optimizer"] == name])
+        reference = reference.set_index("run")["log_validation_loss"]
+        for family in families(directory):
+            if not _evaluated(directory / family, problem):
+                continue
+            runs = statistics.figures(_frame(directory / family, problem))
+            runs["log_validation_loss"] -= runs["run"].map(reference)
+            total = statistics.summary(runs).iloc[0]
+            # A replicate with a run that failed is the worst.
+            losses = runs["log_validation_loss"].fillna(np.inf)
+            means = losses.groupby(runs["replicate"]).mean().sort_values()
+            rows.append(
+                {
+                    "family": family,
+                    "problem": problem,
+                    "oracle": name,
+                    **total[["runs", "failed", "mean", "low", "high"]],
+                    "median": means.iloc[(len(means) - 1) // 2],
+                    "best": means.iloc[0],
+                    "between": means[np.isfinite(means)].std(),
+                }
+            )
+    return pandas.DataFrame(rows)
+
+
+def _evaluated(folder, problem):
+    return any(folder.glob(f"*/evaluations/{problem}.npz"))
 
 
 def _frame(path, problem):
@@ -113,6 +175,7 @@ def _family(family, runs, reference):
                 "name": f"{family}/{number}",
                 "family": family,
                 "kind": kind,
+                "tuned": False,
                 "replicate": number,
                 **_figures(own),
                 **(speed if kind == "median" else {}),
@@ -127,6 +190,32 @@ def _speed_up(runs, reference):
         return {}
     found = comparison.speed_up(*comparison.paired_curves(runs, reference))
     return {"speed_up": found.mean, "low": found.low, "high": found.high}
+
+
+def overview_cells(frame):
+    """An `overview` as texts, like `cells`, by the title of each table."""
+    titles = {
+        "All replicates, and the 95 % interval": lambda row: (
+            f"{row['mean']:+.3f} ({row['low']:+.3f}, {row['high']:+.3f})"
+            + (f", {row['failed']} failed" if row["failed"] else "")
+        ),
+        "The median replicate": lambda row: f"{row['median']:+.3f}",
+        "The best replicate": lambda row: f"{row['best']:+.3f}",
+        "Standard deviation between replicates": lambda row: (
+            f"{row['between']:.3f}"
+        ),
+    }
+    tables = {}
+    for title, text in titles.items() if len(frame) else ():
+        tables[title] = [
+            {
+                "family": family,
+                **dict.fromkeys(frame["problem"].unique(), ""),
+                **{row["problem"]: text(row) for _, row in rows.iterrows()},
+            }
+            for family, rows in frame.groupby("family", sort=True)
+        ]
+    return tables
 
 
 def cells(frame):

@@ -63,6 +63,40 @@ def test_a_family_has_its_median_and_best_replicate(directory):
     assert frame.loc["slow/4", "speed_up"] == 0.0
 
 
+def best_losses(directory, *names):
+    """Mean log of each run's best validation loss."""
+    path = directory.joinpath(*names, "evaluations", "digits_mlp.npz")
+    runs = evaluation.read(path).frame().groupby("run")
+    return np.log(runs["validation_loss"].min())
+
+
+def test_families_are_measured_from_the_best_tuned_rule(directory):
+    assert held_out.oracle(directory, "digits_mlp") == "adam 0.02"
+    (row,) = held_out.overview(directory).to_dict("records")
+    oracle = best_losses(directory, "baselines", "adam-0.02")
+    means = {
+        number: (best_losses(directory, "slow", str(number)) - oracle).mean()
+        for number in RATES
+    }
+    assert row["family"] == "slow"
+    assert row["problem"] == "digits_mlp"
+    assert (row["runs"], row["failed"]) == (8, 0)
+    np.testing.assert_allclose(row["best"], means[1])
+    np.testing.assert_allclose(row["median"], means[4])
+    np.testing.assert_allclose(
+        row["between"], np.std(list(means.values()), ddof=1)
+    )
+    np.testing.assert_allclose(
+        row["mean"], np.mean(list(means.values())), rtol=1e-4
+    )
+    assert row["low"] < row["mean"] < row["high"]
+    cells = held_out.overview_cells(held_out.overview(directory))
+    best = f"{means[1]:+.3f}"
+    assert cells["The best replicate"] == [
+        {"family": "slow", "digits_mlp": best}
+    ]
+
+
 def test_a_run_that_diverged_makes_its_replicate_the_worst(directory, tmp_path):
     path = directory / "slow" / "1" / "evaluations" / "digits_mlp.npz"
     stored = evaluation.read(path)
@@ -72,10 +106,14 @@ def test_a_run_that_diverged_makes_its_replicate_the_worst(directory, tmp_path):
     evaluation.Evaluation(stored.settings, arrays).write(path)
     try:
         frame = held_out.table(directory, "digits_mlp").set_index("name")
+        (row,) = held_out.overview(directory).to_dict("records")
     finally:
         stored.write(path)
     assert frame.loc["slow/4", "kind"] == "best"
     assert frame.loc["slow/3", "kind"] == "median"
+    assert row["failed"] == 2
+    assert np.isfinite(row["mean"])
+    assert np.isfinite(row["between"])
 
 
 def test_the_command_rebuilds_the_page_and_keeps_what_is_before(directory):
@@ -90,6 +128,7 @@ def test_the_command_rebuilds_the_page_and_keeps_what_is_before(directory):
     page = directory / "README.md"
     tables = page.read_text("utf-8").partition("<!-- tables -->")[2]
     assert "| slow/1 (best) | 2 |" in tables
+    assert "### The best replicate\n\n| family | digits_mlp |" in tables
     page.write_text(f"# Mine\n\nWords.\n\n<!-- tables -->{tables}", "utf-8")
     run()
     text = page.read_text("utf-8")

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import keras_l2o
+from keras_l2o import config
 from keras_l2o.cli import application
 from keras_l2o.tuner import search
 
@@ -172,3 +173,13 @@ def test_a_search_of_failures_says_so(tmp_path):
     assert "is not finite" in str(result.exception)
     trials = search.read_trials(tmp_path)
     assert [trial.status for trial in trials] == ["FAILED"] * 2
+
+
+def test_a_trial_of_a_familys_recipe_trains_its_students_one_by_one():
+    from keras_l2o.commands import tune
+
+    presets = ["release", "min_max", "compact_narrow", "debug"]
+    configuration = config.resolve(presets, strategy="simple")
+    assert configuration.replicates == 8
+    trainer, _ = tune._built(configuration, 3)
+    assert isinstance(trainer, keras_l2o.MetaTrainer)
