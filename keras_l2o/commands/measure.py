@@ -68,7 +68,8 @@ def register(application):
 def evaluate(
     problem: str = PROBLEM,
     directory: str = typer.Option(
-        help="Run directory. The results go into its folder evaluations."
+        help="Run directory. The results go into its folder evaluations; of a "
+        "run of several replicates, into that of each."
     ),
     optimizer: str = typer.Option(
         None,
@@ -116,7 +117,14 @@ def evaluate(
     if family is not None:
         if optimizer is not None:
             raise ValueError("Give one of --optimizer and --family.")
-        _evaluate_family(family, problem.split(","), directory, options)
+        _evaluate_family(
+            family, _bundled(family, directory), problem.split(","), options
+        )
+        return
+    replicates = {} if optimizer else _of_run(directory)
+    if replicates:
+        name = pathlib.Path(directory).name
+        _evaluate_family(name, replicates, problem.split(","), options)
         return
     for name in problem.split(","):
         with _progress(f"{name}, {repeat} runs", repeat) as advance:
@@ -140,8 +148,8 @@ def evaluate(
         print_line(f"stored in {path}")
 
 
-def _evaluate_family(family, problems, directory, options):
-    from keras_l2o import evaluation
+def _bundled(family, directory):
+    """Where each replicate of a bundled family is stored, by its name."""
     from keras_l2o import hub
 
     names = list(hub.names.replicates(family))
@@ -149,14 +157,28 @@ def _evaluate_family(family, problems, directory, options):
         raise ValueError(
             f"There is no bundled family {family!r}. `keras-l2o list` has all."
         )
+    return {name: pathlib.Path(directory, name) for name in names}
+
+
+def _of_run(directory):
+    """Where each of a run's replicates is stored; none if it is one alone."""
+    from keras_l2o import strategies
+
+    folders = strategies.RunDirectory(directory).optimizers()
+    return {str(f.parent): f.parent for name, f in folders.items() if name}
+
+
+def _evaluate_family(family, replicates, problems, options):
+    from keras_l2o import evaluation
+
     repeat = options["repeat"]
     for problem in problems:
-        total = len(names) * repeat
+        total = len(replicates) * repeat
         with _progress(f"{problem}, {total} runs", total) as advance:
             frame = evaluation.evaluate_replicates(
-                names,
+                list(replicates),
                 problem,
-                directories=[pathlib.Path(directory, n) for n in names],
+                directories=list(replicates.values()),
                 on_epoch=lambda replicate, run, epoch, logs: advance(
                     (replicate - 1) * repeat + run,
                     f"{family}/{replicate}, {_epoch_line(epoch, logs)}",
@@ -164,7 +186,7 @@ def _evaluate_family(family, problems, directory, options):
                 **options,
             )
         print_summary(frame.assign(optimizer=family))
-        print_line(f"stored in {pathlib.Path(directory, family)}")
+        print_line(f"stored in {next(iter(replicates.values())).parent}")
 
 
 def baseline(

@@ -87,21 +87,16 @@ def package(
     from keras_l2o import strategies
     from keras_l2o.hub.folder import read_metadata
 
-    strategies.RunDirectory(directory).config()  # an error if it is no run
-    path = pathlib.Path(directory)
-    folders = {output: path / "optimizer"}
-    if not folders[output].is_dir():
-        folders = {
-            str(pathlib.Path(output, replicate.name)): replicate / "optimizer"
-            for replicate in sorted(path.iterdir())
-            if replicate.name.isdigit() and (replicate / "optimizer").is_dir()
-        }
+    run = strategies.RunDirectory(directory)
+    run.config()  # an error if it is no run
+    folders = run.optimizers()
     if not folders:
         raise ValueError(
             f"The run in {directory} has no finished period yet. Go on with "
             f"it: keras-l2o resume {directory}"
         )
-    for target, folder in folders.items():
+    for replicate, folder in folders.items():
+        target = str(pathlib.Path(output, replicate))
         hub.save(hub.load(folder), target, read_metadata(folder), overwrite)
         print(f"wrote {target}: keras_l2o.load({target!r})")
 

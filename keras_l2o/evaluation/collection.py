@@ -7,6 +7,7 @@ from keras_l2o.evaluation import storage
 from keras_l2o.evaluation.statistics import figures
 from keras_l2o.evaluation.statistics import summary
 
+CONFIG = "config.json"
 #: What the settings of a perturbation call its magnitude.
 MAGNITUDES = ("magnitude", "step_size", "noise_stddev", "stddev")
 
@@ -68,7 +69,7 @@ def by_magnitude(paths, problem=None):
     """Sums up runs by the perturbation that they were trained with.
 
     Args:
-        paths, problem: As in `collect`. Run directories whose `config.json`
+        paths, problem: As in `collect`. Run directories, whose `config.json`
             names the perturbation and its magnitude.
 
     Returns:
@@ -110,18 +111,19 @@ def by_magnitude(paths, problem=None):
 
 def _perturbation(directory):
     """Name and magnitude of a run's perturbation; `None` and 0 without one."""
-    path = pathlib.Path(directory) / "config.json"
+    path = pathlib.Path(directory, CONFIG)
+    if not path.is_file() and path.parent.name.isdecimal():
+        path = path.parent.parent / CONFIG  # one run trained all replicates
     if not path.is_file():
         return None, 0.0
-    config = json.loads(path.read_text())
-    policy = config.get("policy") if isinstance(config, dict) else None
-    found = policy.get("perturbation") if isinstance(policy, dict) else None
+    run = json.loads(path.read_text("utf-8")).get("run")
+    # An optimizer's folder has a file of this name, too.
+    found = run["policy"]["perturbation"] if run else None
     if not found:
         return None, 0.0
-    settings = found.get("config", {})
     for key in MAGNITUDES:
-        if key in settings:
-            return found["name"], float(settings[key])
+        if key in found["config"]:
+            return found["name"], float(found["config"][key])
     raise ValueError(
         f"{path} names the perturbation {found['name']!r} without a "
         f"magnitude: none of {', '.join(MAGNITUDES)}."

@@ -110,6 +110,20 @@ class RunDirectory:
         folder.parent.mkdir(exist_ok=True)
         hub.save(optimizer, folder, metadata, overwrite=True)
 
+    def optimizers(self):
+        """The folders of its optimizers, by replicate.
+
+        Returns:
+            Dict from `""`, or the replicates' numbers as strings, to paths.
+        """
+        single = self.path / OPTIMIZER
+        if single.is_dir():
+            return {"": single}
+        folders = self.path.glob(f"*/{OPTIMIZER}")
+        found = [f for f in folders if f.parent.name.isdecimal()]
+        found.sort(key=lambda folder: int(folder.parent.name))
+        return {folder.parent.name: folder for folder in found}
+
     def checkpoint_of(self, replicate):
         """Which checkpoint a replicate's optimizer is; `None` without one."""
         folder = self.path / str(replicate) / OPTIMIZER

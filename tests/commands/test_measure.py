@@ -1,12 +1,12 @@
-import json
-
 import pytest
 import typer
 from typer.testing import CliRunner
 
 import keras_l2o
+from keras_l2o import config
 from keras_l2o import evaluation
 from keras_l2o import policies
+from keras_l2o import strategies
 from keras_l2o.commands import measure
 
 SHORT = [
@@ -69,6 +69,34 @@ def test_the_seeds_evaluations_run_and_leave_their_files(run, results, folder):
     assert stored.settings["dataset"] == "digits"
 
 
+def perturbed(times):
+    """The configuration of a run with a perturbation."""
+    noise = ("policy/perturbation/config/noise_stddev", 1e-3 * times)
+    found = config.resolve(
+        ["adam", "digits_train", "gaussian"], None, None, [noise]
+    )
+    return found.model_dump(mode="json")
+
+
+def test_replicates_of_one_run_are_evaluated_together(run, tmp_path):
+    family = tmp_path / "noisy"
+    strategies.RunDirectory(family).open({"run": perturbed(2)})
+    for replicate in (1, 2, 10):
+        keras_l2o.save(
+            keras_l2o.LearnedOptimizer(policies.Adam(0.01)),
+            family / str(replicate) / "optimizer",
+        )
+    output = run(
+        "evaluate", "--problem=digits_mlp", f"--directory={family}",
+        "--repeat=2", *SHORT[1:],
+    )  # fmt: skip
+    assert "3 x 2" in output
+    assert f"stored in {family}" in output.replace("\n", "")
+    (row,) = evaluation.collection.by_magnitude([family]).to_dict("records")
+    assert (row["perturbation"], row["magnitude"]) == ("gaussian", 2e-3)
+    assert (row["replicates"], row["runs"]) == (3, 6)
+
+
 def test_replicates_of_one_family_are_put_together(run, tmp_path):
     for replicate, rate in ((1, 0.01), (2, 0.02)):
         folder = tmp_path / "family" / str(replicate)
@@ -76,19 +104,7 @@ def test_replicates_of_one_family_are_put_together(run, tmp_path):
             keras_l2o.LearnedOptimizer(policies.Adam(rate)),
             folder / "optimizer",
         )
-        (folder / "config.json").write_text(
-            json.dumps(
-                {
-                    "policy": {
-                        "name": "rnnprop",
-                        "perturbation": {
-                            "name": "gaussian",
-                            "config": {"noise_stddev": 1e-3 * replicate},
-                        },
-                    }
-                }
-            )
-        )
+        strategies.RunDirectory(folder).open({"run": perturbed(replicate)})
         run(
             "evaluate",
             "--problem=digits_mlp",
