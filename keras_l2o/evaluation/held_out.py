@@ -58,9 +58,21 @@ def table(directory, problem):
     import pandas
 
     directory = pathlib.Path(directory)
+    rows, reference = _rules(directory, problem)
+    for family in families(directory):
+        if not _evaluated(directory / family, problem):
+            continue
+        runs = _frame(directory / family, problem)
+        rows += _family(family, runs, reference)
+    result = pandas.DataFrame(rows)
+    return result.sort_values("validation_loss", ignore_index=True)
+
+
+def _rules(directory, problem):
+    """Rows of a `table` for the baselines, and the runs of tuned Adam."""
     tuned = search.best_rates(search.read(directory, problem))
-    rows = []
     frame = _frame(directory / "baselines", problem)
+    rows = []
     for name, runs in frame.groupby("optimizer", sort=False):
         rule, _, rate = name.partition(" ")
         best = tuned.get(rule) == float(rate)
@@ -73,20 +85,21 @@ def table(directory, problem):
                 "tuned": best,
             }
         )
-    reference = frame[frame["optimizer"] == f"{REFERENCE} {tuned[REFERENCE]:g}"]
-    for family in families(directory):
-        if not _evaluated(directory / family, problem):
-            continue
-        runs = _frame(directory / family, problem)
-        rows += _family(family, runs, reference)
-    result = pandas.DataFrame(rows)
-    return result.sort_values("validation_loss", ignore_index=True)
+    reference = f"{REFERENCE} {tuned[REFERENCE]:g}"
+    return rows, frame[frame["optimizer"] == reference]
 
 
 def oracle(directory, problem):
     """Name and rate of the tuned rule that does best on a problem."""
-    frame = table(directory, problem)
-    return frame.loc[frame["tuned"], "optimizer"].iloc[0]
+    rows, _ = _rules(pathlib.Path(directory), problem)
+    rules = [row for row in rows if row["tuned"]]
+    if not rules:
+        raise ValueError(
+            f"No rule was run on {problem} at its tuned rate. `keras-l2o "
+            f"baseline --problem={problem} --directory={directory} "
+            "--rates=tuned` does."
+        )
+    return min(rules, key=lambda row: row["validation_loss"])["optimizer"]
 
 
 def overview(directory):

@@ -1,5 +1,7 @@
 """Families beside tuned rules, from what evaluations leave on disk."""
 
+import shutil
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -134,6 +136,16 @@ def test_the_command_rebuilds_the_page_and_keeps_what_is_before(directory):
     text = page.read_text("utf-8")
     assert text.startswith("# Mine\n\nWords.\n\n<!-- tables -->")
     assert text.partition("<!-- tables -->")[2] == tables
+
+
+def test_a_search_without_baselines_says_what_makes_them(directory, tmp_path):
+    shutil.copytree(directory / "gridsearch", tmp_path / "gridsearch")
+    shutil.copytree(
+        directory / "baselines" / "adam-0.0001",
+        tmp_path / "baselines" / "adam-0.0001",
+    )
+    with pytest.raises(ValueError, match="--rates=tuned"):
+        held_out.oracle(tmp_path, "digits_mlp")
 
 
 def test_a_directory_without_a_search_says_what_makes_one(tmp_path):
