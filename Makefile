@@ -5,10 +5,10 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 FAMILIES := mean min-max choice-small choice-large \
-	min-max-compact choice-large-compact
+	min-max-compact choice-large-compact min-max-gaussian min-max-cgd
 
 .PHONY: help install demo test test-torch lint format fashion-mnist \
-	results benchmark clean \
+	magnitudes results benchmark clean \
 	$(FAMILIES) choice-small-base choice-large-base
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make fashion-mnist  Fashion-MNIST, from Debian's package"
 	@echo "make FAMILY         distil pre-trained/FAMILY again, about an hour:"
 	@echo "                    $(FAMILIES)"
+	@echo "make magnitudes     search for the perturbations of min-max-gaussian, -cgd"
 	@echo "make results        tables of the families, from held_out/"
 	@echo "make benchmark      all of benchmarks/, for a machine at rest"
 	@echo "make format         format and mend what can be mended"
@@ -75,17 +76,29 @@ choice-small: PRESETS = choice_small,recurrent
 choice-large: PRESETS = choice_large,recurrent
 min-max-compact: PRESETS = min_max,compact
 choice-large-compact: PRESETS = choice_large,compact_narrow
+# Magnitudes that `make magnitudes` found.
+min-max-gaussian: PRESETS = min_max,compact_narrow,gaussian
+min-max-gaussian: FIELDS = --policy/perturbation/config/noise_stddev=0.0015
+min-max-cgd: PRESETS = min_max,compact_narrow,cgd
+min-max-cgd: FIELDS = --policy/perturbation/config/magnitude=0.0014
 choice-small: choice-small-base
 choice-large choice-large-compact: choice-large-base
 
 $(FAMILIES): install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
-		--presets=release,$(PRESETS) --directory=results/$@
+		--presets=release,$(PRESETS) --directory=results/$@ $(FIELDS)
 	$(VENV)/bin/keras-l2o package results/$@ pre-trained/$@ --overwrite
 
 choice-small-base choice-large-base: %-base: install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
 		--presets=release,$(subst -,_,$@) --directory=results/$*/base
+
+magnitudes: install
+	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o tune \
+		--presets=release,min_max,compact_narrow --kinds=gaussian,cgd \
+		--steps=1 --replicates=2 --trials=9 --directory=results/magnitudes \
+		--strategy/num_periods=3 \
+		--optimizer/config/learning_rate/config/decay_steps=60
 
 results: install
 	$(VENV)/bin/keras-l2o results --directory=held_out
