@@ -14,6 +14,11 @@ DIRECTORY = typer.Option(
 )
 
 
+MARK = "<!-- tables -->"
+#: How many replicates are named as the best.
+BEST = 10
+
+
 def register(application):
     """Adds the command to a `typer.Typer`."""
     application.command()(results)
@@ -34,7 +39,11 @@ def results(
     from keras_l2o.evaluation import held_out
     from keras_l2o.evaluation import storage
 
-    tables = held_out.overview_cells(held_out.overview(directory))
+    tables = {}
+    if held_out.families(directory):
+        tables = held_out.overview_cells(held_out.overview(directory))
+        best = held_out.ranking(directory).head(BEST)
+        tables["The best replicates"] = held_out.ranking_cells(best)
     for problem in held_out.problems(directory):
         tables[problem] = held_out.cells(held_out.table(directory, problem))
     for title, rows in tables.items():
@@ -42,9 +51,6 @@ def results(
     path = pathlib.Path(output or pathlib.Path(directory, "README.md"))
     storage.replace_file(path, _page(path, held_out.markdown(tables)))
     print_line(f"wrote {path}")
-
-
-MARK = "<!-- tables -->"
 
 
 def _page(path, tables):

@@ -113,7 +113,7 @@ def overview(directory):
 
     Returns:
         A `pandas.DataFrame` with a row for each family and problem: family,
-        problem, oracle, runs, failed (runs without a figure), the mean over
+        problem, runs, failed (runs without a figure), the mean over
         all runs of all replicates with low and high, its 95 % interval by a
         mixed-effects model that takes the oracle's runs as they are; median
         and best, the means of these replicates; and between, the standard
@@ -121,8 +121,68 @@ def overview(directory):
     """
     import pandas
 
-    directory = pathlib.Path(directory)
     rows = []
+    for (family, problem), runs in distances(directory).groupby(
+        ["optimizer", "problem"]
+    ):
+        total = statistics.summary(runs).iloc[0]
+        # A replicate with a run that failed is the worst.
+        losses = runs["log_validation_loss"].fillna(np.inf)
+        means = losses.groupby(runs["replicate"]).mean().sort_values()
+        rows.append(
+            {
+                "family": family,
+                "problem": problem,
+                **total[["runs", "failed", "mean", "low", "high"]],
+                "median": means.iloc[(len(means) - 1) // 2],
+                "best": means.iloc[0],
+                "between": means[np.isfinite(means)].std(),
+            }
+        )
+    return pandas.DataFrame(rows)
+
+
+def ranking(directory):
+    """All replicates, the best first.
+
+    The rule: the mean distance from the oracle, as in `overview`, over all
+    classifiers. A replicate with a run that failed, or without runs on one of
+    them, is left out.
+
+    Args:
+        directory: Path.
+
+    Returns:
+        A `pandas.DataFrame` with a row for each replicate: name, distance,
+        and a column for each problem.
+    """
+    runs = distances(directory)
+    classified = runs.groupby("problem")["accuracy"].transform("count") > 0
+    runs = runs[classified]
+    runs = runs.assign(
+        name=runs["optimizer"] + "/" + runs["replicate"].astype(str)
+    )
+    losses = runs.groupby(["name", "problem"])["log_validation_loss"]
+    means = losses.agg(lambda own: own.mean(skipna=False)).unstack().dropna()
+    means.insert(0, "distance", means.mean(axis=1))
+    return means.sort_values("distance").reset_index()
+
+
+def distances(directory):
+    """The figures of each run of each family, with losses from the oracle's.
+
+    Args:
+        directory: Path.
+
+    Returns:
+        A `pandas.DataFrame` as `statistics.figures` returns, with the families
+        as optimizers. From log_validation_loss that of the oracle's run with
+        the same seed is taken off.
+    """
+    import pandas
+
+    directory = pathlib.Path(directory)
+    frames = []
     for problem in problems(directory):
         name = oracle(directory, problem)
         rules = _frame(directory / "baselines", problem)
@@ -133,22 +193,8 @@ def overview(directory):
                 continue
             runs = statistics.figures(_frame(directory / family, problem))
             runs["log_validation_loss"] -= runs["run"].map(reference)
-            total = statistics.summary(runs).iloc[0]
-            # A replicate with a run that failed is the worst.
-            losses = runs["log_validation_loss"].fillna(np.inf)
-            means = losses.groupby(runs["replicate"]).mean().sort_values()
-            rows.append(
-                {
-                    "family": family,
-                    "problem": problem,
-                    "oracle": name,
-                    **total[["runs", "failed", "mean", "low", "high"]],
-                    "median": means.iloc[(len(means) - 1) // 2],
-                    "best": means.iloc[0],
-                    "between": means[np.isfinite(means)].std(),
-                }
-            )
-    return pandas.DataFrame(rows)
+            frames.append(runs)
+    return pandas.concat(frames, ignore_index=True)
 
 
 def _evaluated(folder, problem):
@@ -219,7 +265,7 @@ def overview_cells(frame):
         ),
     }
     tables = {}
-    for title, text in titles.items() if len(frame) else ():
+    for title, text in titles.items():
         tables[title] = [
             {
                 "family": family,
@@ -229,6 +275,20 @@ def overview_cells(frame):
             for family, rows in frame.groupby("family", sort=True)
         ]
     return tables
+
+
+def ranking_cells(frame):
+    """A `ranking` as texts, like `cells`."""
+    return [
+        {
+            "replicate": row.pop("name"),
+            **{
+                key.replace("distance", "all"): f"{x:+.3f}"
+                for key, x in row.items()
+            },
+        }
+        for row in frame.to_dict("records")
+    ]
 
 
 def cells(frame):

@@ -97,6 +97,12 @@ def test_families_are_measured_from_the_best_tuned_rule(directory):
     assert cells["The best replicate"] == [
         {"family": "slow", "digits_mlp": best}
     ]
+    ranking = held_out.ranking(directory)
+    assert ranking["name"].tolist() == ["slow/1", "slow/4", "slow/3", "slow/2"]
+    np.testing.assert_allclose(ranking["distance"], sorted(means.values()))
+    assert held_out.ranking_cells(ranking)[0] == {
+        "replicate": "slow/1", "all": best, "digits_mlp": best
+    }  # fmt: skip
 
 
 def test_a_run_that_diverged_makes_its_replicate_the_worst(directory, tmp_path):
@@ -109,11 +115,13 @@ def test_a_run_that_diverged_makes_its_replicate_the_worst(directory, tmp_path):
     try:
         frame = held_out.table(directory, "digits_mlp").set_index("name")
         (row,) = held_out.overview(directory).to_dict("records")
+        ranking = held_out.ranking(directory)
     finally:
         stored.write(path)
     assert frame.loc["slow/4", "kind"] == "best"
     assert frame.loc["slow/3", "kind"] == "median"
     assert row["failed"] == 2
+    assert ranking["name"].tolist() == ["slow/4", "slow/3", "slow/2"]
     assert np.isfinite(row["mean"])
     assert np.isfinite(row["between"])
 
