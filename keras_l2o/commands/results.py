@@ -41,8 +41,9 @@ def results(
 
     tables = {}
     if held_out.families(directory):
-        tables = held_out.overview_cells(held_out.overview(directory))
-        best = held_out.ranking(directory).head(BEST)
+        runs = held_out.distances(directory)
+        tables = held_out.overview_cells(held_out.overview(runs))
+        best = held_out.ranking(runs).head(BEST)
         tables["The best replicates"] = held_out.ranking_cells(best)
     for problem in held_out.problems(directory):
         tables[problem] = held_out.cells(held_out.table(directory, problem))

@@ -59,10 +59,7 @@ def table(directory, problem):
 
     directory = pathlib.Path(directory)
     rows, reference = _rules(directory, problem)
-    for family in families(directory):
-        if not _evaluated(directory / family, problem):
-            continue
-        runs = _frame(directory / family, problem)
+    for family, runs in _families(directory, problem):
         rows += _family(family, runs, reference)
     result = pandas.DataFrame(rows)
     return result.sort_values("validation_loss", ignore_index=True)
@@ -102,14 +99,14 @@ def oracle(directory, problem):
     return min(rules, key=lambda row: row["validation_loss"])["optimizer"]
 
 
-def overview(directory):
+def overview(runs):
     """How far each family is from the oracle, the best tuned rule.
 
     Distances are of the logarithms of a run's best validation loss, to that
     of the oracle's run with the same seed: below zero is better.
 
     Args:
-        directory: Path.
+        runs: What `distances` returned.
 
     Returns:
         A `pandas.DataFrame` with a row for each family and problem: family,
@@ -122,13 +119,11 @@ def overview(directory):
     import pandas
 
     rows = []
-    for (family, problem), runs in distances(directory).groupby(
-        ["optimizer", "problem"]
-    ):
-        total = statistics.summary(runs).iloc[0]
+    for (family, problem), own in runs.groupby(["optimizer", "problem"]):
+        total = statistics.summary(own).iloc[0]
         # A replicate with a run that failed is the worst.
-        losses = runs["log_validation_loss"].fillna(np.inf)
-        means = losses.groupby(runs["replicate"]).mean().sort_values()
+        losses = own["log_validation_loss"].fillna(np.inf)
+        means = losses.groupby(own["replicate"]).mean().sort_values()
         rows.append(
             {
                 "family": family,
@@ -142,7 +137,7 @@ def overview(directory):
     return pandas.DataFrame(rows)
 
 
-def ranking(directory):
+def ranking(runs):
     """All replicates, the best first.
 
     The rule: the mean distance from the oracle, as in `overview`, over all
@@ -150,13 +145,12 @@ def ranking(directory):
     them, is left out.
 
     Args:
-        directory: Path.
+        runs: What `distances` returned.
 
     Returns:
         A `pandas.DataFrame` with a row for each replicate: name, distance,
         and a column for each problem.
     """
-    runs = distances(directory)
     classified = runs.groupby("problem")["accuracy"].transform("count") > 0
     runs = runs[classified]
     runs = runs.assign(
@@ -188,17 +182,19 @@ def distances(directory):
         rules = _frame(directory / "baselines", problem)
         reference = statistics.figures(rules[rules["optimizer"] == name])
         reference = reference.set_index("run")["log_validation_loss"]
-        for family in families(directory):
-            if not _evaluated(directory / family, problem):
-                continue
-            runs = statistics.figures(_frame(directory / family, problem))
+        for _, frame in _families(directory, problem):
+            runs = statistics.figures(frame)
             runs["log_validation_loss"] -= runs["run"].map(reference)
             frames.append(runs)
     return pandas.concat(frames, ignore_index=True)
 
 
-def _evaluated(folder, problem):
-    return any(folder.glob(f"*/evaluations/{problem}.npz"))
+def _families(directory, problem):
+    """Pairs of a family that was run on the problem, and its runs."""
+    for family in families(directory):
+        folder = directory / family
+        if any(folder.glob(f"*/evaluations/{problem}.npz")):
+            yield family, _frame(folder, problem)
 
 
 def _frame(path, problem):

@@ -256,8 +256,6 @@ def _text(value):
     """A value as a cell of a table, with nothing in it that is markup."""
     if value is None:
         return ""
-    if isinstance(value, float):
-        return f"{value:.4g}"
     text = " ".join(_plain(value).split())[:LONGEST]
     return re.sub(r"[<>|`\[\]*\\]", lambda m: f"&#{ord(m[0])};", text)
 

@@ -74,7 +74,7 @@ def best_losses(directory, *names):
 
 def test_families_are_measured_from_the_best_tuned_rule(directory):
     assert held_out.oracle(directory, "digits_mlp") == "adam 0.02"
-    (row,) = held_out.overview(directory).to_dict("records")
+    (row,) = held_out.overview(held_out.distances(directory)).to_dict("records")
     oracle = best_losses(directory, "baselines", "adam-0.02")
     means = {
         number: (best_losses(directory, "slow", str(number)) - oracle).mean()
@@ -92,12 +92,14 @@ def test_families_are_measured_from_the_best_tuned_rule(directory):
         row["mean"], np.mean(list(means.values())), rtol=1e-4
     )
     assert row["low"] < row["mean"] < row["high"]
-    cells = held_out.overview_cells(held_out.overview(directory))
+    cells = held_out.overview_cells(
+        held_out.overview(held_out.distances(directory))
+    )
     best = f"{means[1]:+.3f}"
     assert cells["The best replicate"] == [
         {"family": "slow", "digits_mlp": best}
     ]
-    ranking = held_out.ranking(directory)
+    ranking = held_out.ranking(held_out.distances(directory))
     assert ranking["name"].tolist() == ["slow/1", "slow/4", "slow/3", "slow/2"]
     np.testing.assert_allclose(ranking["distance"], sorted(means.values()))
     assert held_out.ranking_cells(ranking)[0] == {
@@ -114,8 +116,10 @@ def test_a_run_that_diverged_makes_its_replicate_the_worst(directory, tmp_path):
     evaluation.Evaluation(stored.settings, arrays).write(path)
     try:
         frame = held_out.table(directory, "digits_mlp").set_index("name")
-        (row,) = held_out.overview(directory).to_dict("records")
-        ranking = held_out.ranking(directory)
+        (row,) = held_out.overview(held_out.distances(directory)).to_dict(
+            "records"
+        )
+        ranking = held_out.ranking(held_out.distances(directory))
     finally:
         stored.write(path)
     assert frame.loc["slow/4", "kind"] == "best"
