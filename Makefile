@@ -102,6 +102,7 @@ magnitudes: install
 
 results: install
 	$(VENV)/bin/keras-l2o results --directory=held_out
+	$(VENV)/bin/keras-l2o plot distances held_out --output=held_out/distances.png
 
 benchmark: install
 	$(PYTHON) benchmarks/start_up.py

@@ -55,7 +55,9 @@ def card(
     evaluations: str = typer.Option(
         None,
         help="Folder of the family's run directories, such as "
-        "results/min-max, whose stored evaluations go into the card.",
+        "results/min-max, whose stored evaluations go into the card. Where "
+        "the folder around it has a search of the rules and their runs, as "
+        "held_out/ does, so does how far the family is from the best of them.",
     ),
     check: bool = typer.Option(
         False, "--check", help="Only say which cards are out of date."
@@ -92,6 +94,7 @@ def _results(directory):
     """Means over the runs, by replicate and problem."""
     from keras_l2o.evaluation import collection
     from keras_l2o.evaluation import figures
+    from keras_l2o.hub import cards
 
     frame = figures(collection.collect([directory]))
     results = {}
@@ -106,7 +109,24 @@ def _results(directory):
                 if math.isfinite(value)  # a function has no accuracy
             },
         }
+    if pathlib.Path(directory).resolve().with_name("gridsearch").is_dir():
+        results[cards.FAMILY] = _distances(directory)
     return results
+
+
+def _distances(directory):
+    """How far a family is from the oracle, by problem."""
+    from keras_l2o.evaluation import held_out
+
+    path = pathlib.Path(directory).resolve()
+    runs = held_out.distances(path.parent, path.name)
+    shown = ("mean", "low", "high", "median", "best", "worst")
+    return {
+        row["problem"]: {
+            key: float(row[key]) for key in shown if math.isfinite(row[key])
+        }
+        for row in held_out.overview(runs).to_dict("records")
+    }
 
 
 def _plot(directory, folder):

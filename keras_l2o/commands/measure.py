@@ -29,6 +29,7 @@ class Picture(enum.StrEnum):
     replicates = "replicates"
     pool = "pool"
     magnitudes = "magnitudes"
+    distances = "distances"
 
 
 PROBLEM = typer.Option(help="Name of a problem, or several with commas.")
@@ -336,6 +337,7 @@ def plot(
     --output=losses.png
     """
     from keras_l2o.evaluation import collection
+    from keras_l2o.evaluation import held_out
     from keras_l2o.evaluation import plots
     from keras_l2o.evaluation import spread_plots
     from keras_l2o.evaluation import statistics
@@ -354,6 +356,16 @@ def plot(
     elif picture is Picture.magnitudes:
         summary = collection.by_magnitude(paths, problem)
         spread_plots.plot_magnitudes(summary, output)
+    elif picture is Picture.distances:
+        if len(paths) > 1:
+            raise ValueError(
+                "Distances are drawn of one directory, such as held_out. "
+                f"Received: {', '.join(paths)}"
+            )
+        runs = held_out.distances(paths[0])
+        if problem is not None:
+            runs = runs[runs["problem"] == problem]
+        spread_plots.plot_distances(runs, held_out.overview(runs), output)
     else:
         frame = collection.collect(paths, problem)
         if picture is Picture.losses:

@@ -112,9 +112,10 @@ def overview(runs):
         A `pandas.DataFrame` with a row for each family and problem: family,
         problem, runs, failed (runs without a figure), the mean over
         all runs of all replicates with low and high, its 95 % interval by a
-        mixed-effects model that takes the oracle's runs as they are; median
-        and best, the means of these replicates; and between, the standard
-        deviation of the means of replicates without failed runs.
+        mixed-effects model that takes the oracle's runs as they are; median,
+        best and worst, the means of these replicates, infinite of one with a
+        run that failed; and between, the standard deviation of the means of
+        replicates without failed runs.
     """
     import pandas
 
@@ -131,6 +132,7 @@ def overview(runs):
                 **total[["runs", "failed", "mean", "low", "high"]],
                 "median": means.iloc[(len(means) - 1) // 2],
                 "best": means.iloc[0],
+                "worst": means.iloc[-1],
                 "between": means[np.isfinite(means)].std(),
             }
         )
@@ -162,11 +164,12 @@ def ranking(runs):
     return means.sort_values("distance").reset_index()
 
 
-def distances(directory):
+def distances(directory, family=None):
     """The figures of each run of each family, with losses from the oracle's.
 
     Args:
         directory: Path.
+        family: Name of the only family to read. Defaults to all.
 
     Returns:
         A `pandas.DataFrame` as `statistics.figures` returns, with the families
@@ -182,16 +185,16 @@ def distances(directory):
         rules = _frame(directory / "baselines", problem)
         reference = statistics.figures(rules[rules["optimizer"] == name])
         reference = reference.set_index("run")["log_validation_loss"]
-        for _, frame in _families(directory, problem):
+        for _, frame in _families(directory, problem, family):
             runs = statistics.figures(frame)
             runs["log_validation_loss"] -= runs["run"].map(reference)
             frames.append(runs)
     return pandas.concat(frames, ignore_index=True)
 
 
-def _families(directory, problem):
+def _families(directory, problem, only=None):
     """Pairs of a family that was run on the problem, and its runs."""
-    for family in families(directory):
+    for family in families(directory) if only is None else [only]:
         folder = directory / family
         if any(folder.glob(f"*/evaluations/{problem}.npz")):
             yield family, _frame(folder, problem)
@@ -256,6 +259,7 @@ def overview_cells(frame):
         ),
         "The median replicate": lambda row: f"{row['median']:+.3f}",
         "The best replicate": lambda row: f"{row['best']:+.3f}",
+        "The worst replicate": lambda row: f"{row['worst']:+.3f}",
         "Standard deviation between replicates": lambda row: (
             f"{row['between']:.3f}"
         ),

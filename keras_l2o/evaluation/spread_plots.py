@@ -10,6 +10,8 @@ LABELS = {
     "log_train_loss": "best log train loss of a run",
     "accuracy": "best validation accuracy of a run",
 }
+#: Marks of an axis that is straight to 0.1 on both sides, and then logarithmic.
+_DISTANCES = (-10, -1, -0.1, -0.05, 0, 0.05, 0.1, 1, 10)
 
 
 def plot_replicates(figures, path, figure="log_validation_loss"):
@@ -171,4 +173,59 @@ def plot_magnitudes(summary, path):
         axis.set_ylabel(label)
         axis.grid(alpha=0.25)
         axis.legend(frameon=False)
+    picture.savefig(path)
+
+
+def plot_distances(runs, overview, path):
+    """Draws how far families are from the oracle, a panel for each problem.
+
+    Args:
+        runs: What `held_out.distances` returned.
+        overview: What `held_out.overview` makes of them.
+        path: Where the PNG goes.
+    """
+    families = sorted(overview["family"].unique())
+    problems = list(overview["problem"].unique())
+    columns = min(len(problems), 3)
+    picture, axes = new_figure(
+        columns,
+        -(-len(problems) // columns),
+        width=4.2,
+        height=0.8 + 0.3 * len(families),
+    )
+    for axis in axes.ravel()[len(problems) :]:
+        axis.set_axis_off()
+    for number, (problem, axis) in enumerate(zip(problems, axes.ravel())):
+        # A replicate that ran away does not squeeze the others together.
+        axis.set_xscale("symlog", linthresh=0.1, linscale=2)
+        chosen = runs[runs["problem"] == problem]
+        for row in overview[overview["problem"] == problem].itertuples():
+            position = families.index(row.family)
+            color = COLORS[position % len(COLORS)]
+            own = chosen[chosen["optimizer"] == row.family]
+            means = own.groupby("replicate")["log_validation_loss"].mean()
+            axis.scatter(
+                means, [position] * len(means), s=16, color=color, alpha=0.45
+            )
+            axis.plot(
+                [row.low, row.high], [position] * 2, color=color, linewidth=2
+            )
+            axis.plot(row.median, position, "D", color=color, markersize=6)
+        axis.axvline(0.0, color="0.4", linestyle=":", linewidth=1)
+        low, high = axis.get_xlim()
+        ticks = [tick for tick in _DISTANCES if low <= tick <= high]
+        axis.set_xticks(
+            ticks, [f"{tick:+g}" if tick else "0" for tick in ticks]
+        )
+        axis.minorticks_off()
+        names = families if number % columns == 0 else []
+        axis.set_yticks(range(len(families)), names or [""] * len(families))
+        axis.set_ylim(len(families) - 0.5, -0.5)
+        axis.set_title(problem)
+        axis.grid(axis="x", alpha=0.25)
+    picture.suptitle(
+        "log of the best validation loss less the oracle's: left of the line "
+        "is better\n(dot: replicate; diamond: the median one; bar: 95 % "
+        "interval)"
+    )
     picture.savefig(path)

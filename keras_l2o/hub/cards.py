@@ -20,6 +20,8 @@ MAKING = (
     "outer_steps",
     "command",
 )
+#: Beside the replicates' results, those of the family; no folder's name.
+FAMILY = "*"
 #: Most characters of a cell.
 LONGEST = 800
 _WRITTEN = re.compile(
@@ -57,7 +59,9 @@ class Extras(NamedTuple):
     Attributes:
         written: String, what somebody wrote by hand.
         plots: Paths of pictures, as the card links them.
-        results: Dict from a replicate to dicts from a problem to figures.
+        results: Dict from a replicate to dicts from a problem to figures. Under
+            the key `FAMILY` are, by problem, how far from the oracle's the log
+            losses are: mean, low, high, median, best and worst.
     """
 
     written: str = ""
@@ -176,6 +180,7 @@ def _family(name, entries, extras):
         "name": name,
         "written": extras.written,
         "plots": extras.plots,
+        "distances": _distances(extras.results.get(FAMILY, {})),
         "results": _table(
             ["figure", *labels],
             [
@@ -204,6 +209,24 @@ def _family(name, entries, extras):
             [[entry.path or ".", entry.digest] for entry in entries],
         ),
     }
+
+
+def _distances(problems):
+    return _table(
+        ["problem", "all, 95 % interval", "median", "best", "worst"],
+        [
+            [
+                problem,
+                "{mean:+.3f} ({low:+.3f}, {high:+.3f})".format(**found),
+                *(
+                    f"{found[kind]:+.3f}" if kind in found else "diverged"
+                    for kind in ("median", "best", "worst")
+                ),
+            ]
+            for problem, found in problems.items()
+            if {"mean", "low", "high"} <= found.keys()
+        ],
+    )
 
 
 def _is_result(figure):

@@ -85,6 +85,7 @@ def test_families_are_measured_from_the_best_tuned_rule(directory):
     assert (row["runs"], row["failed"]) == (8, 0)
     np.testing.assert_allclose(row["best"], means[1])
     np.testing.assert_allclose(row["median"], means[4])
+    np.testing.assert_allclose(row["worst"], means[2])
     np.testing.assert_allclose(
         row["between"], np.std(list(means.values()), ddof=1)
     )
@@ -125,6 +126,7 @@ def test_a_run_that_diverged_makes_its_replicate_the_worst(directory, tmp_path):
     assert frame.loc["slow/4", "kind"] == "best"
     assert frame.loc["slow/3", "kind"] == "median"
     assert row["failed"] == 2
+    assert row["worst"] == np.inf
     assert ranking["name"].tolist() == ["slow/4", "slow/3", "slow/2"]
     assert np.isfinite(row["mean"])
     assert np.isfinite(row["between"])
@@ -163,3 +165,21 @@ def test_a_search_without_baselines_says_what_makes_them(directory, tmp_path):
 def test_a_directory_without_a_search_says_what_makes_one(tmp_path):
     with pytest.raises(ValueError, match="keras-l2o gridsearch"):
         held_out.problems(tmp_path)
+
+
+def test_distances_are_drawn_and_go_into_the_card(directory, tmp_path):
+    from keras_l2o.commands import hub
+
+    path = tmp_path / "distances.png"
+    arguments = ["plot", "distances", str(directory), f"--output={path}"]
+    result = CliRunner().invoke(application, arguments)
+    assert result.exception is None
+    assert path.read_bytes().startswith(b"\x89PNG")
+    result = CliRunner().invoke(application, [*arguments, str(tmp_path)])
+    assert "one directory" in str(result.exception)
+
+    (row,) = held_out.overview(held_out.distances(directory)).to_dict("records")
+    found = hub._results(directory / "slow")["*"]
+    assert set(found) == {"digits_mlp"}
+    for key in ("mean", "low", "high", "median", "best", "worst"):
+        assert found["digits_mlp"][key] == row[key]
