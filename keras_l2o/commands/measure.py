@@ -82,6 +82,13 @@ def evaluate(
         help="All replicates of a bundled family; each has its folder in "
         "DIRECTORY/FAMILY.",
     ),
+    learning_rate: float = typer.Option(
+        None,
+        "--learning-rate",
+        "--learning_rate",
+        help="The optimizer's learning_rate, which multiplies the update. "
+        "Default: its own.",
+    ),
     repeat: int = typer.Option(10, help="Number of runs."),
     epochs: int = EPOCHS,
     steps: int = STEPS,
@@ -118,19 +125,26 @@ def evaluate(
     if family is not None:
         if optimizer is not None:
             raise ValueError("Give one of --optimizer and --family.")
-        _evaluate_family(
-            family, _bundled(family, directory), problem.split(","), options
-        )
-        return
-    replicates = {} if optimizer else _of_run(directory)
+        replicates, name = _bundled(family, directory), family
+    elif optimizer is None:
+        replicates, name = _of_run(directory), pathlib.Path(directory).name
+    else:
+        replicates = {}
+
+    def chosen(source):
+        if learning_rate is None:
+            return source
+        return evaluation.contender.contender(source).at(learning_rate)
+
     if replicates:
-        name = pathlib.Path(directory).name
-        _evaluate_family(name, replicates, problem.split(","), options)
+        optimizers = list(map(chosen, replicates))
+        folders = list(replicates.values())
+        _evaluate_family(name, optimizers, folders, problem.split(","), options)
         return
     for name in problem.split(","):
         with _progress(f"{name}, {repeat} runs", repeat) as advance:
             evaluation.evaluate(
-                optimizer or directory,
+                chosen(optimizer or directory),
                 name,
                 directory=directory,
                 on_epoch=lambda run, epoch, logs: advance(
@@ -169,17 +183,17 @@ def _of_run(directory):
     return {str(f.parent): f.parent for name, f in folders.items() if name}
 
 
-def _evaluate_family(family, replicates, problems, options):
+def _evaluate_family(family, optimizers, folders, problems, options):
     from keras_l2o import evaluation
 
     repeat = options["repeat"]
     for problem in problems:
-        total = len(replicates) * repeat
+        total = len(optimizers) * repeat
         with _progress(f"{problem}, {total} runs", total) as advance:
             frame = evaluation.evaluate_replicates(
-                list(replicates),
+                optimizers,
                 problem,
-                directories=list(replicates.values()),
+                directories=folders,
                 on_epoch=lambda replicate, run, epoch, logs: advance(
                     (replicate - 1) * repeat + run,
                     f"{family}/{replicate}, {_epoch_line(epoch, logs)}",
@@ -187,7 +201,7 @@ def _evaluate_family(family, replicates, problems, options):
                 **options,
             )
         print_summary(frame.assign(optimizer=family))
-        print_line(f"stored in {next(iter(replicates.values())).parent}")
+        print_line(f"stored in {folders[0].parent}")
 
 
 def baseline(

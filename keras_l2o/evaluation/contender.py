@@ -34,6 +34,21 @@ class Contender(NamedTuple):
         text = json.dumps(config, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def at(self, learning_rate):
+        """The same optimizer with another `learning_rate`, by another name.
+
+        That of a learned optimizer, or of a rule, multiplies its update.
+        """
+
+        def make():
+            optimizer = self.make()
+            config = {
+                **optimizer.get_config(), "learning_rate": learning_rate
+            }  # fmt: skip
+            return type(optimizer).from_config(config)
+
+        return Contender(f"{self.name} times {learning_rate:g}", make)
+
 
 def contender(optimizer):
     """Finds out what an optimizer is and how to make copies of it.

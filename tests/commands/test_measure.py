@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -95,6 +96,23 @@ def test_replicates_of_one_run_are_evaluated_together(run, tmp_path):
     (row,) = evaluation.collection.by_magnitude([family]).to_dict("records")
     assert (row["perturbation"], row["magnitude"]) == ("gaussian", 2e-3)
     assert (row["replicates"], row["runs"]) == (3, 6)
+
+
+def test_an_optimizer_is_evaluated_at_another_rate(run, tmp_path):
+    run(
+        "evaluate", "--problem=digits_mlp", "--repeat=1", *SHORT[1:],
+        "--optimizer=min-max-compact/1", "--learning-rate=0.3",
+        f"--directory={tmp_path}",
+    )  # fmt: skip
+    expected = keras_l2o.evaluate(
+        keras_l2o.from_hub("min-max-compact/1", learning_rate=0.3),
+        "digits_mlp", repeat=1, epochs=1, examples=64, batch_size=32,
+    )  # fmt: skip
+    found = evaluation.collection.collect([tmp_path])
+    assert (found["optimizer"] == "min-max-compact/1 times 0.3").all()
+    np.testing.assert_allclose(
+        found["validation_loss"], expected["validation_loss"], rtol=1e-6
+    )
 
 
 def test_replicates_of_one_family_are_put_together(run, tmp_path):
