@@ -110,18 +110,20 @@ def overview(runs):
 
     Returns:
         A `pandas.DataFrame` with a row for each family and problem: family,
-        problem, runs, failed (runs without a figure), the mean over
-        all runs of all replicates with low and high, its 95 % interval by a
-        mixed-effects model that takes the oracle's runs as they are; median,
-        best and worst, the means of these replicates, infinite of one with a
-        run that failed; and between, the standard deviation of the means of
-        replicates without failed runs.
+        problem, runs, failed (runs without a figure); the mean over all
+        replicates that never failed with low and high, its 95 % interval over
+        replicates and seeds, see `statistics.crossed_interval`; median, best
+        and worst, the means of these replicates, infinite of one with a run
+        that failed; and between, the standard deviation of the means of
+        replicates that never failed.
     """
     import pandas
 
     rows = []
     for (family, problem), own in runs.groupby(["optimizer", "problem"]):
-        total = statistics.summary(own).iloc[0]
+        mean, low, high = statistics.crossed_interval(
+            own["log_validation_loss"], own["replicate"], own["run"]
+        )
         # A replicate with a run that failed is the worst.
         losses = own["log_validation_loss"].fillna(np.inf)
         means = losses.groupby(own["replicate"]).mean().sort_values()
@@ -129,7 +131,11 @@ def overview(runs):
             {
                 "family": family,
                 "problem": problem,
-                **total[["runs", "failed", "mean", "low", "high"]],
+                "runs": len(own),
+                "failed": int((~np.isfinite(own["log_validation_loss"])).sum()),
+                "mean": mean,
+                "low": low,
+                "high": high,
                 "median": means.iloc[(len(means) - 1) // 2],
                 "best": means.iloc[0],
                 "worst": means.iloc[-1],

@@ -144,6 +144,63 @@ def mixed_interval(values, replicates):
     )
 
 
+def crossed_interval(values, replicates, seeds):
+    """The mean over replicates that all ran with the same few seeds.
+
+    A run's value is the mean, plus the replicate's effect, plus the seed's,
+    plus the run's own, all at random. What all replicates are compared with
+    on a seed, and the seed's data, are luck that they share: with three seeds
+    the mean is known no better than by three numbers.
+
+    Args:
+        values: Array `(runs,)`, of all replicates.
+        replicates, seeds: Arrays `(runs,)`. A replicate without a finite value
+            for each seed is left out.
+
+    Returns:
+        Floats mean, low and high, of the 95 % interval: NaN where there is no
+        replicate, or nothing to know a spread from.
+
+    Reference:
+        - [Satterthwaite, 1946](https://doi.org/10.2307/3002019), for the
+          degrees of freedom of the sum of the analysis of variance's parts
+    """
+    import pandas
+    from scipy import stats
+
+    frame = pandas.DataFrame({"value": values, "row": replicates, "run": seeds})
+    frame["value"] = frame["value"].replace([np.inf, -np.inf], np.nan)
+    table = frame.pivot(index="row", columns="run", values="value").dropna()
+    rows, columns = table.shape
+    if not rows:
+        return (float("nan"),) * 3
+    mean = float(table.to_numpy().mean())
+    if min(rows, columns) == 1:
+        single = _plain_interval(table.to_numpy().ravel(), None, None)
+        return single.mean, single.low, single.high
+    by_row = table.mean(axis=1).to_numpy() - mean
+    by_column = table.mean(axis=0).to_numpy() - mean
+    rest = table.to_numpy() - mean - by_row[:, None] - by_column
+    freedom = np.array([rows - 1, columns - 1, (rows - 1) * (columns - 1)])
+    squares = np.array(
+        [
+            columns * np.sum(by_row**2),
+            rows * np.sum(by_column**2),
+            np.sum(rest**2),
+        ]
+    )
+    parts = squares / freedom * (1, 1, -1)
+    # The estimate may be less than what a single part alone would give.
+    total = max(parts.sum(), parts[0], parts[1])
+    if total == 0.0:
+        return mean, mean, mean
+    degrees = total**2 / np.sum(parts**2 / freedom)
+    half = float(
+        stats.t.ppf(0.975, degrees) * np.sqrt(total / (rows * columns))
+    )
+    return mean, mean - half, mean + half
+
+
 def _plain_interval(values, meta, evaluation):
     """Student's interval of a plain mean."""
     from scipy import stats

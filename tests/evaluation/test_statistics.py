@@ -235,3 +235,47 @@ def test_replicates_that_differ_less_than_their_runs_have_an_interval():
     half = 1.96 * np.std(values, ddof=1) / np.sqrt(24)
     assert interval.mean == pytest.approx(np.mean(values))
     assert interval.high - interval.mean == pytest.approx(half, rel=0.01)
+
+
+def test_seeds_that_replicates_share_are_part_of_the_interval():
+    rng = np.random.default_rng(0)
+    replicates, seeds = np.indices((8, 3)).reshape(2, -1)
+    crossed, independent = [], []
+    for _ in range(300):
+        values = (
+            0.01 * rng.standard_normal((8, 1))
+            + 0.03 * rng.standard_normal((1, 3))
+            + 0.01 * rng.standard_normal((8, 3))
+        ).ravel()
+        mean, low, high = statistics.crossed_interval(values, replicates, seeds)
+        np.testing.assert_allclose(mean, values.mean())
+        crossed.append(low <= 0 <= high)
+        plain = statistics.mixed_interval(values, replicates)
+        independent.append(plain.low <= 0 <= plain.high)
+    assert 0.91 <= np.mean(crossed) <= 0.99
+    assert np.mean(independent) < 0.7
+
+
+def test_a_replicate_with_a_failed_run_is_no_part_of_the_interval():
+    values = [1.0, 2.0, np.nan, 7.0, 2.0, 3.0]
+    replicates, seeds = [1, 1, 2, 2, 3, 3], [0, 1, 0, 1, 0, 1]
+    mean, low, high = statistics.crossed_interval(values, replicates, seeds)
+    assert mean == 2.0
+    assert low < 1.5
+    assert high > 2.5
+    nothing = statistics.crossed_interval(values[2:3], [1], [0])
+    assert np.isnan(nothing).all()
+
+
+def test_with_a_single_seed_the_interval_is_students():
+    from scipy import stats
+
+    values = np.array([1.0, 2.0, 4.0])
+    found = statistics.crossed_interval(values, [1, 2, 3], [0, 0, 0])
+    low, high = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
+    np.testing.assert_allclose(found, [values.mean(), low, high])
+
+
+def test_values_that_are_all_the_same_are_known():
+    found = statistics.crossed_interval([3.0] * 4, [0, 0, 1, 1], [0, 1, 0, 1])
+    assert found == (3.0, 3.0, 3.0)
