@@ -122,7 +122,7 @@ def overview(runs):
     rows = []
     for (family, problem), own in runs.groupby(["optimizer", "problem"]):
         mean, low, high = statistics.crossed_interval(
-            own["log_validation_loss"], own["replicate"], own["run"]
+            own["log_validation_loss"], own["replicate"], own["seed"]
         )
         # A replicate with a run that failed is the worst.
         losses = own["log_validation_loss"].fillna(np.inf)
@@ -190,10 +190,10 @@ def distances(directory, family=None):
         name = oracle(directory, problem)
         rules = _frame(directory / "baselines", problem)
         reference = statistics.figures(rules[rules["optimizer"] == name])
-        reference = reference.set_index("run")["log_validation_loss"]
+        reference = reference.set_index("seed")["log_validation_loss"]
         for _, frame in _families(directory, problem, family):
             runs = statistics.figures(frame)
-            runs["log_validation_loss"] -= runs["run"].map(reference)
+            runs["log_validation_loss"] -= runs["seed"].map(reference)
             frames.append(runs)
     return pandas.concat(frames, ignore_index=True)
 

@@ -43,8 +43,9 @@ def gridsearch(
 
     Returns:
         A `pandas.DataFrame` with a row for each rule, rate and seed: problem,
-        rule, rate, seed, and at the end of the run train_loss,
-        validation_loss and validation_accuracy, NaN if it diverged.
+        rule, rate, seed; train_loss of the last epoch; validation_loss and
+        validation_accuracy, the best of any epoch, which is what optimizers
+        are compared by; NaN if the run diverged.
     """
     import pandas
 
@@ -68,16 +69,13 @@ def gridsearch(
                     / f"seed-{seed}",
                     **options,
                 )
-                last = frame.iloc[-1]
                 rows.append(
                     {
-                        "problem": last["problem"],
+                        "problem": problem.name,
                         "rule": rule,
                         "rate": rate,
                         "seed": seed,
-                        "train_loss": last["train_loss"],
-                        "validation_loss": last["validation_loss"],
-                        "validation_accuracy": last["validation_accuracy"],
+                        **_figures(frame),
                     }
                 )
             if on_run is not None:
@@ -89,6 +87,17 @@ def gridsearch(
             result.to_csv(index=False).encode(),
         )
     return result
+
+
+def _figures(frame):
+    last = frame.iloc[-1]
+    if not np.isfinite(last["validation_loss"]):
+        frame = frame.tail(1)  # diverged
+    return {
+        "train_loss": last["train_loss"],
+        "validation_loss": frame["validation_loss"].min(),
+        "validation_accuracy": frame["validation_accuracy"].max(),
+    }
 
 
 def path_in(directory, problem):

@@ -38,10 +38,10 @@ def figures(frame):
 
     Returns:
         A `pandas.DataFrame` with a row for each problem, optimizer, replicate
-        and run: log_validation_loss and log_train_loss, the best of any
-        epoch; accuracy, the best; instability, see `optimization_stability`.
-        A run that diverged has the best of the epochs before; NaN, if there
-        are none.
+        and run: its seed; log_validation_loss and log_train_loss, the best of
+        any epoch; accuracy, the best; instability, see
+        `optimization_stability`. A run that diverged has the best of the
+        epochs before; NaN, if there are none.
     """
     import pandas
 
@@ -54,6 +54,7 @@ def figures(frame):
         rows.append(
             {
                 **dict(zip(keys, key)),
+                "seed": run["seed"].iloc[0],
                 "log_validation_loss": _log(run["validation_loss"].min()),
                 "log_train_loss": _log(run["train_loss"].min()),
                 "accuracy": run["validation_accuracy"].max(),

@@ -40,6 +40,23 @@ def test_the_search_finds_the_rate_that_learns(tmp_path):
     assert (stored / "evaluations" / "digits_mlp.npz").exists()
 
 
+def test_a_rate_is_judged_by_its_best_epoch_unless_it_diverged(tmp_path):
+    def searched():
+        return evaluation.gridsearch(
+            "digits_mlp", ("adam",), (0.1,), 3, directory=tmp_path, **SMALL
+        )
+
+    searched()
+    path = tmp_path / "gridsearch/adam-0.1/seed-0/evaluations/digits_mlp.npz"
+    stored = evaluation.read(path)
+    stored.arrays["validation_loss"][0] = 2.0, 0.5, 1.0
+    stored.write(path)
+    assert searched()["validation_loss"].tolist() == [0.5]
+    stored.arrays["validation_loss"][0, -1] = np.nan
+    stored.write(path)
+    assert searched()["validation_loss"].isna().all()
+
+
 def test_a_rate_that_diverges_is_never_the_best():
     frame = pandas.DataFrame(
         {

@@ -105,6 +105,7 @@ def frame(replicate, losses, optimizer="learned"):
             "optimizer": optimizer,
             "replicate": replicate,
             "run": np.repeat(np.arange(runs), epochs),
+            "seed": np.repeat(np.arange(runs), epochs),
             "epoch": np.tile(np.arange(1, epochs + 1), runs),
             "train_loss": losses.ravel() / 2,
             "validation_loss": losses.ravel(),
