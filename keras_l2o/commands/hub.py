@@ -94,7 +94,6 @@ def _results(directory):
     """Means over the runs, by replicate and problem."""
     from keras_l2o.evaluation import collection
     from keras_l2o.evaluation import figures
-    from keras_l2o.hub import cards
 
     frame = figures(collection.collect([directory]))
     results = {}
@@ -110,18 +109,25 @@ def _results(directory):
             },
         }
     if pathlib.Path(directory).resolve().with_name("gridsearch").is_dir():
-        results[cards.FAMILY] = _distances(directory)
+        _add_distances(results, directory)
     return results
 
 
-def _distances(directory):
-    """How far a family is from the oracle, by problem."""
+def _add_distances(results, directory):
+    """Adds how far replicates, and the family, are from the best rule."""
     from keras_l2o.evaluation import held_out
+    from keras_l2o.hub import cards
 
     path = pathlib.Path(directory).resolve()
     runs = held_out.distances(path.parent, path.name)
+    for (replicate, problem), own in runs.groupby(["replicate", "problem"]):
+        mean = own["log_validation_loss"].mean(skipna=False)
+        if math.isfinite(mean):
+            results[str(replicate)][problem]["log_loss_from_oracle"] = float(
+                mean
+            )
     shown = ("mean", "low", "high", "median", "best", "worst")
-    return {
+    results[cards.FAMILY] = {
         row["problem"]: {
             key: float(row[key]) for key in shown if math.isfinite(row[key])
         }

@@ -179,7 +179,11 @@ def test_distances_are_drawn_and_go_into_the_card(directory, tmp_path):
     assert "one directory" in str(result.exception)
 
     (row,) = held_out.overview(held_out.distances(directory)).to_dict("records")
-    found = hub._results(directory / "slow")["*"]
+    results = hub._results(directory / "slow")
+    for number, key in ((1, "best"), (4, "median"), (2, "worst")):
+        own = results[str(number)]["digits_mlp"]["log_loss_from_oracle"]
+        np.testing.assert_allclose(own, row[key])
+    found = results["*"]
     assert set(found) == {"digits_mlp"}
     for key in ("mean", "low", "high", "median", "best", "worst"):
         assert found["digits_mlp"][key] == row[key]
