@@ -15,6 +15,8 @@ DIRECTORY = typer.Option(
 
 
 MARK = "<!-- tables -->"
+#: The family that is compared with each of the others.
+FAMILY = "choice-large"
 #: How many replicates are named as the best.
 BEST = 10
 
@@ -45,6 +47,10 @@ def results(
         tables = held_out.overview_cells(held_out.overview(runs))
         best = held_out.ranking(runs).head(BEST)
         tables["The best replicates"] = held_out.ranking_cells(best)
+        if FAMILY in runs["optimizer"].unique():
+            others = held_out.differences(runs, FAMILY)
+            title = f"{FAMILY} less each of the others"
+            tables[title] = held_out.difference_cells(others)
     for problem in held_out.problems(directory):
         tables[problem] = held_out.cells(held_out.table(directory, problem))
     for title, rows in tables.items():

@@ -145,6 +145,47 @@ def overview(runs):
     return pandas.DataFrame(rows)
 
 
+def differences(runs, family):
+    """How far a family is from each of the others, problem by problem.
+
+    Runs are paired by replicate and seed, so that the luck which all
+    optimizers share on a seed, and the oracle's, take no part.
+
+    Args:
+        runs: What `distances` returned.
+        family: Name of the family.
+
+    Returns:
+        A `pandas.DataFrame` with a row for each other family and problem that
+        both were run on: family, problem, and the mean of the family's log
+        loss less the other's, with low and high, its 95 % interval over
+        replicates and seeds. Below zero the family is better.
+    """
+    import pandas
+
+    keys = ["problem", "replicate", "seed"]
+    losses = runs.set_index(["optimizer", *keys])["log_validation_loss"]
+    losses = losses.unstack("optimizer")
+    rows = []
+    for other in losses.columns.drop(family):
+        found = (losses[family] - losses[other]).rename("value").reset_index()
+        for problem, own in found.groupby("problem"):
+            mean, low, high = statistics.crossed_interval(
+                own["value"], own["replicate"], own["seed"]
+            )
+            if np.isfinite(mean):
+                rows.append(
+                    {
+                        "family": other,
+                        "problem": problem,
+                        "mean": mean,
+                        "low": low,
+                        "high": high,
+                    }
+                )
+    return pandas.DataFrame(rows)
+
+
 def ranking(runs):
     """All replicates, the best first.
 
@@ -260,7 +301,7 @@ def overview_cells(frame):
     """An `overview` as texts, like `cells`, by the title of each table."""
     titles = {
         "All replicates, and the 95 % interval": lambda row: (
-            f"{row['mean']:+.3f} ({row['low']:+.3f}, {row['high']:+.3f})"
+            _with_interval(row)
             + (f", {row['failed']} failed" if row["failed"] else "")
         ),
         "The median replicate": lambda row: f"{row['median']:+.3f}",
@@ -270,17 +311,28 @@ def overview_cells(frame):
             f"{row['between']:.3f}"
         ),
     }
-    tables = {}
-    for title, text in titles.items():
-        tables[title] = [
-            {
-                "family": family,
-                **dict.fromkeys(frame["problem"].unique(), ""),
-                **{row["problem"]: text(row) for _, row in rows.iterrows()},
-            }
-            for family, rows in frame.groupby("family", sort=True)
-        ]
-    return tables
+    return {title: _by_problem(frame, text) for title, text in titles.items()}
+
+
+def difference_cells(frame):
+    """`differences` as texts, like `cells`."""
+    return _by_problem(frame, _with_interval)
+
+
+def _with_interval(row):
+    return f"{row['mean']:+.3f} ({row['low']:+.3f}, {row['high']:+.3f})"
+
+
+def _by_problem(frame, text):
+    """A row for each family, a column for each problem."""
+    return [
+        {
+            "family": family,
+            **dict.fromkeys(frame["problem"].unique(), ""),
+            **{row["problem"]: text(row) for _, row in rows.iterrows()},
+        }
+        for family, rows in frame.groupby("family", sort=True)
+    ]
 
 
 def ranking_cells(frame):

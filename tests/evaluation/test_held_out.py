@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pandas
 import pytest
 from typer.testing import CliRunner
 
@@ -187,3 +188,18 @@ def test_distances_are_drawn_and_go_into_the_card(directory, tmp_path):
     assert set(found) == {"digits_mlp"}
     for key in ("mean", "low", "high", "median", "best", "worst"):
         assert found["digits_mlp"][key] == row[key]
+
+
+def test_a_family_is_compared_with_others_on_the_same_seeds(directory):
+    runs = held_out.distances(directory)
+    other = runs.assign(
+        optimizer="other",
+        log_validation_loss=runs["log_validation_loss"] + 0.25,
+    )
+    both = pandas.concat([runs, other], ignore_index=True)
+    (row,) = held_out.differences(both, "slow").to_dict("records")
+    assert (row["family"], row["problem"]) == ("other", "digits_mlp")
+    np.testing.assert_allclose([row["mean"], row["high"]], -0.25)
+    assert held_out.difference_cells(held_out.differences(both, "other")) == [
+        {"family": "slow", "digits_mlp": "+0.250 (+0.250, +0.250)"}
+    ]
