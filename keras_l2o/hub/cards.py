@@ -181,6 +181,7 @@ def _family(name, entries, extras):
         "written": extras.written,
         "plots": extras.plots,
         "distances": _distances(extras.results.get(FAMILY, {})),
+        **_sides(extras.results.get(FAMILY, {})),
         "results": _table(
             ["figure", *labels],
             [
@@ -227,6 +228,15 @@ def _distances(problems):
             if {"mean", "low", "high"} <= found.keys()
         ],
     )
+
+
+def _sides(problems):
+    """Where the median replicate is ahead of the oracle, and where behind."""
+    ahead = {p: found.get("median", 0.0) < 0.0 for p, found in problems.items()}
+    return {
+        side: ", ".join(_text(p) for p, wins in ahead.items() if wins is which)
+        for side, which in (("ahead", True), ("behind", False))
+    }
 
 
 def _is_result(figure):

@@ -98,12 +98,16 @@ def test_results_and_plots_go_into_the_card(root, hub_cards):
 def test_a_card_says_how_far_the_family_is_from_the_best_rule(root):
     numbers = {"mean": -0.04, "low": -0.06, "high": -0.02}
     numbers |= {"median": -0.03, "best": -0.05}
-    results = {"2": {"conv_train": {"runs": 3}}, "*": {"conv_train": numbers}}
+    results = {
+        "2": {"conv_train": {"runs": 3}},
+        "*": {"conv_train": numbers, "quadratic_20": {**numbers, "median": 7}},
+    }
     text = card_files.write("min-max", results).read_text()
     assert (
         "| conv_train | -0.040 (-0.060, -0.020) | -0.030 | -0.050 | diverged |"
         in text
     )
+    assert "ahead of it on: conv_train. It is\nbehind on: quadratic_20." in text
     assert "conv_train.mean" not in text
     assert "Beside the best analytic rule" not in card_files.card("mean")
 
