@@ -94,6 +94,7 @@ def _results(directory):
     """Means over the runs, by replicate and problem."""
     from keras_l2o.evaluation import collection
     from keras_l2o.evaluation import figures
+    from keras_l2o.evaluation import search
 
     frame = figures(collection.collect([directory]))
     results = {}
@@ -108,7 +109,9 @@ def _results(directory):
                 if math.isfinite(value)  # a function has no accuracy
             },
         }
-    if pathlib.Path(directory).resolve().with_name("gridsearch").is_dir():
+    around = pathlib.Path(directory).resolve().parent
+    problems = frame["problem"].unique()
+    if any(search.path_in(around, problem).is_file() for problem in problems):
         _add_distances(results, directory)
     return results
 

@@ -378,7 +378,12 @@ def plot(
             )
         runs = held_out.distances(paths[0])
         if problem is not None:
+            known = ", ".join(runs["problem"].unique())
             runs = runs[runs["problem"] == problem]
+            if runs.empty:
+                raise ValueError(
+                    f"No family was compared on {problem!r}. Known: {known}"
+                )
         spread_plots.plot_distances(runs, held_out.overview(runs), output)
     else:
         frame = collection.collect(paths, problem)

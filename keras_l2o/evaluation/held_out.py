@@ -228,14 +228,24 @@ def distances(directory, family=None):
     directory = pathlib.Path(directory)
     frames = []
     for problem in problems(directory):
+        found = [frame for _, frame in _families(directory, problem, family)]
+        if not found:
+            continue
         name = oracle(directory, problem)
         rules = _frame(directory / "baselines", problem)
         reference = statistics.figures(rules[rules["optimizer"] == name])
         reference = reference.set_index("seed")["log_validation_loss"]
-        for _, frame in _families(directory, problem, family):
+        for frame in found:
             runs = statistics.figures(frame)
             runs["log_validation_loss"] -= runs["seed"].map(reference)
             frames.append(runs)
+    if not frames:
+        searched = ", ".join(problems(directory))
+        raise ValueError(
+            f"No family in {directory} was run on what the rules were: "
+            f"{searched}. `keras-l2o evaluate --family=min-max "
+            f"--directory={directory} --problem={searched}` does."
+        )
     return pandas.concat(frames, ignore_index=True)
 
 

@@ -178,6 +178,8 @@ def test_distances_are_drawn_and_go_into_the_card(directory, tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
     result = CliRunner().invoke(application, [*arguments, str(tmp_path)])
     assert "one directory" in str(result.exception)
+    result = CliRunner().invoke(application, [*arguments, "--problem=resnet"])
+    assert "Known: digits_mlp" in str(result.exception)
 
     (row,) = held_out.overview(held_out.distances(directory)).to_dict("records")
     results = hub._results(directory / "slow")
@@ -203,3 +205,18 @@ def test_a_family_is_compared_with_others_on_the_same_seeds(directory):
     assert held_out.difference_cells(held_out.differences(both, "other")) == [
         {"family": "slow", "digits_mlp": "+0.250 (+0.250, +0.250)"}
     ]
+
+
+def test_a_search_without_a_family_says_so_and_needs_no_card(
+    directory, tmp_path
+):
+    from keras_l2o.commands import hub
+
+    shutil.copytree(directory / "gridsearch", tmp_path / "gridsearch")
+    with pytest.raises(ValueError, match=r"No family in .* digits_mlp"):
+        held_out.distances(tmp_path)
+    keras_l2o.evaluate(
+        policies.SGD(0.1), "quadratic_10", repeat=1, steps=5,
+        directory=tmp_path / "slow" / "1",
+    )  # fmt: skip
+    assert "*" not in hub._results(tmp_path / "slow")
