@@ -6,6 +6,7 @@ import pathlib
 from keras_l2o.evaluation import storage
 from keras_l2o.evaluation.statistics import figures
 from keras_l2o.evaluation.statistics import summary
+from keras_l2o.evaluation.statistics import without_seeds
 
 CONFIG = "config.json"
 #: What the settings of a perturbation call its magnitude.
@@ -76,6 +77,8 @@ def by_magnitude(paths, problem=None):
         A `pandas.DataFrame` as `statistics.summary` returns, a row for each
         perturbation and magnitude, named in columns of these names. Runs
         without a perturbation have magnitude 0, beside each of the others.
+        Where all replicates have the same seeds, what each seed does to all of
+        them is taken off: it would hide the spread between replicates.
     """
     import pandas
 
@@ -85,19 +88,21 @@ def by_magnitude(paths, problem=None):
             "The evaluations are on several problems: name one of "
             f"{', '.join(frame['problem'].unique())}."
         )
-    found = {path: _perturbation(path) for path in frame["path"].unique()}
-    names = {name for name, _ in found.values() if name is not None}
+    # Each path is a replicate, wherever it lies.
+    codes, names = pandas.factorize(frame["path"])
+    runs = figures(frame.assign(replicate=codes, optimizer=""))
+    runs = without_seeds(runs, "log_validation_loss")
+    paths = names[runs["replicate"]]
+    found = {path: _perturbation(path) for path in names}
     rows = []
-    for name in sorted(names):
-        chosen = {p: m for p, (n, m) in found.items() if n in (name, None)}
+    for name in sorted({kind for kind, _ in found.values() if kind}):
+        chosen = {
+            p: m for p, (kind, m) in found.items() if kind in (name, None)
+        }
         for magnitude in sorted(set(chosen.values())):
-            runs = [p for p, m in chosen.items() if m == magnitude]
-            part = frame[frame["path"].isin(runs)]
-            # Each path is a replicate, wherever it lies.
-            codes = pandas.factorize(part["path"])[0]
-            part = part.assign(replicate=codes + 1, optimizer=name)
+            part = runs[paths.map(chosen.get) == magnitude]
             rows.append(
-                summary(figures(part)).assign(
+                summary(part.assign(optimizer=name)).assign(
                     perturbation=name, magnitude=magnitude
                 )
             )

@@ -69,6 +69,28 @@ def _log(value):
     return float(np.log(np.maximum(value, np.finfo("float32").tiny)))
 
 
+def without_seeds(frame, figure):
+    """Takes what each seed does to all replicates off their runs.
+
+    Args:
+        frame: What `figures` returned, of one problem.
+        figure: The column.
+
+    Returns:
+        The frame, with the figure's mean over each seed moved to the mean of
+        all; as it is, where the replicates have different seeds.
+    """
+    table = frame.pivot_table(
+        index=["optimizer", "replicate"], columns="seed", values="run",
+        aggfunc="count",
+    )  # fmt: skip
+    if not (table == 1).to_numpy().all():
+        return frame
+    values = frame[figure].replace([np.inf, -np.inf], np.nan)
+    effects = values.groupby(frame["seed"]).transform("mean") - values.mean()
+    return frame.assign(**{figure: frame[figure] - effects})
+
+
 def optimization_stability(validation_losses):
     """How much a run's log validation loss jumps from epoch to epoch.
 

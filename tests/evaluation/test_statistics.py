@@ -280,3 +280,29 @@ def test_with_a_single_seed_the_interval_is_students():
 def test_values_that_are_all_the_same_are_known():
     found = statistics.crossed_interval([3.0] * 4, [0, 0, 1, 1], [0, 1, 0, 1])
     assert found == (3.0, 3.0, 3.0)
+
+
+def test_what_a_seed_does_to_all_does_not_hide_the_replicates():
+    rng = np.random.default_rng(0)
+    values = (
+        0.01 * rng.standard_normal((40, 1))
+        + rng.standard_normal((1, 3))
+        + 0.005 * rng.standard_normal((40, 3))
+    )
+    replicates, seeds = np.indices(values.shape).reshape(2, -1)
+    frame = pandas.DataFrame(
+        {
+            "problem": "p", "optimizer": "a", "replicate": replicates,
+            "run": seeds, "seed": seeds, "instability": 0.0,
+            "log_validation_loss": values.ravel(),
+        }
+    )  # fmt: skip
+    (row,) = statistics.summary(frame).to_dict("records")
+    assert row["meta"] < 1e-3
+    found = statistics.without_seeds(frame, "log_validation_loss")
+    (row,) = statistics.summary(found).to_dict("records")
+    np.testing.assert_allclose(row["meta"], 0.01, rtol=0.3)
+    np.testing.assert_allclose(row["evaluation"], 0.005, rtol=0.2)
+    np.testing.assert_allclose(row["mean"], values.mean())
+    unequal = frame[:-1]
+    assert statistics.without_seeds(unequal, "log_validation_loss") is unequal
