@@ -37,14 +37,15 @@ def list_command():
     import keras_l2o
 
     frame = keras_l2o.available()
-    ending = ".log_validation_loss"
+    ending = ".log_loss_from_oracle"
     table = Table(
         title="keras_l2o.from_hub(name)",
         box=box.SIMPLE_HEAVY,
         pad_edge=False,
         padding=(0, 1, 0, 0),
-        caption="Log of the best validation loss, by problem; `own` is "
-        "that of the distillation. keras_l2o.available() has all figures.",
+        caption="By problem, the log of the best validation loss less that of "
+        "the best tuned rule: below zero is better. `own` is the log loss in "
+        "the distillation. keras_l2o.available() has all figures.",
     )
     table.add_column("name", no_wrap=True)
     columns = {"val_log_loss": "own"} | {
@@ -54,12 +55,12 @@ def list_command():
     }
     columns = {key: title for key, title in columns.items() if key in frame}
     for title in columns.values():
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", overflow="fold")
     for row in frame.to_dict("records"):
         figures = (row[column] for column in columns)
         table.add_row(
             row["name"],
-            *("" if value != value else f"{value:.3g}" for value in figures),
+            *("" if value != value else f"{value:+.2f}" for value in figures),
         )
     Console().print(table)
 

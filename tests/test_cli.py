@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -22,8 +23,13 @@ def test_list_shows_the_bundled_optimizers():
     frame = keras_l2o.available()
     for name in frame["name"]:
         assert name in result.output
-    figure = frame["conv_fmnist.log_validation_loss"].min()
-    assert f"{figure:.3g}" in result.output
+    for line in result.output.splitlines():
+        assert len(line) <= 80
+        assert "…" not in line
+    distances = frame.set_index("name").filter(like=".log_loss_from_oracle")
+    assert len(distances.columns) > 6
+    line = re.search(r"^ ?min-max/7 .*$", result.output, re.MULTILINE)[0]
+    assert line.split()[2:] == [f"{x:+.2f}" for x in distances.loc["min-max/7"]]
 
 
 def test_an_error_is_one_line_and_no_traceback(tmp_path):
