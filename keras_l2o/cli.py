@@ -11,6 +11,7 @@ from rich.text import Text
 
 from keras_l2o.commands import hub
 from keras_l2o.commands import measure
+from keras_l2o.commands import plot
 from keras_l2o.commands import results
 from keras_l2o.commands import run
 from keras_l2o.commands import tune
@@ -23,6 +24,7 @@ application = typer.Typer(
 )
 run.register(application)
 measure.register(application)
+plot.register(application)
 results.register(application)
 hub.register(application)
 tune.register(application)

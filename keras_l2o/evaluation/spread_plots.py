@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_l2o.evaluation import held_out
 from keras_l2o.evaluation.plots import COLORS
 from keras_l2o.evaluation.plots import new_figure
 
@@ -176,14 +177,14 @@ def plot_magnitudes(summary, path):
     picture.savefig(path)
 
 
-def plot_distances(runs, overview, path):
+def plot_distances(runs, path):
     """Draws how far families are from the oracle, a panel for each problem.
 
     Args:
         runs: What `held_out.distances` returned.
-        overview: What `held_out.overview` makes of them.
         path: Where the PNG goes.
     """
+    overview = held_out.overview(runs)
     families = sorted(overview["family"].unique())
     problems = list(overview["problem"].unique())
     columns = min(len(problems), 3)

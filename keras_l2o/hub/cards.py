@@ -165,6 +165,7 @@ def check_results(results):
 
 def _family(name, entries, extras):
     labels = [entry.label for entry in entries]
+    compared = extras.results.get(FAMILY, {})
     by_label = {e.label: figures(e, extras.results) for e in entries}
     names = dict.fromkeys(key for row in by_label.values() for key in row)
     making = {
@@ -180,8 +181,8 @@ def _family(name, entries, extras):
         "name": name,
         "written": extras.written,
         "plots": extras.plots,
-        "distances": _distances(extras.results.get(FAMILY, {})),
-        **_sides(extras.results.get(FAMILY, {})),
+        "distances": _distances(compared),
+        **_sides(compared),
         "results": _table(
             ["figure", *labels],
             [

@@ -9,6 +9,7 @@ from keras_l2o import evaluation
 from keras_l2o import policies
 from keras_l2o import strategies
 from keras_l2o.commands import measure
+from keras_l2o.commands import plot
 
 SHORT = [
     "--dataset=digits", "--epochs=1", "--examples=64", "--batch-size=32",
@@ -19,6 +20,7 @@ SHORT = [
 def run():
     application = typer.Typer()
     measure.register(application)
+    plot.register(application)
 
     def run(*arguments, fails=False):
         result = CliRunner().invoke(application, list(arguments))
