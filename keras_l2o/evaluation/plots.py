@@ -9,7 +9,8 @@ except ImportError as error:
         f"Pictures need matplotlib: pip install 'keras-l2o[plots]'. ({error})"
     ) from error
 
-#: Colours that stay apart for most kinds of colour blindness (Okabe and Ito).
+#: Colours that stay apart for most kinds of colour blindness (Okabe and Ito,
+#: with a grey in the place of their yellow, which is pale on white).
 COLORS = (
     "#D55E00",
     "#0072B2",
@@ -18,6 +19,7 @@ COLORS = (
     "#E69F00",
     "#56B4E9",
     "#000000",
+    "#999999",
 )
 
 

@@ -123,6 +123,8 @@ def plot_pool_weights(evaluation, path, smoothing=1):
 def plot_magnitudes(summary, path):
     """Draws spread between replicates against a perturbation's magnitude.
 
+    Beside it the mean; both with their 95 % intervals.
+
     Args:
         summary: `pandas.DataFrame` as `statistics.summary` returns, with two
             more columns: `perturbation`, a name, and `magnitude`, a float
@@ -135,31 +137,31 @@ def plot_magnitudes(summary, path):
         raise ValueError("Some `magnitude` of the summary must be positive.")
     edge = positive.min() / 4
     picture, axes = new_figure(columns=2)
-    panels = (
-        ("meta", "standard deviation between replicates"),
-        ("mean", "mean of the best log validation loss"),
-    )
-    for axis, (column, label) in zip(axes[0], panels):
+    panels = {
+        "standard deviation between replicates": (
+            "meta", "meta_low", "meta_high",
+        ),
+        "mean of the best log validation loss": ("mean", "low", "high"),
+    }  # fmt: skip
+    for axis, (label, columns) in zip(axes[0], panels.items()):
+        column, low, high = columns
         for index, (name, group) in enumerate(
             summary.groupby("perturbation", sort=False)
         ):
             group = group.sort_values("magnitude")
+            places = group["magnitude"].where(group["magnitude"] > 0, edge)
+            color = COLORS[index % len(COLORS)]
             axis.plot(
-                group["magnitude"].where(group["magnitude"] > 0, edge),
-                group[column],
-                marker="o",
-                color=COLORS[index % len(COLORS)],
-                label=name,
+                places, group[column], marker="o", color=color, label=name
             )
-            if column == "mean":
-                axis.fill_between(
-                    group["magnitude"].where(group["magnitude"] > 0, edge),
-                    group["low"],
-                    group["high"],
-                    color=COLORS[index % len(COLORS)],
-                    alpha=0.15,
-                    linewidth=0,
-                )
+            axis.fill_between(
+                places,
+                group[low],
+                group[high],
+                color=color,
+                alpha=0.15,
+                linewidth=0,
+            )
         axis.set_xscale("log")
         if (magnitudes == 0).any():
             axis.axvline(edge, color="0.6", linestyle=":", linewidth=1)

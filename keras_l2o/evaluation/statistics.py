@@ -224,6 +224,48 @@ def crossed_interval(values, replicates, seeds):
     return mean, mean - half, mean + half
 
 
+def spread_interval(values, replicates):
+    """How far the standard deviation between replicates is known.
+
+    Of a run's value as in `mixed_interval`. Few runs of few replicates say
+    little about it: an interval that begins at zero cannot tell it from none.
+
+    Args:
+        values: Array `(runs,)`, of all replicates. Ones that are not finite are
+            left out.
+        replicates: Array `(runs,)`, which replicate each is of.
+
+    Returns:
+        Floats low and high, of the 95 % interval: NaN of a single replicate.
+        With different numbers of runs, their harmonic mean is taken.
+
+    Reference:
+        - [Williams, 1962](https://doi.org/10.1093/biomet/49.1-2.278)
+    """
+    import pandas
+    from scipy import stats
+
+    values = pandas.Series(np.asarray(values, "float64"))
+    values = values.replace([np.inf, -np.inf], np.nan)
+    groups = values.groupby(np.asarray(replicates))
+    means, counts = groups.mean().dropna(), groups.count()
+    counts = counts[counts > 0]
+    if len(means) < 2:
+        return float("nan"), float("nan")
+    size = len(counts) / (1.0 / counts).sum()
+    between, within = len(means) - 1, int((counts - 1).sum())
+    squares = size * between * means.var()
+    bounds = []
+    for probability in (0.975, 0.025):
+        noise = 0.0
+        if within:
+            noise = groups.var().dropna() @ (counts[counts > 1] - 1) / within
+            noise *= between * stats.f.ppf(probability, between, within)
+        scale = size * stats.chi2.ppf(probability, between)
+        bounds.append(float(np.sqrt(max(squares - noise, 0.0) / scale)))
+    return tuple(bounds)
+
+
 def _plain_interval(values, meta, evaluation):
     """Student's interval of a plain mean."""
     from scipy import stats
@@ -248,13 +290,15 @@ def summary(frame, figure="log_validation_loss"):
         replicates, runs, failed (runs without a figure), mean, spread (of all
         runs), low and high (of the 95 % interval), and the three stabilities,
         each a standard deviation: optimization (mean over the runs),
-        evaluation and meta.
+        evaluation and meta, with meta_low and meta_high (of its 95 %
+        interval).
     """
     import pandas
 
     rows = []
     for key, group in frame.groupby(["problem", "optimizer"], sort=False):
         interval = mixed_interval(group[figure], group["replicate"])
+        low, high = spread_interval(group[figure], group["replicate"])
         rows.append(
             {
                 "problem": key[0],
@@ -269,6 +313,8 @@ def summary(frame, figure="log_validation_loss"):
                 "optimization": group["instability"].mean(),
                 "evaluation": interval.evaluation,
                 "meta": interval.meta,
+                "meta_low": low,
+                "meta_high": high,
             }
         )
     return pandas.DataFrame(rows)

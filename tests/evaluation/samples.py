@@ -65,13 +65,16 @@ def traced():
 def perturbed():
     """A summary by perturbation and magnitude."""
     magnitudes = [0.0, 1e-4, 5e-4, 1e-3, 1e-2]
+    spreads = np.array([0.3, 0.25, 0.18, 0.15, 0.4])
     return pandas.concat(
         [
             pandas.DataFrame(
                 {
                     "perturbation": name,
                     "magnitude": magnitudes,
-                    "meta": np.array([0.3, 0.25, 0.18, 0.15, 0.4]) * scale,
+                    "meta": spreads * scale,
+                    "meta_low": spreads * scale * 0.6,
+                    "meta_high": spreads * scale * 2.0,
                     "mean": [-3.5, -3.55, -3.6, -3.6, -3.2],
                     "low": [-3.7, -3.7, -3.7, -3.7, -3.5],
                     "high": [-3.3, -3.4, -3.5, -3.5, -2.9],

@@ -85,6 +85,40 @@ def test_equal_values_have_no_spread():
     assert result == (3.0, 3.0, 3.0, 0.0, 0.0)
 
 
+@pytest.mark.parametrize("deviation", [0.0, 0.5, 2.0])
+def test_the_spread_lies_in_its_interval_as_often_as_it_says(deviation):
+    random, hits, sizes = np.random.default_rng(3), 0, []
+    names = np.repeat(np.arange(8), 3)
+    for _ in range(600):
+        effects = deviation * random.normal(size=(8, 1))
+        values = effects + random.normal(size=(8, 3))
+        low, high = statistics.spread_interval(values.ravel(), names)
+        hits += low <= deviation <= high
+        sizes.append(high - low)
+    # Six standard deviations of the count; at zero the low end is cut off.
+    assert 0.90 < hits / 600 <= (1.0 if deviation == 0.0 else 0.985)
+    assert np.median(sizes) < 1.0 + 3.0 * deviation
+
+
+def test_with_one_run_each_the_spread_is_known_as_a_variance_is():
+    values = np.random.default_rng(4).normal(size=9)
+    low, high = statistics.spread_interval(values, np.arange(9))
+    squares = 8.0 * values.var(ddof=1)
+    # Quantiles of chi-squared with 8 degrees of freedom, from a table.
+    assert low == pytest.approx(np.sqrt(squares / 17.535), rel=1e-4)
+    assert high == pytest.approx(np.sqrt(squares / 2.180), rel=1e-3)
+
+
+def test_the_spread_of_one_replicate_is_not_known():
+    assert np.isnan(statistics.spread_interval([1.0, 2.0], [1, 1])).all()
+    some = statistics.spread_interval(
+        [1.0, np.nan, 2.0, 2.5, np.inf], [1, 1, 2, 2, 3]
+    )
+    same = statistics.spread_interval([1.0, 2.0, 2.5], [1, 2, 2])
+    assert some == same
+    assert some[1] > some[0] == 0.0
+
+
 def test_optimization_stability_is_the_jump_and_not_the_slope():
     epochs = np.arange(200)
     straight = np.exp(-0.01 * epochs)
