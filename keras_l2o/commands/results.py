@@ -39,24 +39,27 @@ def results(
     Example: keras-l2o results --directory=held_out
     """
     from keras_l2o.evaluation import held_out
+    from keras_l2o.evaluation import held_out_tables
     from keras_l2o.evaluation import storage
 
     tables = {}
     if held_out.families(directory):
         runs = held_out.distances(directory)
-        tables = held_out.overview_cells(held_out.overview(runs))
+        tables = held_out_tables.overview(held_out.overview(runs))
         best = held_out.ranking(runs).head(BEST)
-        tables["The best replicates"] = held_out.ranking_cells(best)
+        tables["The best replicates"] = held_out_tables.ranking(best)
         if FAMILY in runs["optimizer"].unique():
             others = held_out.differences(runs, FAMILY)
             title = f"{FAMILY} less each of the others"
-            tables[title] = held_out.difference_cells(others)
+            tables[title] = held_out_tables.differences(others)
     for problem in held_out.problems(directory):
-        tables[problem] = held_out.cells(held_out.table(directory, problem))
+        tables[problem] = held_out_tables.problem(
+            held_out.table(directory, problem)
+        )
     for title, rows in tables.items():
         _print(title, rows)
     path = pathlib.Path(output or pathlib.Path(directory, "README.md"))
-    storage.replace_file(path, _page(path, held_out.markdown(tables)))
+    storage.replace_file(path, _page(path, held_out_tables.markdown(tables)))
     print_line(f"wrote {path}")
 
 

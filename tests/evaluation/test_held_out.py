@@ -12,6 +12,7 @@ from keras_l2o import evaluation
 from keras_l2o import policies
 from keras_l2o.cli import application
 from keras_l2o.evaluation import held_out
+from keras_l2o.evaluation import held_out_tables
 
 SHORT = {"examples": 128, "batch_size": 32, "epochs": 3}
 #: A family whose replicates are known: the higher rates learn faster.
@@ -94,7 +95,7 @@ def test_families_are_measured_from_the_best_tuned_rule(directory):
         row["mean"], np.mean(list(means.values())), rtol=1e-4
     )
     assert row["low"] < row["mean"] < row["high"]
-    cells = held_out.overview_cells(
+    cells = held_out_tables.overview(
         held_out.overview(held_out.distances(directory))
     )
     best = f"{means[1]:+.3f}"
@@ -104,7 +105,7 @@ def test_families_are_measured_from_the_best_tuned_rule(directory):
     ranking = held_out.ranking(held_out.distances(directory))
     assert ranking["name"].tolist() == ["slow/1", "slow/4", "slow/3", "slow/2"]
     np.testing.assert_allclose(ranking["distance"], sorted(means.values()))
-    assert held_out.ranking_cells(ranking)[0] == {
+    assert held_out_tables.ranking(ranking)[0] == {
         "replicate": "slow/1", "all": best, "digits_mlp": best
     }  # fmt: skip
 
@@ -202,7 +203,7 @@ def test_a_family_is_compared_with_others_on_the_same_seeds(directory):
     (row,) = held_out.differences(both, "slow").to_dict("records")
     assert (row["family"], row["problem"]) == ("other", "digits_mlp")
     np.testing.assert_allclose([row["mean"], row["high"]], -0.25)
-    assert held_out.difference_cells(held_out.differences(both, "other")) == [
+    assert held_out_tables.differences(held_out.differences(both, "other")) == [
         {"family": "slow", "digits_mlp": "+0.250 (+0.250, +0.250)"}
     ]
 
