@@ -6,6 +6,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 FAMILIES := mean min-max choice-small choice-large \
 	min-max-compact choice-large-compact min-max-gaussian min-max-cgd
+# Where their runs are stored, with those of the tuned rules.
+STORED := held_out
 
 .PHONY: help install demo test test-torch lint format fashion-mnist \
 	magnitudes results benchmark clean \
@@ -20,7 +22,7 @@ help:
 	@echo "make FAMILY         distil pre-trained/FAMILY again, about an hour:"
 	@echo "                    $(FAMILIES)"
 	@echo "make magnitudes     search for the perturbations of min-max-gaussian, -cgd"
-	@echo "make results        tables of the families, from held_out/"
+	@echo "make results        tables of the families, from the stored runs"
 	@echo "make benchmark      all of benchmarks/, for a machine at rest"
 	@echo "make format         format and mend what can be mended"
 
@@ -101,8 +103,11 @@ magnitudes: install
 		--optimizer/config/learning_rate/config/decay_steps=60
 
 results: install
-	$(VENV)/bin/keras-l2o results --directory=held_out
-	$(VENV)/bin/keras-l2o plot distances held_out --output=held_out/distances.png
+	for stored in $(STORED); do \
+		$(VENV)/bin/keras-l2o results --directory=$$stored && \
+		$(VENV)/bin/keras-l2o plot distances $$stored \
+			--output=$$stored/distances.png || exit 1; \
+	done
 
 benchmark: install
 	$(PYTHON) benchmarks/start_up.py
