@@ -134,7 +134,7 @@ def _teacher(nest, path):
 
 def _rule(nest, path, *more):
     """A policy with its arguments; those of a pool are rules in turn."""
-    rule = _section(sections.policy(nest.get("name")), nest, path, *more)
+    rule = _section(sections.policy(nest.get("name"), path), nest, path, *more)
     if rule.get("pool") is not None:
         rule["pool"] = [
             _rule(member, f"{path}/pool/{index}")

@@ -92,9 +92,9 @@ class Training(Section):
     log_teachers: bool = False
 
 
-def policy(name):
-    """The section of a policy of this name."""
-    check_name("policy/name", name, policies.names())
+def policy(name, path):
+    """The section of a policy of this name, which stands under the path."""
+    check_name(f"{path}/name", name, policies.names())
     config = policies.get(name).get_config()
     for key in ("name", "dtype"):
         config.pop(key, None)

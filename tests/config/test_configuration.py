@@ -205,6 +205,7 @@ def test_an_override_sets_any_field(override, value):
         ("--policy/perturbation/name=fgms", "'fgsm'"),
         ("--policy/perturbation/config/steps=2", "by a preset or by"),
         ("--strategy/name=curiculum", "'curriculum'"),
+        ('--training/teachers=[{"name": "adem"}]', "training/teachers/0/name"),
     ],
 )
 def test_a_wrong_override_is_an_error_that_names_the_right_one(
