@@ -1,8 +1,5 @@
 """Commands that publish optimizers and write their cards."""
 
-import math
-import pathlib
-
 import typer
 
 
@@ -84,80 +81,11 @@ def card(
         raise ValueError("Name the family that the evaluations are of.")
     results = None
     if evaluations:
-        results = _results(evaluations)
-        _plot(evaluations, card_files.root() / card_files.FIGURES / family)
+        from keras_l2o.evaluation import carded
+        from keras_l2o.evaluation import collection
+
+        frame = collection.collect([evaluations])
+        results = carded.results(frame, evaluations)
+        carded.plot(frame, card_files.root() / card_files.FIGURES / family)
     for name in [family] if family else card_files.families():
         print(f"wrote {card_files.write(name, results)}")
-
-
-def _results(directory):
-    """Means over the runs, by replicate and problem."""
-    from keras_l2o.evaluation import collection
-    from keras_l2o.evaluation import figures
-    from keras_l2o.evaluation import search
-
-    frame = figures(collection.collect([directory]))
-    results = {}
-    keys = ["replicate", "problem"]
-    for (replicate, problem), runs in frame.groupby(keys):
-        numbers = runs[["log_validation_loss", "log_train_loss", "accuracy"]]
-        results.setdefault(str(replicate), {})[problem] = {
-            "runs": len(runs),
-            **{
-                key: float(value)
-                for key, value in numbers.mean().items()
-                if math.isfinite(value)  # a function has no accuracy
-            },
-        }
-    around = pathlib.Path(directory).resolve().parent
-    problems = frame["problem"].unique()
-    if any(search.path_in(around, problem).is_file() for problem in problems):
-        _add_distances(results, directory)
-    return results
-
-
-def _add_distances(results, directory):
-    """Adds how far replicates, and the family, are from the best rule."""
-    from keras_l2o.evaluation import held_out
-    from keras_l2o.hub import cards
-
-    path = pathlib.Path(directory).resolve()
-    runs = held_out.distances(path.parent, path.name)
-    for (replicate, problem), own in runs.groupby(["replicate", "problem"]):
-        mean = own["log_validation_loss"].mean(skipna=False)
-        if math.isfinite(mean):
-            results[str(replicate)][problem]["log_loss_from_oracle"] = float(
-                mean
-            )
-    shown = ("mean", "low", "high", "median", "best", "worst")
-    results[cards.FAMILY] = {
-        row["problem"]: {
-            key: float(row[key]) for key in shown if math.isfinite(row[key])
-        }
-        for row in held_out.overview(runs).to_dict("records")
-    }
-
-
-def _plot(directory, folder):
-    """A picture for each problem: validation losses of the replicates."""
-    from matplotlib.figure import Figure
-
-    from keras_l2o.evaluation import collection
-
-    frame = collection.collect([directory])
-    folder.mkdir(parents=True, exist_ok=True)
-    for problem, runs in frame.groupby("problem"):
-        figure = Figure(figsize=(6, 4), layout="constrained")
-        axes = figure.subplots()
-        for replicate, lines in runs.groupby("replicate"):
-            losses = lines.groupby("epoch")["validation_loss"].mean()
-            axes.plot(losses.index, losses, label=f"replicate {replicate}")
-        axes.set(
-            title=problem,
-            xlabel="epoch",
-            ylabel="validation loss",
-            yscale="log",
-        )
-        axes.legend()
-        path = pathlib.Path(folder, f"{problem}.png")
-        figure.savefig(path, dpi=100, metadata={"Software": None})

@@ -3,6 +3,7 @@ from keras_l2o.strategies.run import Run
 from keras_l2o.strategies.schedules import Schedule
 from keras_l2o.training.periods import Period
 from keras_l2o.training.periods import PeriodCallback
+from keras_l2o.training.replicates import Replicates
 
 
 class Strategy(PeriodCallback):
@@ -217,7 +218,7 @@ class Strategy(PeriodCallback):
     # What `fit` calls.
 
     def open(self):
-        several = hasattr(self.model, "replicates")
+        several = isinstance(self.model, Replicates)
         self._run = (FamilyRun if several else Run)(self, self.model)
         self.rows = self._run.rows
 

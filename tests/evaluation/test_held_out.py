@@ -11,6 +11,8 @@ import keras_l2o
 from keras_l2o import evaluation
 from keras_l2o import policies
 from keras_l2o.cli import application
+from keras_l2o.evaluation import carded
+from keras_l2o.evaluation import collection
 from keras_l2o.evaluation import held_out
 from keras_l2o.evaluation import held_out_tables
 
@@ -170,8 +172,6 @@ def test_a_directory_without_a_search_says_what_makes_one(tmp_path):
 
 
 def test_distances_are_drawn_and_go_into_the_card(directory, tmp_path):
-    from keras_l2o.commands import hub
-
     path = tmp_path / "distances.png"
     arguments = ["plot", "distances", str(directory), f"--output={path}"]
     result = CliRunner().invoke(application, arguments)
@@ -183,7 +183,8 @@ def test_distances_are_drawn_and_go_into_the_card(directory, tmp_path):
     assert "Known: digits_mlp" in str(result.exception)
 
     (row,) = held_out.overview(held_out.distances(directory)).to_dict("records")
-    results = hub._results(directory / "slow")
+    slow = directory / "slow"
+    results = carded.results(collection.collect([slow]), slow)
     for number, key in ((1, "best"), (4, "median"), (2, "worst")):
         own = results[str(number)]["digits_mlp"]["log_loss_from_oracle"]
         np.testing.assert_allclose(own, row[key])
@@ -211,8 +212,6 @@ def test_a_family_is_compared_with_others_on_the_same_seeds(directory):
 def test_a_search_without_a_family_says_so_and_needs_no_card(
     directory, tmp_path
 ):
-    from keras_l2o.commands import hub
-
     shutil.copytree(directory / "gridsearch", tmp_path / "gridsearch")
     with pytest.raises(ValueError, match=r"No family in .* digits_mlp"):
         held_out.distances(tmp_path)
@@ -220,4 +219,5 @@ def test_a_search_without_a_family_says_so_and_needs_no_card(
         policies.SGD(0.1), "quadratic_10", repeat=1, steps=5,
         directory=tmp_path / "slow" / "1",
     )  # fmt: skip
-    assert "*" not in hub._results(tmp_path / "slow")
+    slow = tmp_path / "slow"
+    assert "*" not in carded.results(collection.collect([slow]), slow)

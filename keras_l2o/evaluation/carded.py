@@ -1,0 +1,85 @@
+"""What the stored evaluations of a family put on its model card."""
+
+import math
+import pathlib
+
+from keras_l2o.evaluation import held_out
+from keras_l2o.evaluation import search
+from keras_l2o.evaluation.statistics import figures
+from keras_l2o.hub import cards
+
+
+def results(frame, directory):
+    """Means over the runs, by replicate and problem.
+
+    Args:
+        frame: `pandas.DataFrame` as `collection.collect` returns.
+        directory: Path of the family's folder. Where the folder around it has
+            a search of the rules on one of the problems, how far replicates and
+            family are from the best rule is added.
+
+    Returns:
+        Dict as in `hub.cards.Extras`.
+    """
+    result = {}
+    keys = ["replicate", "problem"]
+    for (replicate, problem), runs in figures(frame).groupby(keys):
+        numbers = runs[["log_validation_loss", "log_train_loss", "accuracy"]]
+        result.setdefault(str(replicate), {})[problem] = {
+            "runs": len(runs),
+            **{
+                key: float(value)
+                for key, value in numbers.mean().items()
+                if math.isfinite(value)  # a function has no accuracy
+            },
+        }
+    path = pathlib.Path(directory).resolve()
+    problems = frame["problem"].unique()
+    if any(search.path_in(path.parent, name).is_file() for name in problems):
+        _add_distances(result, path)
+    return result
+
+
+def _add_distances(result, path):
+    runs = held_out.distances(path.parent, path.name)
+    for (replicate, problem), own in runs.groupby(["replicate", "problem"]):
+        mean = own["log_validation_loss"].mean(skipna=False)
+        if math.isfinite(mean):
+            numbers = result[str(replicate)][problem]
+            numbers["log_loss_from_oracle"] = float(mean)
+    shown = ("mean", "low", "high", "median", "best", "worst")
+    result[cards.FAMILY] = {
+        row["problem"]: {
+            key: float(row[key]) for key in shown if math.isfinite(row[key])
+        }
+        for row in held_out.overview(runs).to_dict("records")
+    }
+
+
+def plot(frame, folder):
+    """A picture for each problem: validation losses of the replicates.
+
+    Args:
+        frame: As in `results`.
+        folder: Path of the folder that the pictures go to.
+    """
+    from matplotlib.figure import Figure
+
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for problem, runs in frame.groupby("problem"):
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.subplots()
+        for replicate, lines in runs.groupby("replicate"):
+            losses = lines.groupby("epoch")["validation_loss"].mean()
+            axes.plot(losses.index, losses, label=f"replicate {replicate}")
+        axes.set(
+            title=problem,
+            xlabel="epoch",
+            ylabel="validation loss",
+            yscale="log",
+        )
+        axes.legend()
+        figure.savefig(
+            folder / f"{problem}.png", dpi=100, metadata={"Software": None}
+        )
