@@ -25,7 +25,9 @@ def collect(paths, problem=None):
 
     Returns:
         A `pandas.DataFrame` as `evaluate` returns, with a column `replicate`
-        and one `path`, the directory that the evaluation is of.
+        and one `path`, the directory that the evaluation is of. Where several
+        directories have the same replicate of an optimizer of the same name,
+        the name says which it is of, such as `"min-max in results/old"`.
     """
     import pandas
 
@@ -33,14 +35,27 @@ def collect(paths, problem=None):
     for path in _files(paths, problem):
         frame = storage.read(path).frame()
         directory = path.parent.parent
-        replicate, optimizer = 1, None
+        replicate, optimizer, place = 1, None, directory
         if directory.name.isdigit():
             replicate, optimizer = int(directory.name), directory.parent.name
-        frame = frame.assign(replicate=replicate, path=str(directory))
+            place = directory.parent.parent
+        frame = frame.assign(
+            replicate=replicate, path=str(directory), place=str(place)
+        )
         if optimizer:
             frame = frame.assign(optimizer=optimizer)
         frames.append(frame)
-    return pandas.concat(frames, ignore_index=True)
+    return _told_apart(pandas.concat(frames, ignore_index=True))
+
+
+def _told_apart(frame):
+    """Names optimizers by their places, where one name stands for several."""
+    keys = ["problem", "optimizer", "replicate"]
+    places = frame.groupby(keys)["place"].transform("nunique")
+    shared = frame["optimizer"].isin(frame["optimizer"][places > 1])
+    names = frame["optimizer"] + " in " + frame["place"]
+    frame["optimizer"] = frame["optimizer"].mask(shared, names)
+    return frame.drop(columns="place")
 
 
 def evaluations(paths, problem=None):
@@ -63,7 +78,8 @@ def _files(paths, problem):
             f"There is no {pattern} in {', '.join(map(str, paths))}. `keras-l2o"
             " evaluate` and `keras-l2o baseline` make such files."
         )
-    return files
+    # Paths may hold one another.
+    return list({file.resolve(): file for file in files}.values())
 
 
 def by_magnitude(paths, problem=None):

@@ -154,14 +154,16 @@ def plot_magnitudes(summary, path):
             axis.plot(
                 places, group[column], marker="o", color=color, label=name
             )
-            axis.fill_between(
-                places,
-                group[low],
-                group[high],
-                color=color,
-                alpha=0.15,
-                linewidth=0,
-            )
+            known = group[[low, high]].notna().all(axis=1)
+            if known.any():  # a single replicate has no spread
+                axis.fill_between(
+                    places[known],
+                    group[low][known],
+                    group[high][known],
+                    color=color,
+                    alpha=0.15,
+                    linewidth=0,
+                )
         axis.set_xscale("log")
         if (magnitudes == 0).any():
             axis.axvline(edge, color="0.6", linestyle=":", linewidth=1)
