@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 FAMILIES := mean min-max choice-small choice-large \
 	min-max-compact choice-large-compact min-max-gaussian min-max-cgd
 # Where their runs are stored, with those of the tuned rules.
-STORED := held_out meta_training
+STORED := held_out held_out_25 meta_training
 
 .PHONY: help install demo test test-torch lint format fashion-mnist \
 	magnitudes results benchmark clean \
