@@ -1,5 +1,7 @@
 """Pictures of what the mean hides: replicates, perturbations, pools."""
 
+import textwrap
+
 import numpy as np
 
 from keras_l2o.evaluation import held_out
@@ -228,9 +230,12 @@ def plot_distances(runs, path):
         axis.set_ylim(len(families) - 0.5, -0.5)
         axis.set_title(problem)
         axis.grid(axis="x", alpha=0.25)
-    picture.suptitle(
+    sentences = (
         "log of the best validation loss less the oracle's: left of the line "
-        "is better\n(dot: replicate; diamond: the median one; bar: 95 % "
-        "interval)"
+        "is better",
+        "(dot: replicate; diamond: the median one; bar: 95 % interval)",
     )
+    # As wide as the panels are.
+    lines = [textwrap.fill(text, 40 * columns) for text in sentences]
+    picture.suptitle("\n".join(lines))
     picture.savefig(path)
