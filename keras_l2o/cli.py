@@ -44,7 +44,7 @@ def list_command():
         title="keras_l2o.from_hub(name)",
         box=box.SIMPLE_HEAVY,
         pad_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=0,
         caption="By problem, the log of the best validation loss less that of "
         "the best tuned rule: below zero is better. `own` is the log loss in "
         "the distillation. keras_l2o.available() has all figures.",
@@ -57,7 +57,8 @@ def list_command():
     }
     columns = {key: title for key, title in columns.items() if key in frame}
     for title in columns.values():
-        table.add_column(title, justify="right", overflow="fold")
+        # Where names of problems are too long, they fold; figures never do.
+        table.add_column(title, justify="right", overflow="fold", min_width=5)
     for row in frame.to_dict("records"):
         figures = (row[column] for column in columns)
         table.add_row(

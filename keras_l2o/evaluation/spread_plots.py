@@ -1,6 +1,6 @@
 """Pictures of what the mean hides: replicates, perturbations, pools."""
 
-import textwrap
+from textwrap import wrap
 
 import numpy as np
 
@@ -194,11 +194,19 @@ def plot_distances(runs, path):
     families = sorted(overview["family"].unique())
     problems = list(overview["problem"].unique())
     columns = min(len(problems), 3)
+    rows = -(-len(problems) // columns)
+    sentences = (
+        "log of the best validation loss less the oracle's: left of the line "
+        "is better",
+        "(dot: replicate; diamond: the median one; bar: 95 % interval)",
+    )
+    # As wide as the panels are.
+    lines = [line for text in sentences for line in wrap(text, 40 * columns)]
     picture, axes = new_figure(
         columns,
-        -(-len(problems) // columns),
+        rows,
         width=4.2,
-        height=0.8 + 0.3 * len(families),
+        height=0.8 + 0.3 * len(families) + 0.2 * len(lines) / rows,
     )
     for axis in axes.ravel()[len(problems) :]:
         axis.set_axis_off()
@@ -230,12 +238,5 @@ def plot_distances(runs, path):
         axis.set_ylim(len(families) - 0.5, -0.5)
         axis.set_title(problem)
         axis.grid(axis="x", alpha=0.25)
-    sentences = (
-        "log of the best validation loss less the oracle's: left of the line "
-        "is better",
-        "(dot: replicate; diamond: the median one; bar: 95 % interval)",
-    )
-    # As wide as the panels are.
-    lines = [textwrap.fill(text, 40 * columns) for text in sentences]
     picture.suptitle("\n".join(lines))
     picture.savefig(path)
