@@ -12,13 +12,11 @@ from keras import ops
 
 from keras_l2o import backend
 from keras_l2o import numerics
+from keras_l2o.packing import Packing
+from keras_l2o.packing import cut
+from keras_l2o.packing import kept
 from keras_l2o.policies.policy import PolicyState
-
-#: Floats of a chunk's state and of what it comes with, about: what a policy
-#: computes from it stays in a processor's cache, whatever the model's size.
-CHUNK_FLOATS = 3 * 2**19
-#: A model of up to so many chunks is one: chunks have a cost of their own.
-FEW = 3
+from keras_l2o.policies.policy import next_step
 
 
 def make_state(optimizer, variables):
@@ -39,28 +37,26 @@ class TensorState:
     """
 
     def __init__(self, optimizer, variables):
-        self.optimizer = optimizer
+        self.optimizer, self.trained = optimizer, variables
         with backend.state_scope(optimizer, variables[0]):
             state = optimizer.policy.initial_state(variables)
-            tensors = [
-                [
-                    _kept(leaf, variable.shape, optimizer.state_dtype, 0)
-                    for leaf in keras.tree.flatten(tensor)
-                ]
-                for variable, tensor in zip(variables, state.tensors)
-            ]
+            leaves = self._kept(state, 0)
         self.dtypes = [leaf.dtype for leaf in keras.tree.flatten(state)]
-        leaves = [_add(optimizer, "step", state.step, variables[0])]
-        for variable, tensor in zip(variables, tensors):
-            for index, leaf in enumerate(tensor):
-                name = f"{variable.path}_{index}"
-                leaves.append(_add(optimizer, name, leaf, variable))
-        for index, leaf in enumerate(keras.tree.flatten(state.shared)):
-            leaves.append(
-                _add(optimizer, f"shared_{index}", leaf, variables[0])
-            )
-        self.variables = leaves
         self.structure = keras.tree.map_structure(lambda leaf: 0, state)
+        #: Each leaf's name in a file, and the variable that it goes with.
+        self.names, references = ["step"], [variables[0]]
+        for number, tensor in enumerate(state.tensors):
+            for index, _ in enumerate(keras.tree.flatten(tensor)):
+                self.names.append(f"{number}_{index}")
+                references.append(variables[number])
+        for index, _ in enumerate(keras.tree.flatten(state.shared)):
+            self.names.append(f"shared_{index}")
+            references.append(variables[0])
+        self.marks = []
+        self.variables = [
+            _add(optimizer, f"{reference.path}_{name}", leaf, reference)
+            for name, reference, leaf in zip(self.names, references, leaves)
+        ]
 
     def read(self):
         """The `PolicyState`, of tensors."""
@@ -70,12 +66,14 @@ class TensorState:
         ]
         return keras.tree.pack_sequence_as(self.structure, leaves)
 
-    def step(self, gradients, parameters):
+    def step(self, gradients, parameters, counts=None):
         """Runs the policy once and keeps its new state.
 
         Args:
             gradients: List of tensors, `None` where there is none.
             parameters: List of tensors of the same shapes.
+            counts: Boolean scalar tensor: where it is false, the state stays
+                and the updates are zeros. Defaults to `None`, which is true.
 
         Returns:
             List of updates, to be subtracted; `None` where there is none.
@@ -83,20 +81,61 @@ class TensorState:
         updates, state = _advance(
             self.optimizer, gradients, parameters, self.read()
         )
-        dtype = self.optimizer.state_dtype
-        tensors = tuple(
-            keras.tree.map_structure(
-                lambda leaf, shape=gradient.shape: _kept(
-                    leaf, shape, dtype, state.step
-                ),
-                tensor,
-            )
-            for tensor, gradient in zip(state.tensors, parameters)
-        )
-        leaves = keras.tree.flatten(state._replace(tensors=tensors))
+        leaves = self._kept(state, state.step)
+        if counts is not None:
+            old = [backend.read(variable) for variable in self.variables]
+            leaves = numerics.select(counts, leaves, old)
+            updates = [u if u is None else _where(counts, u) for u in updates]
         for variable, leaf in zip(self.variables, leaves):
             self.optimizer.assign(variable, leaf)
         return updates
+
+    def _kept(self, state, step):
+        """The leaves of a `PolicyState`, as they are kept."""
+        dtype = self.optimizer.state_dtype
+        tensors = tuple(
+            keras.tree.pack_sequence_as(
+                tensor,
+                [
+                    kept(leaf, variable.shape, dtype, [step, number, index])
+                    for index, leaf in enumerate(keras.tree.flatten(tensor))
+                ],
+            )
+            for number, (variable, tensor) in enumerate(
+                zip(self.trained, state.tensors)
+            )
+        )
+        return keras.tree.flatten(state._replace(tensors=tensors))
+
+    def array_shapes(self):
+        """Dict of the shapes of what `arrays` gives."""
+        return {
+            name: tuple(variable.shape)
+            for name, variable in zip(self.names, self.variables)
+        }
+
+    def arrays(self):
+        """The state as a dict of NumPy arrays, as a file holds it.
+
+        Under `"step"` the steps made, under `"<variable>_<leaf>"`, both by
+        number, what belongs to a variable, and the rest under
+        `"shared_<leaf>"`.
+        """
+        return {
+            name: ops.convert_to_numpy(variable)
+            for name, variable in zip(self.names, self.variables)
+        }
+
+    def restore(self, arrays):
+        """Puts back what `arrays` gave, of either form of the state."""
+        for name, variable in zip(self.names, self.variables):
+            variable.assign(arrays[name])
+
+    def reset(self):
+        """Puts the state back to before the first step."""
+        state = self.optimizer.policy.initial_state(self.trained)
+        for variable, leaf in zip(self.variables, self._kept(state, 0)):
+            variable.assign(leaf)
 
 
 class FlatState:
@@ -116,18 +155,26 @@ class FlatState:
             # No coordinate's state starts unlike another's.
             state = policy.initial_state([ops.zeros((1,))])
             self.packing = Packing(state.tensors[0], optimizer.state_dtype)
-            packed = self.packing.pack(state.tensors[0], 0)
-        self.chunks, self.width = _cut(self.size, sum(self.packing.sizes))
+            packed = self.packing.pack(state.tensors[0], [0])
+        self.chunks, self.width = cut(self.size, sum(self.packing.sizes))
         self.count = _add(optimizer, "step", state.step, first)
-        self.variables = [
+        self._first = [ops.convert_to_numpy(leaf) for leaf in packed]
+        self.packed = [
             _add(optimizer, "state", leaf, first, (self.chunks, self.width))
             for leaf in packed
         ]
+        # What wraps an optimizer, as for loss scaling, tells the state of
+        # another model by the number of variables alone: one for each.
+        self.marks = [
+            _add(optimizer, f"mark_{number}", np.zeros((), "int32"), first)
+            for number, _ in enumerate(variables)
+        ]
+        self.variables = [self.count, *self.packed, *self.marks]
         self._run = backend.compiled(self._run)
 
     def read(self):
         """The `PolicyState`, of tensors in the variables' shapes."""
-        arrays = [self._split(backend.read(v)) for v in self.variables]
+        arrays = [self._split(backend.read(v)) for v in self.packed]
         return PolicyState(
             backend.read(self.count),
             tuple(
@@ -136,7 +183,7 @@ class FlatState:
             ),
         )
 
-    def step(self, gradients, parameters):
+    def step(self, gradients, parameters, counts=None):
         """As `TensorState.step`."""
         step = backend.read(self.count)
         rows = [
@@ -156,26 +203,33 @@ class FlatState:
         weights = [backend.read(w) for w in self.optimizer.policy.variables]
         updates = backend.walk(
             self.optimizer,
-            lambda leaves, rows: self._run(weights, step, leaves, rows),
-            self.variables,
+            lambda leaves, rows, index: self._run(
+                weights, step, counts, leaves, rows, index
+            ),
+            self.packed,
             rows,
             self.chunks,
         )
-        self.optimizer.assign(self.count, step + 1)
+        after = next_step(step)
+        if counts is not None:
+            after = ops.where(counts, after, step)
+        self.optimizer.assign(self.count, after)
         return [
             None if gradient is None else update
             for gradient, update in zip(gradients, self._split(updates))
         ]
 
-    def _run(self, weights, step, leaves, rows):
+    def _run(self, weights, step, counts, leaves, rows, index):
         """The policy's step over one chunk: a function of tensors alone.
 
         Args:
             weights: List of the values of the policy's variables.
             step: int32 scalar, steps made before.
+            counts: As in `TensorState.step`.
             leaves: List of the chunk's state, as stored.
             rows: List of the chunk's gradients and parameters and, if some
                 have no gradient, of booleans that say which.
+            index: int32 scalar, the chunk's number.
 
         Returns:
             List of the new state, as stored, and the updates.
@@ -193,7 +247,65 @@ class FlatState:
         (new,) = state.tensors
         if present:
             new = numerics.select(present[0], new, old)
-        return self.packing.pack(new, step), update
+        packed = self.packing.pack(new, [step, index])
+        if counts is not None:
+            packed = numerics.select(counts, packed, leaves)
+            update = _where(counts, update)
+        return packed, update
+
+    def array_shapes(self):
+        """As `TensorState.array_shapes`."""
+        return {
+            "step": (),
+            **{
+                f"{number}_{index}": features + shape
+                for number, shape in enumerate(self.shapes)
+                for index, features in enumerate(self.packing.features)
+            },
+        }
+
+    def arrays(self):
+        """As `TensorState.arrays`."""
+        found = {"step": ops.convert_to_numpy(self.count)}
+        for variable in self.packed:
+            rows, shapes = (
+                self._named_rows(self._flat(variable)),
+                self.array_shapes(),
+            )
+            found |= {k: row.reshape(shapes[k]) for k, row in rows.items()}
+        return found
+
+    def restore(self, arrays):
+        """As `TensorState.restore`."""
+        self.count.assign(arrays["step"])
+        for variable in self.packed:
+            flat = self._flat(variable).copy()
+            for name, rows in self._named_rows(flat).items():
+                rows[:] = arrays[name].reshape(rows.shape)
+            chunked = flat.reshape(-1, self.chunks, self.width)
+            variable.assign(np.moveaxis(chunked, 1, 0))
+
+    def reset(self):
+        """As `TensorState.reset`."""
+        self.count.assign(0)
+        for variable, leaf in zip(self.packed, self._first):
+            variable.assign(np.broadcast_to(leaf[None], variable.shape))
+
+    def _flat(self, variable):
+        """A packed variable as `(features, coordinates)`, in NumPy."""
+        values = np.moveaxis(ops.convert_to_numpy(variable), 0, 1)
+        return values.reshape(len(values), -1)
+
+    def _named_rows(self, flat):
+        """Views of each leaf's part of such an array, by its name."""
+        ends = np.cumsum(self.sizes)
+        return {
+            f"{number}_{index}": rows
+            for number, (end, size) in enumerate(zip(ends, self.sizes))
+            for index, rows in enumerate(
+                self.packing.rows(flat[:, end - size : end])
+            )
+        }
 
     def _rows(self, tensors, dtype=None):
         """Tensors in the variables' shapes as `(chunks, width)`."""
@@ -218,6 +330,10 @@ class FlatState:
             ops.reshape(flat[..., end - size : end], (*features, *shape))
             for end, size, shape in zip(ends, self.sizes, self.shapes)
         ]
+
+
+def _where(counts, update):
+    return ops.where(counts, update, ops.zeros_like(update))
 
 
 def _advance(optimizer, gradients, parameters, state):
@@ -282,84 +398,3 @@ def _add(optimizer, name, leaf, reference, chunks=None):
             layout=layout,
             name="policy_" + name.replace("/", "_"),
         )
-
-
-def _cut(size, floats):
-    """Number and width of the chunks of a model.
-
-    Args:
-        size: Int, coordinates of the model.
-        floats: Int, floats of a coordinate's state.
-    """
-    width = CHUNK_FLOATS // (floats + 8)
-    chunks = math.ceil(size / width)
-    if chunks <= FEW:
-        return 1, size
-    # Each begins where a vector register may load.
-    return chunks, 64 * math.ceil(size / chunks / 64)
-
-
-def _kept(leaf, shape, dtype, step):
-    """A leaf of the state of a parameter of this shape, as it is kept.
-
-    A leaf of that very shape is an average that moves by less than what
-    bfloat16 can tell apart.
-    """
-    kind = keras.backend.standardize_dtype(leaf.dtype)
-    if dtype is None or not keras.backend.is_float_dtype(kind):
-        return leaf
-    if dtype == "bfloat16" and tuple(leaf.shape) == tuple(shape):
-        return numerics.round_at_random(leaf, [step])
-    return ops.cast(leaf, dtype)
-
-
-class Packing:
-    """How a state's leaves lie in one array.
-
-    One array for a chunk is read and replaced as a whole; of several that
-    depend on each other a compiler keeps copies.
-
-    Args:
-        state: A parameter's state: a nest of tensors of one type whose shapes
-            end with the parameter's, which has one axis.
-        dtype: String. What the array is kept in, or `None` for the state's.
-    """
-
-    def __init__(self, state, dtype=None):
-        self.dtype = dtype
-        leaves = keras.tree.flatten(state)
-        self.structure = keras.tree.map_structure(lambda leaf: 0, state)
-        self.features = [tuple(leaf.shape)[:-1] for leaf in leaves]
-        self.sizes = [math.prod(features) for features in self.features]
-        self.state_dtype = leaves[0].dtype if leaves else None
-
-    def pack(self, state, step):
-        """List of at most one array, the features of all leaves first.
-
-        Args:
-            state: The nest.
-            step: Int or int scalar, for what is rounded at random.
-        """
-        leaves = keras.tree.flatten(state)
-        if not leaves:
-            return []
-        shape = tuple(leaves[0].shape)[-1:]
-        leaves = [_kept(leaf, shape, self.dtype, step) for leaf in leaves]
-        return [
-            ops.concatenate(
-                [
-                    ops.reshape(leaf, (size, *shape))
-                    for leaf, size in zip(leaves, self.sizes)
-                ]
-            )
-        ]
-
-    def unpack(self, arrays):
-        """The nest again, from what `pack` returns."""
-        leaves, start = [], 0
-        for features, size in zip(self.features, self.sizes):
-            rows = arrays[0][start : start + size]
-            shape = (*features, *tuple(rows.shape)[1:])
-            leaves.append(ops.cast(ops.reshape(rows, shape), self.state_dtype))
-            start += size
-        return keras.tree.pack_sequence_as(self.structure, leaves)

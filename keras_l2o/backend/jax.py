@@ -121,6 +121,10 @@ def state_scope(optimizer, reference):
     return contextlib.nullcontext()
 
 
+def known(condition):
+    return None if isinstance(condition, jax.core.Tracer) else bool(condition)
+
+
 def compiled(function):
     return jax.jit(function)
 
@@ -132,12 +136,13 @@ def walk(optimizer, body, variables, inputs, length):
         new, output = body(
             [v.reshape(v.shape[1:]) for v in values],
             [x.reshape(x.shape[1:]) for x in inputs],
+            jnp.int32(0),
         )
         values, outputs = [v[None] for v in new], output[None]
     elif not any(isinstance(x, jax.core.Tracer) for x in [*values, *inputs]):
         # A loop outside of what is compiled would be compiled in every call.
         rows = [
-            body([v[i] for v in values], [x[i] for x in inputs])
+            body([v[i] for v in values], [x[i] for x in inputs], jnp.int32(i))
             for i in range(length)
         ]
         values, outputs = jax.tree.map(lambda *row: jnp.stack(row), *rows)
@@ -157,7 +162,7 @@ def walk(optimizer, body, variables, inputs, length):
             # A row is read one step ahead: fused with what replaces it, the
             # read would make the compiler copy the whole in every step.
             values, outputs, old = carry
-            new, output = body(read(old), take(inputs, index))
+            new, output = body(read(old), take(inputs, index), index)
             values = [
                 put(v, _as_bits(row), index, 0) for v, row in zip(values, new)
             ]

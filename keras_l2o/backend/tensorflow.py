@@ -291,6 +291,11 @@ def state_scope(optimizer, reference):
     return context
 
 
+def known(condition):
+    """A boolean scalar's value, or `None` while a step is being compiled."""
+    return bool(condition) if tf.executing_eagerly() else None
+
+
 def compiled(function):
     """The function, of tensors alone, with its operations fused.
 
@@ -300,7 +305,7 @@ def compiled(function):
 
 
 def walk(optimizer, body, variables, inputs, length):
-    """Runs `new, output = body(old, row)` over the first axis of variables.
+    """Runs `new, output = body(old, row, index)` over variables' first axis.
 
     Each row of the variables is replaced before the next one is read, so that
     memory is taken for one row alone.
@@ -308,7 +313,8 @@ def walk(optimizer, body, variables, inputs, length):
     Args:
         optimizer: The `keras.optimizers.Optimizer` that assigns.
         body: The function of one row. `old`, `new` are lists of tensors, `row`
-            and `output` a list of tensors and a tensor.
+            and `output` a list of tensors and a tensor, `index` an int32
+            scalar.
         variables: List of Keras variables with a first axis of `length`.
         inputs: List of tensors with a first axis of `length`.
         length: Int.
@@ -320,6 +326,7 @@ def walk(optimizer, body, variables, inputs, length):
         new, output = body(
             [tf.reshape(read(v), v.shape[1:]) for v in variables],
             [tf.reshape(tensor, tensor.shape[1:]) for tensor in inputs],
+            tf.constant(0),
         )
         for variable, value in zip(variables, new):
             optimizer.assign(variable, tf.reshape(value, variable.shape))
@@ -328,7 +335,7 @@ def walk(optimizer, body, variables, inputs, length):
 
     def loop(index, outputs):
         old = [place.sparse_read(index) for place in places]
-        new, output = body(old, [tensor[index] for tensor in inputs])
+        new, output = body(old, [tensor[index] for tensor in inputs], index)
         for place, value in zip(places, new):
             place.scatter_update(tf.IndexedSlices(value[None], index[None]))
         return index + 1, outputs.write(index, output)

@@ -131,6 +131,10 @@ def state_scope(optimizer, reference):
     return contextlib.nullcontext()
 
 
+def known(condition):
+    return bool(condition)
+
+
 def compiled(function):
     return function
 
@@ -139,7 +143,7 @@ def walk(optimizer, body, variables, inputs, length):
     outputs = []
     for index in range(length):
         places = [variable.value[index] for variable in variables]
-        new, output = body(places, [tensor[index] for tensor in inputs])
+        new, output = body(places, [tensor[index] for tensor in inputs], index)
         for place, value in zip(places, new):
             place.copy_(value)
         outputs.append(output)

@@ -6,7 +6,11 @@ import keras
 from keras import ops
 
 from keras_l2o import numerics
+from keras_l2o.policies.arguments import check_count
+from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.policy import PolicyState
+from keras_l2o.policies.policy import float_step
+from keras_l2o.policies.policy import next_step
 from keras_l2o.policies.pool import PoolPolicy
 from keras_l2o.policies.recurrent import RecurrentStack
 from keras_l2o.policies.recurrent import linear
@@ -71,22 +75,13 @@ class Choice(PoolPolicy):
         **kwargs,
     ):
         super().__init__(pool, **kwargs)
-        self.learning_rate = float(learning_rate)
-        self.time_scale = float(time_scale)
-        self.hardness = float(hardness)
-        self.rate_scale = float(rate_scale or 0.0)
-        self.seed = int(seed)
-        if not self.time_scale > 0.0:
-            raise ValueError(
-                "Argument `time_scale` must be positive. Received: "
-                f"time_scale={time_scale}"
-            )
-        for name in ("hardness", "rate_scale"):
-            if not getattr(self, name) >= 0.0:
-                raise ValueError(
-                    f"Argument `{name}` must not be negative. Received: "
-                    f"{name}={getattr(self, name)}"
-                )
+        self.learning_rate = check_number("learning_rate", learning_rate)
+        self.time_scale = check_number("time_scale", time_scale, above=0.0)
+        self.hardness = check_number("hardness", hardness, least=0.0)
+        self.rate_scale = check_number(
+            "rate_scale", 0.0 if rate_scale is None else rate_scale, least=0.0
+        )
+        self.seed = check_count("seed", seed)
         self.stack = RecurrentStack(
             layers, cell_options, dtype=self.dtype_policy, name="lstm"
         )
@@ -150,7 +145,9 @@ class Choice(PoolPolicy):
                     recurrent=recurrent[row],
                     weights=ops.stop_gradient(ops.mean(weights[row], axis=1)),
                 )
-        return updates, PolicyState(state.step + 1, tuple(tensors), shared)
+        return updates, PolicyState(
+            next_step(state.step), tuple(tensors), shared
+        )
 
     def _mix(self, members, shapes, recurrent, step, key):
         """Weighs the pool's updates, all coordinates in one network call.
@@ -206,7 +203,8 @@ class Choice(PoolPolicy):
 
     def _context(self, shape, step):
         """Features that a tensor's coordinates share: time, and rank."""
-        time = ops.cast(step, self.variable_dtype) / self.time_scale
+        time = float_step(step, self.variable_dtype) / self.time_scale
+        time = ops.cast(time, self.variable_dtype)
         rank = min(max(len(shape), 1), RANKS)
         one_hot = [float(rank == other + 1) for other in range(RANKS)]
         return ops.concatenate(

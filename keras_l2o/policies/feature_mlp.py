@@ -7,8 +7,11 @@ import numpy as np
 from keras import ops
 
 from keras_l2o import numerics
+from keras_l2o.policies.arguments import check_number
+from keras_l2o.policies.arguments import check_widths
 from keras_l2o.policies.moments import average
 from keras_l2o.policies.moments import check_decay
+from keras_l2o.policies.moments import corrected_average
 from keras_l2o.policies.policy import CoordinatewisePolicy
 from keras_l2o.policies.recurrent import linear
 
@@ -58,15 +61,10 @@ class FeatureMLP(CoordinatewisePolicy):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.learning_rate = float(learning_rate)
+        self.learning_rate = check_number("learning_rate", learning_rate)
         self.beta_2 = check_decay("beta_2", beta_2)
-        self.epsilon = float(epsilon)
-        self.widths = tuple(int(width) for width in layers)
-        if not self.widths or min(self.widths) < 1:
-            raise ValueError(
-                "Argument `layers` must name at least one width, each of at "
-                f"least 1. Received: layers={layers}"
-            )
+        self.epsilon = check_number("epsilon", epsilon, least=0.0)
+        self.widths = check_widths("layers", layers)
         self.hidden = [
             keras.layers.Dense(
                 width,
@@ -98,11 +96,10 @@ class FeatureMLP(CoordinatewisePolicy):
     def tensor_update(self, gradient, parameter, state, step):
         state = self.tensor_warm_up(gradient, parameter, state, step)
         scale = numerics.inverse_root(
-            state.second / numerics.bias_correction(self.beta_2, step, "paper"),
-            self.epsilon,
+            corrected_average(state.second, self.beta_2, step), self.epsilon
         )
         directions = [
-            momentum / numerics.bias_correction(decay, step, "paper") * scale
+            corrected_average(momentum, decay, step) * scale
             for decay, momentum in zip(DECAYS, state.momenta)
         ]
         shape = tuple(gradient.shape)
@@ -121,8 +118,9 @@ class FeatureMLP(CoordinatewisePolicy):
 
     def _network(self, features, step):
         """The two corrections of each column of `(features, coordinates)`."""
-        times = ops.convert_to_tensor(TIMES, self.variable_dtype)
+        times = ops.convert_to_tensor(TIMES, step.dtype)
         time = ops.tanh(step / times - 1.0)
+        time = ops.cast(time, self.variable_dtype)
         # Time is the same for all: to the first layer, a part of its bias.
         first, *others = self.hidden
         width = features.shape[0]

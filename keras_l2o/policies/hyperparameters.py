@@ -3,6 +3,7 @@ import math
 import keras
 from keras import ops
 
+from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.moments import check_decay
 from keras_l2o.policies.policy import CoordinatewisePolicy
 
@@ -26,8 +27,7 @@ class AnalyticPolicy(CoordinatewisePolicy):
         super().__init__(**kwargs)
         #: The numbers as given, from which training starts.
         self.hyperparameters = {
-            name: check_decay(name, value) if name in DECAYS else float(value)
-            for name, value in hyperparameters.items()
+            name: _check(name, value) for name, value in hyperparameters.items()
         }
         self.trainable_hyperparameters = _names(
             trainable_hyperparameters, self.hyperparameters
@@ -58,6 +58,13 @@ class AnalyticPolicy(CoordinatewisePolicy):
             **self.hyperparameters,
             "trainable_hyperparameters": list(self.trainable_hyperparameters),
         }
+
+
+def _check(name, value):
+    if name in DECAYS:
+        return check_decay(name, value)
+    least = 0.0 if name == "epsilon" else -math.inf
+    return check_number(name, value, least=least)
 
 
 def _names(chosen, hyperparameters):

@@ -6,6 +6,7 @@ from keras import ops
 from keras_l2o import backend
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
+from keras_l2o.policies.policy import next_step
 
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
@@ -64,7 +65,7 @@ class KerasOptimizer(Policy):
             None if gradient is None else old - new
             for gradient, old, new in zip(gradients, parameters, new_parameters)
         ]
-        state = PolicyState(state.step + 1, state.tensors, tuple(shared))
+        state = PolicyState(next_step(state.step), state.tensors, tuple(shared))
         return updates, state
 
     def _functional_for(self, parameters):

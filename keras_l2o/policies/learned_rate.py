@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.moment_network import MomentNetwork
 
 
@@ -11,7 +12,7 @@ class LearnedRate(MomentNetwork):
 
     def __init__(self, layers=(20, 20), alpha=0.1, **kwargs):
         super().__init__(layers, **kwargs)
-        self.alpha = float(alpha)
+        self.alpha = check_number("alpha", alpha)
 
     def rate(self, output):
         return self.alpha * ops.exp(output)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.policy import CoordinatewisePolicy
 from keras_l2o.policies.recurrent import RecurrentStack
 from keras_l2o.policies.recurrent import linear
@@ -36,7 +37,7 @@ class LSTM(CoordinatewisePolicy):
         self, layers=(20, 20), learning_rate=0.1, cell_options=None, **kwargs
     ):
         super().__init__(**kwargs)
-        self.learning_rate = float(learning_rate)
+        self.learning_rate = check_number("learning_rate", learning_rate)
         self.stack = RecurrentStack(
             layers, cell_options, dtype=self.dtype_policy, name="lstm"
         )

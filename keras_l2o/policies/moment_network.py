@@ -6,6 +6,8 @@ import keras
 from keras import ops
 
 from keras_l2o import numerics
+from keras_l2o.policies.arguments import check_flag
+from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.moments import Moments
 from keras_l2o.policies.moments import average_moments
 from keras_l2o.policies.moments import check_bias_correction
@@ -59,9 +61,11 @@ class MomentNetwork(CoordinatewisePolicy):
         super().__init__(**kwargs)
         self.beta_1 = check_decay("beta_1", beta_1)
         self.beta_2 = check_decay("beta_2", beta_2)
-        self.epsilon = float(epsilon)
+        self.epsilon = check_number("epsilon", epsilon, least=0.0)
         self.bias_correction = check_bias_correction(bias_correction)
-        self.warm_up_recurrent = bool(warm_up_recurrent)
+        self.warm_up_recurrent = check_flag(
+            "warm_up_recurrent", warm_up_recurrent
+        )
         self.stack = RecurrentStack(
             layers, cell_options, feed_all, dtype=self.dtype_policy, name="lstm"
         )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from keras import ops
 
 from keras_l2o import numerics
+from keras_l2o.policies.arguments import check_number
 
 BIAS_CORRECTIONS = ("paper", "constant", None)
 
@@ -47,22 +48,29 @@ def corrected(moments, step, beta_1, beta_2, kind):
 
     Args:
         moments: `Moments` after the step.
-        step: Float scalar, gradients averaged so far.
+        step: Float scalar, gradients averaged so far; see `float_step`.
         beta_1, beta_2: Floats or scalar tensors. The decays.
         kind: As in `numerics.bias_correction`.
     """
     return Moments(
-        moments.first / numerics.bias_correction(beta_1, step, kind),
-        moments.second / numerics.bias_correction(beta_2, step, kind),
+        corrected_average(moments.first, beta_1, step, kind),
+        corrected_average(moments.second, beta_2, step, kind),
     )
 
 
+def corrected_average(moment, decay, step, kind="paper"):
+    """One average, freed from its start at zero, in its own type."""
+    divisor = numerics.bias_correction(decay, step, kind)
+    return moment / ops.cast(divisor, moment.dtype)
+
+
 def check_decay(name, value):
-    if not 0.0 <= value < 1.0:
+    number = check_number(name, value)
+    if not 0.0 <= number < 1.0:
         raise ValueError(
             f"Argument `{name}` must be in [0, 1). Received: {name}={value}"
         )
-    return float(value)
+    return number
 
 
 def check_bias_correction(value):

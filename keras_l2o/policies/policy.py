@@ -4,12 +4,17 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from keras_l2o import numerics
+
+#: Where the count of steps stops, which 32 bits hold.
+LAST_STEP = 2**31 - 1
+
 
 class PolicyState(NamedTuple):
     """What a policy remembers between two steps.
 
     Attributes:
-        step: int32 scalar. Updates made so far.
+        step: int32 scalar. Updates made so far, at most `LAST_STEP`.
         tensors: Tuple with the state of each parameter, a nest of tensors.
         shared: Nest of tensors that belong to no single parameter.
     """
@@ -17,6 +22,22 @@ class PolicyState(NamedTuple):
     step: Any
     tensors: tuple
     shared: Any = ()
+
+
+def next_step(step):
+    """The count of updates after one more; it never wraps around."""
+    return step + ops.cast(step < LAST_STEP, step.dtype)
+
+
+def float_step(step, dtype):
+    """A count of updates as a float, wide enough to count with.
+
+    Args:
+        step: Int scalar.
+        dtype: String, the policy's type. What is narrower than float32 would
+            stop to count after a few hundred steps.
+    """
+    return ops.cast(step, "float64" if dtype == "float64" else "float32")
 
 
 class Policy(keras.layers.Layer):
@@ -86,6 +107,15 @@ class Policy(keras.layers.Layer):
     def call(self, gradients, parameters, state, training=False):
         return self.update(gradients, parameters, state, training)
 
+    def cast_gradient(self, gradient):
+        """The gradient in the policy's type, and so bounded that its square is.
+
+        Nothing that a training comes to by itself is changed by it.
+        """
+        bound = numerics.root_of_largest(self.variable_dtype)
+        gradient = ops.cast(gradient, self.variable_dtype)
+        return ops.clip(gradient, -bound, bound)
+
     def copy(self):
         """A policy of the same configuration with the same weights."""
         twin = type(self).from_config(self.get_config())
@@ -120,7 +150,8 @@ class CoordinatewisePolicy(Policy):
             gradient: Tensor.
             parameter: Tensor of the same shape.
             state: As `tensor_state` returns it.
-            step: Float scalar, the number of this update, from 1.
+            step: Float scalar, the number of this update, from 1; see
+                `float_step`.
 
         Returns:
             The update, to be subtracted, and the new state.
@@ -142,7 +173,7 @@ class CoordinatewisePolicy(Policy):
     def update(self, gradients, parameters, state, training=False):
         # `training` goes no further: noise that told coordinates apart would
         # not be coordinatewise.
-        step = ops.cast(state.step + 1, self.variable_dtype)
+        step = float_step(next_step(state.step), self.variable_dtype)
         updates, tensors = [], []
         for gradient, parameter, tensor in zip(
             gradients, parameters, state.tensors
@@ -150,25 +181,31 @@ class CoordinatewisePolicy(Policy):
             update = None
             if gradient is not None:
                 update, tensor = self.tensor_update(
-                    self._cast(gradient), self._cast(parameter), tensor, step
+                    self.cast_gradient(gradient),
+                    self._cast(parameter),
+                    tensor,
+                    step,
                 )
             updates.append(update)
             tensors.append(tensor)
-        return updates, PolicyState(state.step + 1, tuple(tensors))
+        return updates, PolicyState(next_step(state.step), tuple(tensors))
 
     def warm_up(self, gradients, parameters, state):
-        step = ops.cast(state.step + 1, self.variable_dtype)
+        step = float_step(next_step(state.step), self.variable_dtype)
         tensors = [
             tensor
             if gradient is None
             else self.tensor_warm_up(
-                self._cast(gradient), self._cast(parameter), tensor, step
+                self.cast_gradient(gradient),
+                self._cast(parameter),
+                tensor,
+                step,
             )
             for gradient, parameter, tensor in zip(
                 gradients, parameters, state.tensors
             )
         ]
-        return PolicyState(state.step + 1, tuple(tensors))
+        return PolicyState(next_step(state.step), tuple(tensors))
 
     def zeros(self, parameter, *features):
         """Zeros of a parameter's shape, with axes for features before it."""

@@ -7,6 +7,7 @@ from keras import ops
 from keras_l2o.policies.keras_optimizer import as_policy
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
+from keras_l2o.policies.policy import next_step
 
 
 class PoolSharedState(NamedTuple):
@@ -92,7 +93,7 @@ class PoolPolicy(Policy):
             ]
         )
         return PolicyState(
-            state.step + 1,
+            next_step(state.step),
             tuple(
                 tensor._replace(pool=states)
                 for tensor, states in zip(state.tensors, pool)

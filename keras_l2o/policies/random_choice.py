@@ -4,7 +4,10 @@ import keras
 from keras import ops
 
 from keras_l2o import numerics
+from keras_l2o.policies.arguments import check_count
+from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.policy import PolicyState
+from keras_l2o.policies.policy import next_step
 from keras_l2o.policies.pool import PoolPolicy
 
 
@@ -26,8 +29,8 @@ class RandomChoice(PoolPolicy):
 
     def __init__(self, pool, learning_rate=1.0, seed=0, **kwargs):
         super().__init__(pool, **kwargs)
-        self.learning_rate = float(learning_rate)
-        self.seed = int(seed)
+        self.learning_rate = check_number("learning_rate", learning_rate)
+        self.seed = check_count("seed", seed)
 
     def initial_state(self, parameters):
         pool, shared = self.pool_initial_state(parameters)
@@ -51,7 +54,7 @@ class RandomChoice(PoolPolicy):
             for index, member in enumerate(members)
         ]
         tensors = tuple(RandomChoiceTensorState(states) for states in pool)
-        return updates, PolicyState(state.step + 1, tensors, shared)
+        return updates, PolicyState(next_step(state.step), tensors, shared)
 
     def _draw(self, members, keys):
         """One row of `(pool, coordinates)` for each column."""

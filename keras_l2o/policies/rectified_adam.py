@@ -47,6 +47,7 @@ class RectifiedAdam(TwoMoments):
             ((length - 4.0) * (length - 2.0) * longest)
             / ((longest - 4.0) * (longest - 2.0) * length)
         )
+        rectification = ops.cast(rectification, first.dtype)
         return ops.where(
             tractable,
             rectification * first * self.inverse_root(second),

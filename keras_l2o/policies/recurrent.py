@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_l2o.policies.arguments import check_widths
+
 
 class RecurrentStack(keras.layers.Layer):
     """LSTM cells on top of each other, run one step over every coordinate.
@@ -20,12 +22,7 @@ class RecurrentStack(keras.layers.Layer):
 
     def __init__(self, units, cell_options=None, feed_all=False, **kwargs):
         super().__init__(**kwargs)
-        self.units = tuple(int(width) for width in units)
-        if not self.units or min(self.units) < 1:
-            raise ValueError(
-                "Argument `layers` must name at least one width, each of at "
-                f"least 1. Received: layers={units}"
-            )
+        self.units = check_widths("layers", units)
         self.feed_all = bool(feed_all)
         self.cell_options = dict(cell_options or {})
         self.cells = [

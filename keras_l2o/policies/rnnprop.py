@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.moment_network import MomentNetwork
 
 
@@ -32,7 +33,7 @@ class RNNProp(MomentNetwork):
 
     def __init__(self, layers=(20, 20), alpha=0.1, **kwargs):
         super().__init__(layers, **kwargs)
-        self.alpha = float(alpha)
+        self.alpha = check_number("alpha", alpha)
 
     def rule(self, output, adam, rmsprop):
         return self.alpha * ops.tanh(output)
@@ -63,7 +64,7 @@ class RNNPropExtended(MomentNetwork):
         super().__init__(
             layers, feed_all=True, readout_initializer="zeros", **kwargs
         )
-        self.learning_rate = float(learning_rate)
+        self.learning_rate = check_number("learning_rate", learning_rate)
 
     def features(self, gradient, adam, rmsprop):
         return [gradient, adam, rmsprop]

@@ -6,9 +6,13 @@ import keras
 from keras import ops
 
 from keras_l2o import numerics
+from keras_l2o.policies.arguments import check_count
+from keras_l2o.policies.arguments import check_number
+from keras_l2o.policies.arguments import check_widths
 from keras_l2o.policies.moments import average
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
+from keras_l2o.policies.policy import next_step
 
 #: Inside the root of a direction's mean square, by which it is divided. Not
 #: smaller: a tensor whose gradient is zero has a direction of zero, and the
@@ -70,21 +74,12 @@ class Scale(Policy):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.units = tuple(int(width) for width in units)
-        self.timescales = int(timescales)
-        self.learning_rate = float(learning_rate)
-        self.epsilon = float(epsilon)
-        if not 1 <= len(self.units) <= 3 or min(self.units) < 1:
-            raise ValueError(
-                "Argument `units` must be one to three widths, each of at "
-                f"least 1. Received: units={units}"
-            )
-        if self.timescales < 1 or not self.learning_rate > 0.0:
-            raise ValueError(
-                "Arguments `timescales` and `learning_rate` must be positive. "
-                f"Received: timescales={timescales}, "
-                f"learning_rate={learning_rate}"
-            )
+        self.units = check_widths("units", units, most=3)
+        self.timescales = check_count("timescales", timescales, least=1)
+        self.learning_rate = check_number(
+            "learning_rate", learning_rate, above=0.0
+        )
+        self.epsilon = check_number("epsilon", epsilon, least=0.0)
         self.cells = [
             keras.layers.GRUCell(width, dtype=self.dtype_policy, name=name)
             for width, name in zip(self.units, ("parameter", "tensor", "whole"))
@@ -173,14 +168,16 @@ class Scale(Policy):
             for index, scaled, tensor in zip(present, momenta, new):
                 updates[index], tensors[index] = self._step(scaled, tensor)
         shared = ScaleSharedState(whole)
-        return updates, PolicyState(state.step + 1, tuple(tensors), shared)
+        return updates, PolicyState(
+            next_step(state.step), tuple(tensors), shared
+        )
 
     def warm_up(self, gradients, parameters, state):
         tensors = tuple(
             tensor if gradient is None else self._averages(gradient, tensor)
             for gradient, tensor in zip(gradients, state.tensors)
         )
-        return PolicyState(state.step + 1, tensors, state.shared)
+        return PolicyState(next_step(state.step), tensors, state.shared)
 
     def _averages(self, gradient, state):
         """Moves momenta and mean squares, by decays that the network says.
@@ -188,7 +185,7 @@ class Scale(Policy):
         It said them in its last step: the new state depends on the averages.
         """
         shape = tuple(gradient.shape)
-        gradient = ops.cast(gradient, self.variable_dtype)[None]
+        gradient = self.cast_gradient(gradient)[None]
         hidden = _rows(state.recurrent)
         # Each timescale is twice the one before, its decay the root.
         powers = ops.convert_to_tensor(

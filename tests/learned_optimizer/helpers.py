@@ -26,11 +26,14 @@ def adam_pair(learning_rate=0.05, **options):
     """Adam as a policy, and as Keras has it.
 
     Their epsilons stand inside and outside of the root: small enough not to
-    show.
+    show. The learning rate of both is Adam's, also where weights decay by it.
     """
     return (
         LearnedOptimizer(
-            policies.Adam(1.0, epsilon=1e-24), learning_rate, **options
+            policies.Adam(1.0, epsilon=1e-24),
+            learning_rate,
+            weight_decay_rate=1.0,
+            **options,
         ),
         keras.optimizers.Adam(learning_rate, epsilon=1e-12, **options),
     )
@@ -40,7 +43,10 @@ def momentum_pair(learning_rate=0.05, **options):
     """Heavy ball as a policy (a moving average), and as Keras has it."""
     return (
         LearnedOptimizer(
-            policies.Momentum(10.0, 0.9), learning_rate, **options
+            policies.Momentum(10.0, 0.9),
+            learning_rate,
+            weight_decay_rate=1.0,
+            **options,
         ),
         keras.optimizers.SGD(learning_rate, momentum=0.9, **options),
     )

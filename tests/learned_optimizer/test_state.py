@@ -8,6 +8,7 @@ from keras import ops
 import keras_l2o
 from keras_l2o import numerics
 from keras_l2o import optimizer_state
+from keras_l2o import packing
 from keras_l2o import policies
 from tests.learned_optimizer.helpers import fit
 from tests.learned_optimizer.helpers import rnnprop
@@ -32,7 +33,7 @@ def make(name, **options):
 def chunks(request, monkeypatch):
     if request.param == "many chunks":
         # `network` has 53 coordinates.
-        monkeypatch.setattr(optimizer_state, "_cut", lambda *_: (4, 14))
+        monkeypatch.setattr(optimizer_state, "cut", lambda *_: (4, 14))
 
 
 @pytest.fixture
@@ -99,13 +100,13 @@ def test_state_waits_where_there_is_no_gradient(name, chunks, plain):
 
 def test_chunks_cover_every_size_and_are_few_or_of_bounded_width():
     for floats in (0, 1, 4, 82):
-        width = optimizer_state.CHUNK_FLOATS // (floats + 8)
+        width = packing.CHUNK_FLOATS // (floats + 8)
         for size in (1, 1000, width, 3 * width, 3 * width + 1, 10**7 + 7):
-            chunks, cut = optimizer_state._cut(size, floats)
+            chunks, cut = packing.cut(size, floats)
             assert chunks * cut >= size
             assert chunks == 1 or cut <= width + 64
             assert (chunks - 1) * cut < size
-            assert cut <= optimizer_state.FEW * width
+            assert cut <= packing.FEW * width
 
 
 def test_bfloat16_state_takes_half_and_trains_as_well():
