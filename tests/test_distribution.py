@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.backend
@@ -43,7 +44,16 @@ tf.config.set_logical_device_configuration(
     [tf.config.LogicalDeviceConfiguration()] * DEVICES)
 strategy = tf.distribute.MirroredStrategy(
     [f"CPU:{i}" for i in range(DEVICES)])
-_, _, losses = run(strategy.scope)
+model, optimizer, losses = run(strategy.scope)
+before = np.concatenate([w.ravel() for w in model.get_weights()])
+x, y = np.ones((16, 6), "float32"), np.ones((16, 2), "float32")
+x[3] = np.nan
+model.fit(x, y, batch_size=16, verbose=0)
+after = np.concatenate([w.ravel() for w in model.get_weights()])
+assert int(optimizer.skipped_steps.numpy()) == 1
+np.testing.assert_array_equal(before, after)
+model.fit(x[4:], y[4:], batch_size=12, verbose=0)
+assert not np.array_equal(model.get_weights()[0].ravel(), after[:48])
 print("losses", *losses)
 """
 
@@ -72,6 +82,13 @@ if KIND == "model":
     for variable in hidden:
         shard = variable.value.sharding.shard_shape(variable.value.shape)
         assert shard == (4, 6, 8 // DEVICES), shard
+if SOURCE:  # the state of the other kind, as this kind has it
+    model = keras.models.load_model(SOURCE)
+    assert int(model.optimizer.iterations) == 12
+if TARGET:
+    model.save(TARGET)
+    state = keras.tree.flatten(model.optimizer.policy_state)
+    np.savez(TARGET + ".npz", *state)
 print("losses", *losses)
 """
 
@@ -109,10 +126,30 @@ if keras.backend.backend() == "jax":
             setup = (
                 "os.environ['XLA_FLAGS'] = "
                 f"'--xla_force_host_platform_device_count={count}'\n"
-                f"KIND = {how!r}"
+                f"KIND, SOURCE, TARGET = {how!r}, None, None"
             )
             results.append(losses(PARALLEL, count, setup))
         assert results[1] == pytest.approx(results[0], rel=1e-4)
+
+    def test_a_sharded_state_goes_to_one_device_and_back(tmp_path):
+        source = None
+        for number, kind in enumerate(["model", "none", "model"]):
+            target = str(tmp_path / f"{number}.keras")
+            setup = (
+                "os.environ['XLA_FLAGS'] = "
+                "'--xla_force_host_platform_device_count=2'\n"
+                f"KIND, SOURCE, TARGET = {kind!r}, {source!r}, {target!r}"
+            )
+            losses(PARALLEL, 2, setup)
+            source = target
+        first, *others = [
+            np.load(tmp_path / f"{number}.keras.npz") for number in range(3)
+        ]
+        assert int(first["arr_0"]) == 12
+        for other in others:
+            assert other.files == first.files
+            for name in first.files:
+                np.testing.assert_array_equal(first[name], other[name])
 
 
 if keras.backend.backend() == "torch":
