@@ -16,6 +16,11 @@ from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.policies import Policy
 
 
+#: Options of a `LearnedOptimizer` that came later, and what does as before:
+#: evaluations that were stored without them go on.
+_LATER = {"skip_nonfinite": True, "weight_decay_rate": 1e-3}
+
+
 class Contender(NamedTuple):
     """An optimizer that each run gets a fresh copy of.
 
@@ -31,6 +36,9 @@ class Contender(NamedTuple):
     def digest(self):
         """SHA-256 of the optimizer's configuration, its weights included."""
         config = without_names(keras.optimizers.serialize(self.make()))
+        for key, value in _LATER.items():
+            if config["config"].get(key) == value:
+                del config["config"][key]
         text = json.dumps(config, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -4,9 +4,12 @@ import pytest
 
 import keras_l2o
 from keras_l2o import evaluation
+from keras_l2o import hub
 from keras_l2o import policies
 from keras_l2o import problems
 from keras_l2o.evaluation import at_once
+from keras_l2o.evaluation import contender
+from keras_l2o.evaluation import storage
 
 COLUMNS = [
     "problem", "optimizer", "run", "seed", "epoch", "step", "train_loss",
@@ -353,3 +356,13 @@ def test_a_damaged_file_is_named(tmp_path):
     path.write_bytes(b"PK\x03\x04 no evaluation")
     with pytest.raises(ValueError, match="no stored evaluation"):
         keras_l2o.evaluate("sgd", **options(), directory=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["min-max-compact/3", "min-max/7"])
+def test_stored_evaluations_are_of_the_bundled_optimizers_as_they_are(name):
+    root = hub.names.bundled()[name].parents[2]
+    stored = storage.read(
+        root / f"held_out/{name}/evaluations/quadratic_20.npz"
+    )
+    digest = contender.contender(name).digest()
+    assert stored.settings["optimizer_digest"] == digest

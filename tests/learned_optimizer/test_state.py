@@ -172,3 +172,21 @@ def test_rounding_at_random_is_right_in_the_mean():
 def test_a_wrong_state_dtype_is_named():
     with pytest.raises(ValueError, match="state_dtype"):
         rnnprop(state_dtype="float8")
+
+
+@pytest.mark.parametrize("form", ["flat", "by variable"])
+def test_no_two_averages_are_rounded_by_the_same_noise(form, plain, chunks):
+    if form == "by variable":
+        plain()
+    optimizer = keras_l2o.LearnedOptimizer(
+        policies.FeatureMLP(), state_dtype="bfloat16"
+    )
+    shape = (4, 4)
+    variables = [keras.Variable(np.zeros(shape, "float32")) for _ in range(2)]
+    optimizer.build(variables)
+    gradient = ops.full(shape, 1.0 + 2.0**-8)  # between two of bfloat16's
+    optimizer.apply([gradient, gradient], variables)
+    averages = [leaf for leaf in leaves(optimizer) if leaf.shape == shape]
+    assert len(averages) == 8
+    up = [(leaf > leaf.mean()).tobytes() for leaf in averages]
+    assert len(set(up)) == len(up)
