@@ -15,7 +15,6 @@ from keras_l2o.evaluation import rules
 from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.policies import Policy
 
-
 #: Options of a `LearnedOptimizer` that came later, and what does as before:
 #: evaluations that were stored without them go on.
 _LATER = {"skip_nonfinite": True, "weight_decay_rate": 1e-3}
