@@ -32,7 +32,13 @@ class Publication(NamedTuple):
 
 
 def publish(
-    source, target, private=False, revision=None, dry_run=False, message=None
+    source,
+    target,
+    private=False,
+    revision=None,
+    dry_run=False,
+    message=None,
+    custom_objects=None,
 ):
     """Publishes optimizers, with a model card, in one commit.
 
@@ -54,6 +60,8 @@ def publish(
         dry_run: Bool. Whether only to say what would be sent. Defaults to
             `False`.
         message: String, of the commit. Defaults to what was published.
+        custom_objects: Dict of classes that the folders may name, as in
+            `keras_l2o.load`. Defaults to none.
 
     Returns:
         A `Publication`.
@@ -74,7 +82,7 @@ def publish(
     contents = {}
     for path, folder in sources.items():
         contents[path] = folders.read(folder)
-        folders.revive(contents[path], None, {})
+        folders.revive(contents[path], None, {}, custom_objects)
     with remote.translated(address, branch):
         head = _head(address, branch, private, dry_run)
     files = {

@@ -10,7 +10,6 @@ import keras_tuner
 from keras_tuner.engine import trial as trial_module
 
 from keras_l2o import hub
-from keras_l2o.hub.folder import read_metadata
 from keras_l2o.tuner import space
 from keras_l2o.tuner.errors import SearchError
 
@@ -172,7 +171,7 @@ def write_best(directory, trial):
     """Writes `best.json`, and the trial's best student to `optimizer`."""
     folder = pathlib.Path(directory, PROJECT, f"trial_{trial.name}", OPTIMIZER)
     output = pathlib.Path(directory, OPTIMIZER)
-    hub.save(hub.load(folder), output, read_metadata(folder), overwrite=True)
+    hub.folder.copy(folder, output, overwrite=True)
     _write(
         pathlib.Path(directory, BEST),
         {
