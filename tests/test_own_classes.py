@@ -105,12 +105,13 @@ def test_a_search_over_own_classes_keeps_its_best(tmp_path):
 
     hypermodel = keras_l2o.PerturbationHyperModel(
         lambda seed: (trainer(seed=seed), [Shake()]),
-        kinds=["gaussian"],
+        kinds=[Shake],
+        magnitudes={Shake: (1e-3, 1e-2)},
         replicates=1,
     )
     tuner = keras_tuner.RandomSearch(
         hypermodel,
-        max_trials=1,
+        max_trials=4,
         hyperparameters=hypermodel.space(),
         directory=tmp_path,
         project_name=search.PROJECT,
@@ -122,3 +123,16 @@ def test_a_search_over_own_classes_keeps_its_best(tmp_path):
         tmp_path / "optimizer", custom_objects=CUSTOM_OBJECTS
     )
     assert type(loaded.policy) is MyRule
+    trials = search.read_trials(tmp_path)
+    tried = [trial.perturbation for trial in trials if trial.perturbation]
+    assert tried
+    for perturbation in tried:
+        assert perturbation["name"] == "Shake"
+        assert 1e-3 <= perturbation["config"]["magnitude"] <= 1e-2
+
+
+def test_a_search_over_an_own_perturbation_needs_its_range():
+    with pytest.raises(ValueError, match=r"magnitudes.*Shake"):
+        keras_l2o.PerturbationHyperModel(kinds=[Shake])
+    with pytest.raises(ValueError, match="Perturbation"):
+        keras_l2o.PerturbationHyperModel(kinds=[MyRule])

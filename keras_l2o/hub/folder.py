@@ -35,6 +35,10 @@ LIMITS = {
 }
 
 
+#: Deepest nest of what is parsed.
+DEEPEST = 50
+
+
 def save(optimizer, folder, metadata=None, overwrite=False):
     """Writes a learned optimizer to a folder that `load` reads.
 
@@ -352,4 +356,16 @@ def parse(data, name):
         raise FormatError(f"{name} is no JSON: {error}") from error
     if not isinstance(value, dict):
         raise FormatError(f"{name} must hold an object.")
+    _check_depth(value, name)
     return value
+
+
+def _check_depth(value, name, left=DEEPEST):
+    """Refuses what is too deep for whoever walks through it later."""
+    if not left:
+        raise FormatError(f"{name} is nested deeper than {DEEPEST} levels.")
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            _check_depth(item, name, left - 1)

@@ -183,14 +183,14 @@ def write_best(directory, trial):
 
 
 def _trial(stored):
-    chosen = space.perturbation(stored.hyperparameters)
-    if chosen is not None:
+    values = stored.hyperparameters.values
+    kind, chosen = values[space.KIND], None
+    if kind != space.NONE:
         config = {
-            key: value
-            for key, value in chosen.get_config().items()
-            if key in ("magnitude", "steps")
+            key: values[f"{kind}_{key}"]
+            for key in ("magnitude", "steps")
+            if f"{kind}_{key}" in values
         }
-        kind = stored.hyperparameters.get(space.KIND)
         chosen = {"name": kind, "config": config}
     metrics = stored.metrics.metrics
     figures = {name: stored.metrics.get_best_value(name) for name in metrics}

@@ -233,3 +233,18 @@ def test_the_command_says_what_a_dry_run_could_not_look_at(
     assert result.exit_code == 0
     assert "could not be reached" in result.output
     assert "1/config.json" in result.output
+
+
+def test_a_cache_that_cannot_be_written_is_a_hub_error(
+    filled, monkeypatch, tmp_path
+):
+    from huggingface_hub import constants
+
+    (tmp_path / "file").touch()
+    for cache in (tmp_path / "file", "/proc/self/nowhere"):
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        fails(hub.HubError, match="hf://org/repo")
+        fails(
+            hub.HubError,
+            lambda: keras_l2o.from_hub(NAME, revision=filled.first_commit),
+        )

@@ -248,7 +248,6 @@ def test_work_without_a_bound_is_refused_before_it_begins(
         lambda: keras.optimizers.Adam(
             use_ema=True, ema_overwrite_frequency=10**5
         ),
-        lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()),
     ],
 )
 def test_counts_of_steps_are_free(optimizer):
