@@ -37,6 +37,8 @@ def publish(
     )
     for path, size in made.files.items():
         print(f"{size:>10,}  {path}")
+    if made.note:
+        print(f"as to a new repository, which was not looked at: {made.note}")
     if made.card is None:
         print("README.md was edited in the repository: it is left alone")
     if dry_run:

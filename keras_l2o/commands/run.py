@@ -85,7 +85,6 @@ def package(
     """
     from keras_l2o import hub
     from keras_l2o import strategies
-    from keras_l2o.hub.folder import read_metadata
 
     run = strategies.RunDirectory(directory)
     run.config()  # an error if it is no run
@@ -97,7 +96,7 @@ def package(
         )
     for replicate, folder in folders.items():
         target = str(pathlib.Path(output, replicate))
-        hub.save(hub.load(folder), target, read_metadata(folder), overwrite)
+        hub.folder.copy(folder, target, overwrite)
         print(f"wrote {target}: keras_l2o.load({target!r})")
 
 

@@ -25,7 +25,7 @@ class Built(NamedTuple):
     callbacks: list
 
 
-def build(configuration, directory=None, metadata=None):
+def build(configuration, directory=None, metadata=None, custom_objects=None):
     """Makes the trainer, compiled, and the callbacks of a configuration.
 
     Sets Keras's global seed, so that a student's first weights are a function
@@ -35,6 +35,8 @@ def build(configuration, directory=None, metadata=None):
         configuration: A `Configuration`.
         directory: Path of the run's directory, or `None` to leave no files.
         metadata: Dict of more metadata of the optimizer that comes out.
+        custom_objects: As in `keras_l2o.load`, for teachers that were trained
+            before.
 
     Returns:
         A `Built`.
@@ -44,7 +46,7 @@ def build(configuration, directory=None, metadata=None):
     student = _rule(configuration.policy)
     trainer = MetaTrainer(
         student,
-        _teachers(training.teachers),
+        _teachers(training.teachers, custom_objects),
         [problems.get(**p.model_dump()) for p in configuration.problems],
         objective=Objective(
             reduce=training.loss_reduce,
@@ -87,20 +89,21 @@ def build(configuration, directory=None, metadata=None):
     return Built(trainer, strategy, callbacks)
 
 
-def trained_policy(directory):
+def trained_policy(directory, custom_objects=None):
     """The policy of an optimizer that was trained before.
 
     Args:
         directory: Path of a run's directory or of an optimizer's folder, or
             the name of an optimizer that comes with the package.
+        custom_objects: As in `keras_l2o.load`.
     """
     path = pathlib.Path(directory)
     for folder in (path / OPTIMIZER, path):
         if (folder / "policy.weights.h5").exists():
-            return hub.load(folder).policy
+            return hub.load(folder, custom_objects).policy
     if not path.exists():
         try:
-            return hub.from_hub(directory).policy
+            return hub.from_hub(directory, custom_objects=custom_objects).policy
         except hub.UnknownName:
             pass
     raise ConfigurationError(
@@ -120,7 +123,7 @@ def _rule(section):
     return policies.get(**arguments)
 
 
-def _teachers(sections):
+def _teachers(sections, custom_objects):
     teachers = {}
     for section in sections:
         name, count = section["name"], 1
@@ -128,7 +131,9 @@ def _teachers(sections):
             count += 1
             name = f"{section['name']}_{count}"
         if "directory" in section:
-            teachers[name] = trained_policy(section["directory"])
+            teachers[name] = trained_policy(
+                section["directory"], custom_objects
+            )
         else:
             teachers[name] = _rule(section)
     return teachers

@@ -57,7 +57,7 @@ class Contender(NamedTuple):
         return Contender(f"{self.name} times {learning_rate:g}", make)
 
 
-def contender(optimizer):
+def contender(optimizer, custom_objects=None):
     """Finds out what an optimizer is and how to make copies of it.
 
     Args:
@@ -65,6 +65,7 @@ def contender(optimizer):
             function without arguments that returns an optimizer; or a string:
             a name of the hub, an optimizer's folder, a run directory with an
             optimizer in it, or an analytic rule such as `"adam"`.
+        custom_objects: As in `keras_l2o.load`, for what is loaded by name.
     """
     if isinstance(optimizer, Contender):
         return optimizer
@@ -80,7 +81,7 @@ def contender(optimizer):
             optimizer.name, lambda: LearnedOptimizer(optimizer.copy())
         )
     if isinstance(optimizer, (str, os.PathLike)):
-        return _by_name(os.fspath(optimizer))
+        return _by_name(os.fspath(optimizer), custom_objects)
     if callable(optimizer):
         return Contender(
             getattr(optimizer, "__name__", type(optimizer).__name__), optimizer
@@ -92,21 +93,23 @@ def contender(optimizer):
     )
 
 
-def _by_name(name):
+def _by_name(name, custom_objects):
     if name in rules.RULES:
         return Contender(name, lambda: rules.rule(name))
     folder = pathlib.Path(name)
     for candidate in (folder / "optimizer", folder):
         if (candidate / hub.folder.WEIGHTS).is_file():
-            return Contender(name, functools.partial(hub.load, candidate))
+            load = functools.partial(hub.load, candidate, custom_objects)
+            return Contender(name, load)
     if folder.is_dir():
         raise ValueError(
             f"Folder {folder} holds no optimizer: neither it nor its folder "
             f"'optimizer' has a file {hub.folder.WEIGHTS}. A training that "
             "has ended leaves one."
         )
-    hub.from_hub(name)  # an unknown name fails here
-    return Contender(name, lambda: hub.from_hub(name))
+    load = functools.partial(hub.from_hub, name, custom_objects=custom_objects)
+    load()  # an unknown name fails here
+    return Contender(name, load)
 
 
 def without_names(config):

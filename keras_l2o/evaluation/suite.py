@@ -41,6 +41,7 @@ def evaluate(
     directory=None,
     overwrite=False,
     on_epoch=None,
+    custom_objects=None,
 ):
     """Trains new models of a problem with an optimizer and validates them.
 
@@ -77,6 +78,8 @@ def evaluate(
             stored there is replaced. Defaults to `False`.
         on_epoch: Function of the run's number, the epoch's, and a dict with
             its validation figures. Defaults to none.
+        custom_objects: Dict of classes that an optimizer's folder may name,
+            as in `keras_l2o.load`. Defaults to none.
 
     Returns:
         A `pandas.DataFrame` with a row for each run and epoch: problem,
@@ -101,6 +104,7 @@ def evaluate(
         trace=trace,
         overwrite=overwrite,
         on_epoch=on_epoch and (lambda _, *figures: on_epoch(*figures)),
+        custom_objects=custom_objects,
     )[0]
 
 
@@ -157,6 +161,7 @@ def _evaluate(
     trace=None,
     overwrite=False,
     on_epoch=None,
+    custom_objects=None,
 ):
     """A frame for each pair of an optimizer and a directory."""
     if repeat < 1:
@@ -186,7 +191,13 @@ def _evaluate(
         "versions": versions(),
     }
     shelves = [
-        _Shelf(number, contender(optimizer), directory, common, overwrite)
+        _Shelf(
+            number,
+            contender(optimizer, custom_objects),
+            directory,
+            common,
+            overwrite,
+        )
         for number, (optimizer, directory) in enumerate(pairs, 1)
     ]
     left = [

@@ -1,4 +1,7 @@
-class HubError(ValueError):
+from keras_l2o.errors import UserError
+
+
+class HubError(UserError):
     """Base class: a folder or a name from which nothing was loaded."""
 
 
@@ -23,7 +26,7 @@ class FormatError(HubError):
 
 
 class ForeignClass(FormatError):
-    """A config that names a class which is not keras_l2o's."""
+    """A config that names a class which nobody allowed."""
 
 
 class WeightsError(FormatError):

@@ -1,5 +1,6 @@
 """An optimizer in a folder: written whole, read only if it is intact."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -7,6 +8,9 @@ import pathlib
 import shutil
 import tempfile
 
+import keras
+
+from keras_l2o.hub import allowed
 from keras_l2o.hub import formats
 from keras_l2o.hub import weights
 from keras_l2o.hub.errors import DigestError
@@ -31,16 +35,23 @@ LIMITS = {
 }
 
 
+#: Deepest nest of what is parsed.
+DEEPEST = 50
+
+
 def save(optimizer, folder, metadata=None, overwrite=False):
     """Writes a learned optimizer to a folder that `load` reads.
 
     The folder holds `config.json` (the policy and how to use it),
     `policy.weights.h5`, `metadata.json` (how it was made) and `SHA256SUMS`.
     It appears whole or not at all. Clipping, weight decay and the like belong
-    to one training and are not kept: pass them to `load`.
+    to one training and are not kept: pass them to `load`. A policy of your own
+    is saved, too, if it is registered; see `Policy`.
 
     Args:
-        optimizer: A `LearnedOptimizer` whose learning rate is a number.
+        optimizer: A `LearnedOptimizer` whose learning rate is a number, or a
+            `keras.optimizers.LossScaleOptimizer` around one, as
+            `model.optimizer` is under `"mixed_float16"`.
         folder: Path.
         metadata: Dict that JSON can hold, or `None`. `figures` in it are what
             `available` lists.
@@ -50,7 +61,14 @@ def save(optimizer, folder, metadata=None, overwrite=False):
     Raises:
         HubError: The folder exists, or something could not be written in the
             format. The folder is as it was.
+
+    Example:
+
+    >>> keras_l2o.save(model.optimizer, "my-optimizer", {"seed": 3})
+    >>> optimizer = keras_l2o.load("my-optimizer", learning_rate=0.5)
     """
+    while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
     if not isinstance(optimizer, LearnedOptimizer):
         raise HubError(
             "Argument `optimizer` must be a `LearnedOptimizer`. Received: "
@@ -62,9 +80,12 @@ def save(optimizer, folder, metadata=None, overwrite=False):
             f"metadata={metadata!r}"
         )
     folder = pathlib.Path(os.path.abspath(folder))
-    _check_target(folder, overwrite)
+    with reported(folder, "written"):
+        _check_target(folder, overwrite)
+    usage = _usage(optimizer)
+    custom_objects = allowed.at_hand(usage["policy"])
     contents = {
-        CONFIG: _json(_usage(optimizer)),
+        CONFIG: _json(usage),
         METADATA: _json(metadata or {}),
         WEIGHTS: weights.pack(optimizer.policy),
     }
@@ -74,21 +95,49 @@ def save(optimizer, folder, metadata=None, overwrite=False):
                 f"{name} would have {len(data)} bytes. At most "
                 f"{LIMITS[name]} are read back."
             )
-    _policy_and_usage(
-        contents
-    )  # what could not be loaded is not written either
+    # What could not be loaded is not written either.
+    _policy_and_usage(contents, custom_objects)
     contents[DIGESTS] = "".join(
         f"{hashlib.sha256(data).hexdigest()}  {name}\n"
         for name, data in contents.items()
     ).encode()
-    _write(folder, contents)
+    with reported(folder, "written"):
+        _write(folder, contents)
 
 
-def load(folder, **overrides):
+def copy(source, target, overwrite=False):
+    """Writes the optimizer in a folder to another one, byte for byte.
+
+    Its digests and its format are checked; the policy is not made, so that
+    its class need not be at hand.
+
+    Args:
+        source: Path of a folder that `save` wrote.
+        target: Path.
+        overwrite: As in `save`.
+    """
+    contents = read(source)
+    parse_metadata(contents)
+    formats.read(parse(contents[CONFIG], CONFIG))
+    target = pathlib.Path(os.path.abspath(target))
+    with reported(target, "written"):
+        _check_target(target, overwrite)
+        _write(target, contents)
+
+
+def load(folder, custom_objects=None, **overrides):
     """Reads a learned optimizer from a folder.
+
+    A folder may come from anybody, so its config can name no classes but
+    those of keras_l2o, and Keras's optimizers, schedules and initializers,
+    and those that you allow. Neither having registered a class nor
+    `keras.saving.custom_object_scope` allows it.
 
     Args:
         folder: Path of a folder that `save` wrote.
+        custom_objects: Dict from the registered name, or the own name, of a
+            policy (or of what is in it, such as an optimizer or a function)
+            to the class or function. Defaults to none.
         **overrides: Arguments of `LearnedOptimizer`, instead of or beside
             those that the folder names.
 
@@ -96,26 +145,42 @@ def load(folder, **overrides):
         A `LearnedOptimizer`, whose `source` is the folder's name and digest.
 
     Raises:
+        ForeignClass: The config names a class that is not allowed.
         HubError: A file is missing, too large, not what its digest says, or
             not of this format. Nothing is loaded then.
+
+    Example:
+
+    >>> optimizer = keras_l2o.load("pre-trained/min-max/1", weight_decay=0.01)
+    >>> optimizer = keras_l2o.load(
+    ...     "my-optimizer", custom_objects={"mine>MyRule": MyRule})
     """
     folder = pathlib.Path(folder)
     contents = read(folder)
     name = folder.absolute().name
-    return revive(contents, f"{name}@sha256:{digest(contents)}", overrides)
+    source = f"{name}@sha256:{digest(contents)}"
+    return revive(contents, source, overrides, custom_objects)
 
 
-def revive(contents, source, overrides):
+def revive(contents, source, overrides, custom_objects=None):
     """Makes the optimizer of a folder's contents.
 
     Args:
         contents: What `read` returns.
         source: String that says where they came from.
         overrides: Dict, as the keyword arguments of `load`.
+        custom_objects: As in `load`.
     """
-    policy, usage = _policy_and_usage(contents)
+    policy, usage = _policy_and_usage(contents, custom_objects)
     arguments = {**usage, "source": source, **overrides}
-    return LearnedOptimizer(policy, **arguments)
+    try:
+        return LearnedOptimizer(policy, **arguments)
+    except Exception as error:
+        if overrides or isinstance(error, MemoryError):
+            raise
+        raise FormatError(
+            f"{CONFIG} is not of a {LearnedOptimizer.__name__}: {error}"
+        ) from error
 
 
 def digest(contents):
@@ -131,6 +196,24 @@ def parse_metadata(contents):
 def read_metadata(folder):
     """The metadata of a folder, its digest checked."""
     return parse_metadata(read(folder))
+
+
+@contextlib.contextmanager
+def reported(path, done):
+    """Makes what the system says against a path a `HubError` that names it."""
+    try:
+        yield
+    except HubError:
+        raise
+    except (OSError, ValueError) as error:
+        # The folder that was asked for, and the file in it that it is about.
+        about = getattr(error, "filename", None)
+        about = f" ({about})" if about and str(about) != str(path) else ""
+        reason = getattr(error, "strerror", None) or error
+        raise HubError(
+            f"{path} cannot be {done}: {reason}{about}. Allow it, make room "
+            "for it, or take another place."
+        ) from error
 
 
 def _check_target(folder, overwrite):
@@ -194,11 +277,11 @@ def _json(value):
         raise HubError(f"JSON cannot hold this: {error}") from error
 
 
-def _policy_and_usage(contents):
+def _policy_and_usage(contents, custom_objects=None):
     """The policy with its weights, and the other arguments of its use."""
     parse(contents[METADATA], METADATA)
     config, usage = formats.read(parse(contents[CONFIG], CONFIG))
-    policy = policy_from_config(config)
+    policy = policy_from_config(config, custom_objects)
     weights.unpack(contents[WEIGHTS], policy)
     return policy, usage
 
@@ -210,8 +293,9 @@ def read(folder):
         A dict of the files' bytes by name.
     """
     folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise MissingFile(f"There is no folder {folder}.")
+    with reported(folder, "read"):
+        if not folder.is_dir():
+            raise MissingFile(f"There is no folder {folder}.")
     contents = {
         name: read_file(folder / name, limit) for name, limit in LIMITS.items()
     }
@@ -247,20 +331,21 @@ def check_digests(contents, place, fix="Fetch the folder again."):
 
 def read_file(path, limit):
     """Reads a plain file of at most `limit` bytes."""
-    # A link may lead anywhere, and a pipe never ends.
-    if path.is_symlink() or not path.is_file():
-        raise MissingFile(
-            f"{path} is missing, or no plain file. An optimizer's folder "
-            f"holds {', '.join(sorted(LIMITS))}."
-        )
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > limit:
-            raise TooLarge(
-                f"{path} has {size} bytes, so it was not read. At most "
-                f"{limit} are expected."
+    with reported(path, "read"):
+        # A link may lead anywhere, and a pipe never ends.
+        if path.is_symlink() or not path.is_file():
+            raise MissingFile(
+                f"{path} is missing, or no plain file. An optimizer's folder "
+                f"holds {', '.join(sorted(LIMITS))}."
             )
-        return file.read(limit)
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
+                raise TooLarge(
+                    f"{path} has {size} bytes, so it was not read. At most "
+                    f"{limit} are expected."
+                )
+            return file.read(limit)
 
 
 def parse(data, name):
@@ -271,4 +356,16 @@ def parse(data, name):
         raise FormatError(f"{name} is no JSON: {error}") from error
     if not isinstance(value, dict):
         raise FormatError(f"{name} must hold an object.")
+    _check_depth(value, name)
     return value
+
+
+def _check_depth(value, name, left=DEEPEST):
+    """Refuses what is too deep for whoever walks through it later."""
+    if not left:
+        raise FormatError(f"{name} is nested deeper than {DEEPEST} levels.")
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            _check_depth(item, name, left - 1)

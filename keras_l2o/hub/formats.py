@@ -52,13 +52,17 @@ def read(config):
 
 
 def _read_1(config):
-    if set(config) != set(_VERSION_1) or not all(
-        type(config[key]) is kind for key, kind in _VERSION_1.items()
-    ):
+    if set(config) != set(_VERSION_1):
         raise FormatError(
-            f"{CONFIG} must hold {', '.join(_VERSION_1)} and nothing else, "
-            f"each of its type. It holds {', '.join(config)!s:.200}."
+            f"{CONFIG} must hold {', '.join(_VERSION_1)} and nothing else. It "
+            f"holds {', '.join(config)!s:.200}."
         )
+    for key, kind in _VERSION_1.items():
+        if type(config[key]) is not kind:
+            raise FormatError(
+                f"{key} in {CONFIG} must be of type {kind.__name__}. It is "
+                f"{config[key]!r:.40}."
+            )
     for key in ("learning_rate", "warmup_rate"):
         if not math.isfinite(config[key]):
             raise FormatError(f"{key} in {CONFIG} is not finite.")

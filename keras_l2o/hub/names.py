@@ -44,7 +44,7 @@ def replicates(family):
     }
 
 
-def from_hub(name, revision=None, **overrides):
+def from_hub(name, revision=None, custom_objects=None, **overrides):
     """Loads a distilled optimizer by name, from the Hub, or from a folder.
 
     The optimizer's `source`, which a saved model keeps, says exactly which one
@@ -61,6 +61,9 @@ def from_hub(name, revision=None, **overrides):
               starts with `/`, `./` or `../`.
         revision: Branch, tag or commit of the repository. Defaults to its main
             branch. A commit always gives the same optimizer.
+        custom_objects: Dict from names to the classes that the optimizer's
+            config may name beside keras_l2o's, as in `keras_l2o.load`.
+            Defaults to none.
         **overrides: Arguments of `LearnedOptimizer`, such as `learning_rate`
             or `weight_decay`.
 
@@ -71,24 +74,28 @@ def from_hub(name, revision=None, **overrides):
         UnknownName: No optimizer has this name; the nearest are listed.
         RemoteError: The repository or the revision is missing, gated, or out
             of reach; see `keras_l2o.hub` for the class of each.
+        ForeignClass: The config names a class that is not allowed.
         HubError: The folder is damaged, or no optimizer's.
 
     Example:
 
     >>> optimizer = keras_l2o.from_hub("min-max/1")
+    >>> optimizer = keras_l2o.from_hub(
+    ...     "hf://me/repo/mine/1", custom_objects={"mine>MyRule": MyRule})
     >>> model.compile(optimizer=optimizer, loss="mse")
     """
     if isinstance(name, str) and name.startswith(remote.SCHEME):
         address = remote.parse(name)
         contents, commit = remote.fetch(address, revision)
-        return revive(contents, f"{address}@{commit}", overrides)
+        source = f"{address}@{commit}"
+        return revive(contents, source, overrides, custom_objects)
     if revision is not None:
         raise MissingRevision(
             "Argument `revision` belongs to an address that starts with "
             f"'hf://'. Received: name={name!r}, revision={revision!r}"
         )
     if is_path(name):
-        return load(name, **overrides)
+        return load(name, custom_objects, **overrides)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UnknownName(
             "A name must be of the form 'family/replicate', such as "
@@ -100,7 +107,7 @@ def from_hub(name, revision=None, **overrides):
         raise UnknownName(f"There is no optimizer {name!r}.{_nearest(name)}")
     contents = read(folder)
     source = f"{name}@sha256:{digest(contents)}"
-    return revive(contents, source, overrides)
+    return revive(contents, source, overrides, custom_objects)
 
 
 def is_path(name):

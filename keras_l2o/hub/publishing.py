@@ -8,8 +8,11 @@ from keras_l2o.hub import names
 from keras_l2o.hub import remote
 from keras_l2o.hub import repository_card
 from keras_l2o.hub.errors import MissingFile
+from keras_l2o.hub.errors import MissingRepository
+from keras_l2o.hub.errors import MissingRevision
 from keras_l2o.hub.errors import RemoteError
 from keras_l2o.hub.errors import UnknownName
+from keras_l2o.hub.errors import Unreachable
 
 
 class Publication(NamedTuple):
@@ -22,6 +25,8 @@ class Publication(NamedTuple):
         files: Dict from each file's path in the repository to its size.
         card: String, the model card; `None` when the one in the repository
             was edited by somebody and is left alone.
+        note: String, why a dry run could not look at the repository, so that
+            all is as it would be for a new one; `None` if it could.
     """
 
     address: str
@@ -29,10 +34,17 @@ class Publication(NamedTuple):
     commit: str | None
     files: dict
     card: str | None
+    note: str | None = None
 
 
 def publish(
-    source, target, private=False, revision=None, dry_run=False, message=None
+    source,
+    target,
+    private=False,
+    revision=None,
+    dry_run=False,
+    message=None,
+    custom_objects=None,
 ):
     """Publishes optimizers, with a model card, in one commit.
 
@@ -51,9 +63,12 @@ def publish(
         private: Bool. Whether a repository that is made is private. One that
             exists and is public is then refused. Defaults to `False`.
         revision: Name of the branch. Defaults to the main branch.
-        dry_run: Bool. Whether only to say what would be sent. Defaults to
-            `False`.
+        dry_run: Bool. Whether only to say what would be sent. Without a
+            network it tells what would be sent to a new repository. Defaults
+            to `False`.
         message: String, of the commit. Defaults to what was published.
+        custom_objects: Dict of classes that the folders may name, as in
+            `keras_l2o.load`. Defaults to none.
 
     Returns:
         A `Publication`.
@@ -70,13 +85,19 @@ def publish(
     address = remote.parse(target)
     branch = remote.BRANCH if revision is None else revision
     remote.check_revision(branch)
-    sources = find(source)
+    with folders.reported(source, "read"):
+        sources = find(source)
     contents = {}
     for path, folder in sources.items():
         contents[path] = folders.read(folder)
-        folders.revive(contents[path], None, {})
-    with remote.translated(address, branch):
+        folders.revive(contents[path], None, {}, custom_objects)
+    head, note = None, None
+    try:
         head = _head(address, branch, private, dry_run)
+    except Unreachable as error:
+        if not dry_run:
+            raise
+        note = str(error)
     files = {
         address.path(path, name): data
         for path, content in contents.items()
@@ -84,16 +105,21 @@ def publish(
     }
     bundled = _bundled(address, sources)
     files.update(repository_card.figures(bundled))
-    card = repository_card.make(address, branch, head, contents, bundled)
+    try:
+        card = repository_card.make(address, branch, head, contents, bundled)
+    except Unreachable as error:
+        if not dry_run:
+            raise
+        note = str(error)
+        card = repository_card.make(address, branch, None, contents, bundled)
     if card is not None:
         files[repository_card.CARD] = card.encode()
     sizes = {path: len(data) for path, data in files.items()}
     if dry_run:
-        return Publication(str(address), None, None, sizes, card)
+        return Publication(str(address), None, None, sizes, card, note)
     what = f"{len(sources)} optimizers" if len(sources) > 1 else "an optimizer"
     message = message or f"Publish {what} with keras_l2o {remote.__version__}"
-    with remote.translated(address, branch):
-        made = _commit(address, branch, head, files, message)
+    made = _commit(address, branch, head, files, message)
     return Publication(str(address), made.commit_url, made.oid, sizes, card)
 
 
@@ -140,31 +166,32 @@ def find(source):
 
 def _head(address, branch, private, dry_run):
     """The commit to build on; `None` where there is none in a dry run."""
-    from huggingface_hub import errors
-
     api, repository = remote.client(), address.repository
+
+    def ask(method, **options):
+        return remote.ask(
+            address, lambda: method(repository, **options), branch
+        )
+
     try:
-        info = api.repo_info(repository, timeout=remote.SECONDS)
-    except errors.GatedRepoError:
-        raise
-    except errors.RepositoryNotFoundError:
+        info = ask(api.repo_info)
+    except MissingRepository:
         if dry_run:
             return None
-        api.create_repo(repository, private=private, exist_ok=True)
-        info = api.repo_info(repository)
+        ask(api.create_repo, private=private, exist_ok=True)
+        info = ask(api.repo_info)
     if private and not info.private:
         raise RemoteError(
             f"hf://{repository} exists and is public, so nothing private was "
             "sent to it. Give another name, or make it private on its page."
         )
-    if branch == remote.BRANCH:
-        return info.sha
-    try:
-        return api.repo_info(repository, revision=branch).sha
-    except errors.RevisionNotFoundError:
-        if not dry_run:
-            api.create_branch(repository, branch=branch, exist_ok=True)
-        return info.sha
+    if branch != remote.BRANCH:
+        try:
+            info = ask(api.repo_info, revision=branch)
+        except MissingRevision:
+            if not dry_run:
+                ask(api.create_branch, branch=branch, exist_ok=True)
+    return remote.checked_commit(address, info.sha)
 
 
 def _commit(address, branch, head, files, message):
@@ -175,12 +202,17 @@ def _commit(address, branch, head, files, message):
         for path, data in files.items()
     ]
     # On `head` and on nothing else: the card was read there.
-    return remote.client().create_commit(
-        address.repository,
-        operations,
-        commit_message=message,
-        revision=branch,
-        parent_commit=head,
+    return remote.ask(
+        address,
+        lambda: remote.client().create_commit(
+            address.repository,
+            operations,
+            commit_message=message,
+            revision=branch,
+            parent_commit=head,
+        ),
+        branch,
+        seconds=remote.transfer_seconds(sum(map(len, files.values()))),
     )
 
 

@@ -6,6 +6,7 @@ import pathlib
 import re
 from typing import NamedTuple
 
+from keras_l2o.hub import bounded
 from keras_l2o.hub import folder as folders
 from keras_l2o.hub.errors import AccessDenied
 from keras_l2o.hub.errors import GatedRepository
@@ -21,8 +22,13 @@ from keras_l2o.version import __version__
 
 SCHEME = "hf://"
 BRANCH = "main"
-#: How long the Hub may take to say that it is there.
-SECONDS = 5.0
+#: What the Hub may take for a question, from first to last.
+SECONDS = 10.0
+#: What it may take for a transfer, beside its bytes at this rate.
+TRANSFER_SECONDS = 30.0
+SLOWEST = 100_000
+#: Most bytes of an answer that is no file.
+LARGEST_ANSWER = 2**24
 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*")
@@ -142,7 +148,8 @@ def read(address, path, commit, limit):
         commit: String.
         limit: Int. What has more bytes is neither downloaded nor read.
     """
-    cached = _cached(address, path, commit)
+    with translated(address, commit, path):
+        cached = _cached(address, path, commit)
     if cached is None:
         size = _head(address, path, commit).size
         if size is None or size > limit:
@@ -150,55 +157,62 @@ def read(address, path, commit, limit):
                 f"{path} in {address} has {size} bytes, so it was not "
                 f"downloaded. At most {limit} are expected."
             )
-        with translated(address, commit):
-            cached = client().hf_hub_download(
+        cached = ask(
+            address,
+            lambda: client().hf_hub_download(
                 address.repository, path, revision=commit
-            )
+            ),
+            commit,
+            path,
+            seconds=transfer_seconds(size),
+            size=size,
+        )
     # The cache's files are links to where it keeps their contents.
-    file = pathlib.Path(cached).resolve()
-    if not file.is_relative_to(_cache(address).parent.resolve()):
+    with translated(address, commit, path):
+        file = pathlib.Path(cached).resolve()
+        inside = file.is_relative_to(_cache(address).parent.resolve())
+    if not inside:
         raise MissingFile(f"{cached} leads out of the cache: {file}")
     return folders.read_file(file, limit)
 
 
 def _resolve(address, revision):
     """The commit of a revision; without a network, as the cache knows it."""
-    import httpx2
-    from huggingface_hub import errors
-
     if _COMMIT.fullmatch(revision):
         return revision
-    api, repository = client(), address.repository
-    with translated(address, revision):
+
+    def resolve(**options):
+        return client().resolve_revision(
+            address.repository, revision=revision, **options
+        )
+
+    try:
+        commit = ask(address, resolve, revision)
+    except Unreachable as error:
         try:
-            # `resolve_revision`, which also notes the commit in the cache,
-            # waits for ever.
-            api.repo_info(repository, revision=revision, timeout=SECONDS)
-            commit = api.resolve_revision(repository, revision=revision)
-        except (httpx2.TransportError, errors.OfflineModeIsEnabled) as error:
-            try:
-                commit = api.resolve_revision(
-                    repository, revision=revision, local_files_only=True
-                )
-            except errors.RevisionResolutionError:
-                raise error from None
-    commit = commit.resolved
+            commit = resolve(local_files_only=True)
+        except Exception:  # not in the cache, or not to be read there
+            raise error from None
+    return checked_commit(address, commit.resolved)
+
+
+def checked_commit(address, commit):
+    """A commit that the Hub has named, if it has the form of one."""
     # It becomes part of paths in the cache.
-    if not _COMMIT.fullmatch(commit):
+    if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
         raise RemoteError(f"{address} is not answered as by a Hub.")
     return commit
 
 
 def _head(address, path, commit):
-    """What the hub says of a file, after one short try."""
+    """What the hub says of a file."""
     import huggingface_hub
 
     api = client()
     url = huggingface_hub.hf_hub_url(
         address.repository, path, revision=commit, endpoint=api.endpoint
     )
-    with translated(address, commit, path):
-        head = api.get_hf_file_metadata(url=url, timeout=SECONDS)
+    head = ask(address, lambda: api.get_hf_file_metadata(url=url), commit, path)
     if head.commit_hash != commit or not _ETAG.fullmatch(head.etag or ""):
         raise RemoteError(f"{url} is not answered as by a Hub.")
     return head
@@ -221,6 +235,27 @@ def _cache(address):
     return pathlib.Path(constants.HF_HUB_CACHE, name)
 
 
+def transfer_seconds(size):
+    """What a transfer of so many bytes may take."""
+    return TRANSFER_SECONDS + size / SLOWEST
+
+
+def ask(address, work, revision=None, path=None, seconds=None, size=None):
+    """What the Hub answers, in a bounded time and of a bounded size.
+
+    Args:
+        address: An `Address` in the repository that it is about.
+        work: Function without arguments that asks, by the Hub's client.
+        revision, path: Strings, for the errors' messages.
+        seconds: Float. Defaults to `SECONDS`.
+        size: Int. Most bytes of an answer. Defaults to `LARGEST_ANSWER`.
+    """
+    with translated(address, revision, path):
+        seconds = SECONDS if seconds is None else seconds
+        size = LARGEST_ANSWER if size is None else size
+        return bounded.run(work, seconds, size)
+
+
 @contextlib.contextmanager
 def translated(address, revision=None, path=None):
     """Turns the client's errors into ours, each with what may help."""
@@ -230,7 +265,12 @@ def translated(address, revision=None, path=None):
     repository = f"{SCHEME}{address.repository}"
     try:
         yield
-    except HubError:
+    except Unreachable as error:
+        raise _unreachable(address, error) from error
+    except HubError as error:
+        where = "/".join(filter(None, [repository, path]))
+        raise type(error)(f"{where}: {error}") from error
+    except MemoryError:
         raise
     except errors.GatedRepoError as error:
         raise GatedRepository(
@@ -268,7 +308,7 @@ def translated(address, revision=None, path=None):
         if status >= 500 or status in (408, 429):
             raise _unreachable(address, error) from error
         raise RemoteError(f"{repository}: {_first_line(error)}") from error
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # whatever an odd answer leads to
         raise RemoteError(
             f"{repository}: the transfer failed; the same call takes it up "
             f"again. {_first_line(error)}"

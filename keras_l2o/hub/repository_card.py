@@ -102,11 +102,14 @@ def _files(address, branch, head):
     """The paths in the repository, but for those that no optimizer has."""
     if head is None:
         return set()
-    with remote.translated(address, branch):
+
+    def listed():
         tree = remote.client().list_repo_tree(
             address.repository, recursive=True, revision=head
         )
-        tree = list(itertools.islice(tree, MOST_FILES + 1))
+        return list(itertools.islice(tree, MOST_FILES + 1))
+
+    tree = remote.ask(address, listed, branch, seconds=remote.TRANSFER_SECONDS)
     if len(tree) > MOST_FILES:
         raise RemoteError(
             f"{address} has more than {MOST_FILES} files; publish to another."

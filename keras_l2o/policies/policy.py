@@ -53,6 +53,28 @@ class Policy(keras.layers.Layer):
         name: String. Defaults to the class's name in snake case.
         dtype: String. Type of the policy's weights and state, independent of
             the global dtype policy. Defaults to `"float32"`.
+
+    A rule of your own trains, is saved and is loaded like any other, if it is
+    registered and its `get_config` returns the constructor's arguments. Whoever
+    loads it has to name its class.
+
+    Example:
+
+    >>> @keras.saving.register_keras_serializable(package="mine")
+    ... class MyRule(keras_l2o.policies.Policy):
+    ...     def build(self, input_shape=None):
+    ...         self.rate = self.add_weight((), "zeros", name="log_rate")
+    ...         self.built = True
+    ...     def initial_state(self, parameters):
+    ...         return keras_l2o.policies.PolicyState(
+    ...             keras.ops.zeros((), "int32"), ((),) * len(parameters))
+    ...     def update(self, gradients, parameters, state, training=False):
+    ...         rate = 0.01 * keras.ops.exp(self.rate)
+    ...         updates = [None if g is None else rate * g for g in gradients]
+    ...         return updates, state._replace(step=state.step + 1)
+    >>> keras_l2o.save(keras_l2o.LearnedOptimizer(MyRule()), "my-rule")
+    >>> optimizer = keras_l2o.load(
+    ...     "my-rule", custom_objects={"mine>MyRule": MyRule})
     """
 
     #: Whether a coordinate's update depends on that coordinate alone.

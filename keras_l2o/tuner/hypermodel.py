@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_l2o import hub
 from keras_l2o.perturbations.names import NAMES
+from keras_l2o.perturbations.perturbation import Perturbation
 from keras_l2o.strategies.run import versions
 from keras_l2o.training import MetaTrainer
 from keras_l2o.tuner import replicate
@@ -34,12 +35,14 @@ class PerturbationHyperModel(keras_tuner.HyperModel):
         trainer: Function from a seed to a `MetaTrainer`, or to a pair of one
             and a list of callbacks, among them, say, a strategy. Defaults to
             a `MetaTrainer` of the arguments below.
-        kinds: List of names of `keras_l2o.perturbations`. `"none"` is always
-            one more. Defaults to all of them.
+        kinds: List of names of `keras_l2o.perturbations`, or of classes of
+            your own, whose constructors take `magnitude`. `"none"` is always
+            one more. Defaults to all of those names.
         magnitudes: Dict from kinds to the least and the greatest magnitude,
-            sampled log-uniformly. Defaults to the paper's ranges.
-        steps: Pair of ints. Least and most steps of `"pgd"` and `"cgd"`.
-            Defaults to `(1, 3)`.
+            sampled log-uniformly. Defaults to the paper's ranges; a class of
+            your own has none.
+        steps: Pair of ints. Least and most steps of `"pgd"`, `"cgd"`, and of
+            classes that take `steps`. Defaults to `(1, 3)`.
         replicates: Int. Students of a trial. Defaults to `2`.
         spread_weight: Float. Defaults to `1.0`.
         seed: Int. Of the first replicate; the next has the next. Defaults to
@@ -86,7 +89,9 @@ class PerturbationHyperModel(keras_tuner.HyperModel):
         self.trainer = trainer or (
             lambda seed: _trainer_from_arguments(arguments, seed)
         )
-        self.magnitudes = _magnitudes(kinds, magnitudes or {})
+        kinds = sorted(NAMES) if kinds is None else kinds
+        self.classes = {**NAMES, **_own_classes(kinds)}
+        self.magnitudes = _magnitudes(kinds, magnitudes or {}, self.classes)
         self.steps = tuple(steps)
         self.replicates = replicates
         self.spread_weight = spread_weight
@@ -102,11 +107,11 @@ class PerturbationHyperModel(keras_tuner.HyperModel):
         return hp
 
     def declare_hyperparameters(self, hp):
-        space.declare(hp, self.magnitudes, self.steps)
+        space.declare(hp, self.magnitudes, self.steps, self.classes)
 
     def perturbation(self, hp):
         """The perturbation of a trial's hyperparameters; `None` for none."""
-        return space.perturbation(hp, self.seed)
+        return space.perturbation(hp, self.seed, self.classes)
 
     def build(self, hp):
         """The first replicate's `MetaTrainer`, untrained."""
@@ -174,7 +179,7 @@ class PerturbationHyperModel(keras_tuner.HyperModel):
 
     def _train(self, index, hp, *args, callbacks, **kwargs):
         trainer, own = self._make(index)
-        perturbation = space.perturbation(hp, self.seed + index)
+        perturbation = space.perturbation(hp, self.seed + index, self.classes)
         if perturbation is not None:
             own.append(perturbation)
         return replicate.train(trainer, [*own, *callbacks], *args, **kwargs)
@@ -212,18 +217,39 @@ def _trainer_from_arguments(arguments, seed):
     return MetaTrainer(student, seed=seed, **arguments)
 
 
-def _magnitudes(kinds, given):
-    kinds = sorted(NAMES) if kinds is None else list(kinds)
-    unknown = [
-        kind for kind in {*kinds, *given} - {space.NONE} if kind not in NAMES
-    ]
+def _own_classes(kinds):
+    """Classes among the kinds, by the names that trials call them."""
+    found = [kind for kind in kinds if isinstance(kind, type)]
+    for cls in found:
+        if not issubclass(cls, Perturbation):
+            raise ValueError(
+                "A class in argument `kinds` must derive from "
+                f"`keras_l2o.perturbations.Perturbation`. Received: {cls!r}"
+            )
+    return {_name(cls): cls for cls in found}
+
+
+def _name(kind):
+    return kind.__name__ if isinstance(kind, type) else kind
+
+
+def _magnitudes(kinds, given, classes):
+    kinds = [_name(kind) for kind in kinds]
+    given = {_name(kind): pair for kind, pair in given.items()}
+    unknown = {*kinds, *given} - {space.NONE} - {*classes}
     if unknown:
         raise ValueError(
             "Arguments `kinds` and `magnitudes` must name perturbations, any "
-            f"of {', '.join(sorted(NAMES))}. Received: {min(unknown)!r}"
+            f"of {', '.join(sorted(classes))}. Received: {min(unknown)!r}"
+        )
+    missing = {*kinds} - {space.NONE} - {*given} - {*space.MAGNITUDES}
+    if missing:
+        raise ValueError(
+            "Argument `magnitudes` must say from where to where each class of "
+            f"your own is tried. Received none for: {min(missing)!r}"
         )
     ranges = {
-        kind: tuple(given.get(kind, space.MAGNITUDES[kind]))
+        kind: tuple(given.get(kind, space.MAGNITUDES.get(kind)))
         for kind in kinds
         if kind != space.NONE
     }

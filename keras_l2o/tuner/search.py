@@ -10,7 +10,6 @@ import keras_tuner
 from keras_tuner.engine import trial as trial_module
 
 from keras_l2o import hub
-from keras_l2o.hub.folder import read_metadata
 from keras_l2o.tuner import space
 from keras_l2o.tuner.errors import SearchError
 
@@ -172,7 +171,7 @@ def write_best(directory, trial):
     """Writes `best.json`, and the trial's best student to `optimizer`."""
     folder = pathlib.Path(directory, PROJECT, f"trial_{trial.name}", OPTIMIZER)
     output = pathlib.Path(directory, OPTIMIZER)
-    hub.save(hub.load(folder), output, read_metadata(folder), overwrite=True)
+    hub.folder.copy(folder, output, overwrite=True)
     _write(
         pathlib.Path(directory, BEST),
         {
@@ -184,14 +183,14 @@ def write_best(directory, trial):
 
 
 def _trial(stored):
-    chosen = space.perturbation(stored.hyperparameters)
-    if chosen is not None:
+    values = stored.hyperparameters.values
+    kind, chosen = values[space.KIND], None
+    if kind != space.NONE:
         config = {
-            key: value
-            for key, value in chosen.get_config().items()
-            if key in ("magnitude", "steps")
+            key: values[f"{kind}_{key}"]
+            for key in ("magnitude", "steps")
+            if f"{kind}_{key}" in values
         }
-        kind = stored.hyperparameters.get(space.KIND)
         chosen = {"name": kind, "config": config}
     metrics = stored.metrics.metrics
     figures = {name: stored.metrics.get_best_value(name) for name in metrics}

@@ -1,10 +1,10 @@
 """The space that is searched: kind, magnitude and steps of a perturbation."""
 
 import inspect
+import math
 
 from keras_tuner.engine import hyperparameters
 
-from keras_l2o import perturbations
 from keras_l2o.perturbations.names import NAMES
 
 #: Name of the hyperparameter that says which perturbation it is.
@@ -44,19 +44,22 @@ class Choice(hyperparameters.Choice):
         return self.default
 
 
-def declare(hp, magnitudes, steps):
+def declare(hp, magnitudes, steps, classes=NAMES):
     """Adds the space to `keras_tuner.HyperParameters`, where it is missing.
 
     Args:
         hp: The `HyperParameters`.
         magnitudes: Dict from kinds of perturbations to pairs of floats.
         steps: Pair of ints, the least and the most steps of an attack.
+        classes: Dict from kinds to their classes.
     """
     kinds = [NONE, *sorted(magnitudes)]
     if KIND not in hp:
         hp.merge([Choice(KIND, kinds, ordered=False, default=NONE)])
     for kind, (low, high) in magnitudes.items():
-        usual = perturbations.get(kind).magnitude
+        usual = math.sqrt(low * high)
+        if kind in NAMES:
+            usual = NAMES[kind]().magnitude
         with hp.conditional_scope(KIND, [kind]):
             hp.Float(
                 f"{kind}_magnitude",
@@ -65,23 +68,23 @@ def declare(hp, magnitudes, steps):
                 sampling="log",
                 default=min(max(usual, low), high),
             )
-            if takes(kind, "steps"):
+            if takes(classes[kind], "steps"):
                 hp.Int(f"{kind}_steps", *steps)
 
 
-def perturbation(hp, seed=None):
+def perturbation(hp, seed=None, classes=NAMES):
     """The perturbation that hyperparameters name, or `None` for none."""
     kind = hp.get(KIND)
     if kind == NONE:
         return None
     arguments = {"magnitude": hp.get(f"{kind}_magnitude")}
-    if takes(kind, "steps"):
+    if takes(classes[kind], "steps"):
         arguments["steps"] = hp.get(f"{kind}_steps")
-    if takes(kind, "seed"):
+    if takes(classes[kind], "seed"):
         arguments["seed"] = seed
-    return perturbations.get(kind, **arguments)
+    return classes[kind](**arguments)
 
 
-def takes(kind, argument):
+def takes(cls, argument):
     """Whether the perturbation's constructor has the argument."""
-    return argument in inspect.signature(NAMES[kind]).parameters
+    return argument in inspect.signature(cls).parameters

@@ -83,6 +83,10 @@ class Hub:
         sizes: Dict from a path to the size that HEAD claims of it.
         headers: Dict of headers that files are sent with, wrong ones.
         down: Bool. Whether all is answered by an error of the server.
+        faults: Dict from a regular expression of a method and a path to a
+            function that answers in place of the handler that it gets; see
+            `tests/hub/faults.py`.
+        sent: Int. Bytes that faults have sent.
     """
 
     def __init__(self):
@@ -108,6 +112,8 @@ class Hub:
             self.sizes = {}
             self.headers = {}
             self.down = False
+            self.faults = {}
+            self.sent = 0
 
     def drop(self, pattern, times=1, reset=True):
         self.drops[pattern] = [times, reset]
@@ -158,6 +164,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.body = self.rfile.read(length)
         if self.hub.down:
             return self.send(503)
+        for pattern, fault in list(self.hub.faults.items()):
+            if re.fullmatch(pattern, f"{self.command} {self.route}"):
+                return fault(self)
         for pattern, name in ROUTES:
             match = re.fullmatch(pattern, f"{self.command} {self.route}")
             if match:

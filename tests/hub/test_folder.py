@@ -292,8 +292,26 @@ def test_an_oversize_file_is_refused_unread(name, folder, nothing_parsed):
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", "null", '"x"', "[" * 100_000, "1" * 10_000, "\udc80"],
-    ids=["broken", "list", "null", "text", "deep", "long number", "no utf-8"],
+    [
+        "{",
+        '{"a":' * 99 + "1" + "}" * 99,
+        "[]",
+        "null",
+        '"x"',
+        "[" * 100_000,
+        "1" * 10_000,
+        "\udc80",
+    ],
+    ids=[
+        "broken",
+        "nest",
+        "list",
+        "null",
+        "text",
+        "deep",
+        "long number",
+        "no utf-8",
+    ],
 )
 @pytest.mark.parametrize("name", ["config.json", "metadata.json"])
 def test_broken_json_is_a_format_error(name, text, folder):

@@ -182,3 +182,93 @@ def test_a_config_nested_too_deeply_is_a_format_error():
         nest = {"a": nest}
     with pytest.raises(hub.FormatError, match="deeply"):
         policy_from_config(rnnprop(cell_options=nest))
+
+
+def by_keras(name, module="keras.optimizers", **config):
+    return {**keras_object(name, module), "config": config}
+
+
+MUON = {"learning_rate": 0.1, "exclude_embeddings": False}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name"),
+    [
+        (by_keras("Muon", **MUON, ns_steps=10**9), "ns_steps"),
+        (by_keras("Muon", **MUON, ns_steps=101), "ns_steps"),
+        (
+            by_keras(
+                "LossScaleOptimizer",
+                inner_optimizer=by_keras("Muon", **MUON, ns_steps=10**6),
+            ),
+            "ns_steps",
+        ),
+        (
+            by_keras("Muon", **MUON, exclude_layers=[r"(\w|\w)*!"]),
+            "exclude_layers",
+        ),
+        (by_keras("Muon", **MUON, exclude_layers=["a"] * 101), "exclude"),
+        (
+            by_keras(
+                "SGD",
+                learning_rate=by_keras(
+                    "PiecewiseConstantDecay",
+                    "keras.optimizers.schedules",
+                    boundaries=list(range(10_000)),
+                    values=[0.1] * 10_001,
+                ),
+            ),
+            "boundaries",
+        ),
+        (by_keras("Adam", ema_overwrite_frequency=10**30), "ema_overwrite"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_work_without_a_bound_is_refused_before_it_begins(
+    optimizer, name, monkeypatch
+):
+    def fail(*arguments, **options):
+        raise AssertionError("made before it was checked")
+
+    monkeypatch.setattr(policies.KerasOptimizer, "from_config", fail)
+    with pytest.raises(hub.FormatError, match=name):
+        policy_from_config(wrapped(optimizer))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: keras.optimizers.Muon(0.1, ns_steps=20),
+        lambda: keras.optimizers.Muon(0.1, exclude_layers=["output"]),
+        lambda: keras.optimizers.SGD(
+            keras.optimizers.schedules.PiecewiseConstantDecay(
+                [10**6, 10**7], [0.1, 0.01, 0.001]
+            )
+        ),
+        lambda: keras.optimizers.Adam(
+            use_ema=True, ema_overwrite_frequency=10**5
+        ),
+    ],
+)
+def test_counts_of_steps_are_free(optimizer):
+    policy = policies.KerasOptimizer(optimizer())
+    config = keras.saving.serialize_keras_object(policy)
+    assert isinstance(policy_from_config(config), policies.KerasOptimizer)
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        (rnnprop(alpha=float("nan")), "alpha"),
+        (rnnprop(alpha=float("inf")), "alpha"),
+        (rnnprop(alpha=True), "alpha"),
+        (rnnprop(layers=[True]), "layers"),
+        (rnnprop(beta_1=False), "beta_1"),
+        (wrapped(by_keras("Adam", learning_rate=True)), "learning_rate"),
+        (wrapped(by_keras("Adam", beta_1=float("nan"))), "beta_1"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_what_is_no_number_is_refused_by_its_name(config, name):
+    with pytest.raises(hub.FormatError, match=rf"^{name} "):
+        policy_from_config(config)
