@@ -4,10 +4,10 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
-import tempfile
 
+from keras_l2o.files.lock import Locked
 from keras_l2o.hub import formats
+from keras_l2o.hub import replacing
 from keras_l2o.hub import weights
 from keras_l2o.hub.errors import DigestError
 from keras_l2o.hub.errors import FormatError
@@ -81,7 +81,7 @@ def save(optimizer, folder, metadata=None, overwrite=False):
         f"{hashlib.sha256(data).hexdigest()}  {name}\n"
         for name, data in contents.items()
     ).encode()
-    _write(folder, contents)
+    _write(folder, contents, overwrite)
 
 
 def load(folder, **overrides):
@@ -138,7 +138,13 @@ def _check_target(folder, overwrite):
         return
     if folder.is_symlink() or not folder.is_dir():
         raise HubError(f"{folder} exists and is no folder.")
-    found = {path.name for path in folder.iterdir()}
+    try:
+        found = {path.name for path in folder.iterdir()}
+    except OSError as error:
+        raise HubError(
+            f"Folder {folder} cannot be read: {error.strerror}. Allow it, or "
+            "save to another place."
+        ) from error
     if not found:
         return
     if not overwrite:
@@ -153,28 +159,18 @@ def _check_target(folder, overwrite):
         )
 
 
-def _write(folder, contents):
-    """Writes beside the folder, then takes its place."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = pathlib.Path(
-        tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent)
-    )
-    old, new = scratch / "old", scratch / "new"
+def _write(folder, contents, overwrite):
     try:
-        new.mkdir()
-        for name, data in contents.items():
-            with open(new / name, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        # Two renames: a kill between them leaves both folders in `scratch`.
-        if folder.exists():
-            folder.replace(old)
-        new.replace(folder)
-    finally:
-        if old.exists() and not folder.exists():
-            old.replace(folder)
-        shutil.rmtree(scratch, ignore_errors=True)
+        replacing.write(
+            folder, contents, lambda: _check_target(folder, overwrite)
+        )
+    except Locked as error:
+        raise HubError(str(error)) from error
+    except OSError as error:
+        raise HubError(
+            f"Folder {folder} cannot be written: {error.strerror or error}. "
+            "Make room for it, allow it, or save to another place."
+        ) from error
 
 
 def _usage(optimizer):
@@ -210,7 +206,42 @@ def read(folder):
         A dict of the files' bytes by name.
     """
     folder = pathlib.Path(folder)
+    while True:
+        before = _identity(folder)
+        try:
+            return _read(folder)
+        except HubError:
+            # A save may have taken the folder's place between two files.
+            if _identity(folder) == before:
+                raise
+
+
+def is_there(folder):
+    """Whether there is a folder, put back if a killed save has moved it."""
+    folder = pathlib.Path(folder)
     if not folder.is_dir():
+        mend(folder)
+    return folder.is_dir()
+
+
+def mend(folder):
+    """Clears away what killed saves to a folder have left, where it may."""
+    try:
+        replacing.mend(pathlib.Path(os.path.abspath(folder)), LIMITS)
+    except (Locked, OSError):
+        pass
+
+
+def _identity(folder):
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _read(folder):
+    if not is_there(folder):
         raise MissingFile(f"There is no folder {folder}.")
     contents = {
         name: read_file(folder / name, limit) for name, limit in LIMITS.items()
