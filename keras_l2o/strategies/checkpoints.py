@@ -82,9 +82,8 @@ def _reserve(path, trainer):
     """
     if not hasattr(os, "posix_fallocate"):
         return
-    variables = [*trainer.variables]
-    if trainer.optimizer is not None:
-        variables += trainer.optimizer.variables
+    optimizer = getattr(trainer, "optimizer", None)
+    variables = [*trainer.variables, *getattr(optimizer, "variables", ())]
     # What HDF5 writes beside an array is below 4 KiB.
     size = sum(_bytes(variable) + 4096 for variable in variables)
     with open(path, "xb") as file:

@@ -71,6 +71,8 @@ def parse(text):
     if not text.endswith("\n"):
         raise ValueError("its last line is cut off")
     lines = list(csv.DictReader(io.StringIO(text)))
+    if not lines:
+        raise ValueError("it has no period")
     rows = []
     for number, line in enumerate(lines, 1):
         try:
