@@ -89,8 +89,8 @@ def make_tuner(name, hypermodel, directory, trials, epochs, seed=0):
     if chooses and not any(project.glob("trial_*")):
         # A search without a trial must start with the first of its space.
         # keras-tuner's `overwrite` would delete all that is in the folder.
-        for name in ("oracle", *_TUNER_IDS):
-            (project / f"{name}.json").unlink(missing_ok=True)
+        for owner in ("oracle", *_TUNER_IDS):
+            (project / f"{owner}.json").unlink(missing_ok=True)
     if chooses and state.exists():
         _forget_ended(state)
     tuner = TUNERS[name](

@@ -206,13 +206,14 @@ pathlib.Path.replace = kill
 optimizer = keras_l2o.load({str(folder)!r})
 keras_l2o.save(optimizer, {str(folder)!r}, overwrite=True)
 """
-    command = [sys.executable, "-c", program]
-    assert subprocess.run(command).returncode == 9
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 9
     assert not folder.exists()
+    (scratch,) = whole.scratches(tmp_path, "saved")
     hub.load(folder)
     assert contents(folder) == before
     assert os.listdir(tmp_path) == [folder.name]
-    assert subprocess.run(command).returncode == 9
+    scratch.mkdir()
+    folder.replace(scratch / "old")
     with pytest.raises(hub.HubError, match="overwrite=True"):
         hub.save(optimizer, folder)
     assert contents(folder) == before

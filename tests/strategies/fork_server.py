@@ -151,8 +151,7 @@ def _run(job, arguments):
         job(**arguments)
         code = 0
     except strategies.RunError as error:
-        assert "is in use by process" in str(error)
-        code = REFUSED
+        code = REFUSED if "is in use by process" in str(error) else 1
     except BaseException:
         traceback.print_exc()
     finally:

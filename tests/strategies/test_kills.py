@@ -35,7 +35,7 @@ class Server:
         )
         assert self.process.stdout.readline() == "ready\n"
 
-    def run(self, job, seconds=None, **arguments):
+    def run(self, job, seconds=None, /, **arguments):
         """Runs a job to its end, or kills it; returns how it ended."""
         line = json.dumps([job, arguments, seconds])
         self.process.stdin.write(line + "\n")
@@ -158,7 +158,7 @@ def test_two_runs_started_together_are_one(server, runs, tmp_path):
     whole, _ = runs["repeat"]
     project(tmp_path)
     arguments = [dict(plan="repeat", path=str(tmp_path))] * 2
-    code = server.run("together", job="train", arguments=arguments)
+    code = server.run("together", None, job="train", arguments=arguments)
     assert code == REFUSED
     assert contents(tmp_path) == contents(whole)
 
@@ -176,7 +176,7 @@ def test_two_saves_to_one_folder_take_turns(server, exchanges, tmp_path):
         )
         for value in (10, 20)
     ]
-    assert server.run("together", job="save", arguments=arguments) == 0
+    assert server.run("together", None, job="save", arguments=arguments) == 0
     assert folder_module.read_metadata(folder)["value"] in (10, 20)
     assert keras_l2o.load(folder)
     assert os.listdir(tmp_path) == ["saved"]
