@@ -10,6 +10,7 @@ from rich.progress import track
 from rich.table import Table
 
 import keras_l2o
+from keras_l2o import hub
 from keras_l2o.evaluation import end_loss
 from keras_l2o.evaluation import train
 from keras_l2o.evaluation.plots import plot_curves
@@ -18,6 +19,7 @@ from keras_l2o.version import versions
 
 REPLICATE = "min-max-compact/3"
 ADAM_RATES = (1e-3, 1e-2, 3e-2)
+COMMAND = "keras-l2o demo"
 FASHION_EXAMPLES = 20_000
 
 
@@ -31,6 +33,7 @@ def main(output="demo", quick=False):
     console = Console()
     started = time.monotonic()
     output = pathlib.Path(output)
+    check_output(output)
     output.mkdir(parents=True, exist_ok=True)
     contenders = {
         REPLICATE: lambda: keras_l2o.from_hub(REPLICATE),
@@ -62,6 +65,19 @@ def main(output="demo", quick=False):
     console.print(f"Loss curves: [bold]{picture}[/]")
     distil(console, output / "optimizer", quick)
     console.print(f"Done in {time.monotonic() - started:.0f} seconds.")
+
+
+def check_output(output):
+    """Refuses a folder whose optimizer is not one that a demo has left."""
+    folder = output / "optimizer"
+    if not folder.exists():
+        return
+    command = hub.folder.read_metadata(folder).get("command")
+    if not str(command).startswith(COMMAND):
+        raise hub.HubError(
+            f"{folder} holds an optimizer that no demo has made: it is not "
+            "replaced. Name another folder by --output."
+        )
 
 
 def compare(console, problem, contenders, steps, seeds):
@@ -134,7 +150,7 @@ def distil(console, folder, quick):
         trainer.to_optimizer(),
         folder,
         metadata={
-            "command": "keras-l2o demo" + " --quick" * quick,
+            "command": COMMAND + " --quick" * quick,
             "seed": 0,
             "data": {p.name: p.digest() for p in trainer.problems},
             "versions": versions(),

@@ -58,3 +58,14 @@ def test_the_demo_runs_end_to_end(tmp_path):
     picture = (tmp_path / "demo" / "curves.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert (tmp_path / "demo" / "optimizer" / "config.json").exists()
+
+
+def test_the_demo_replaces_no_optimizer_but_a_demos(tmp_path):
+    optimizer = keras_l2o.LearnedOptimizer(keras_l2o.policies.Adam())
+    demo.check_output(tmp_path)
+    keras_l2o.save(optimizer, tmp_path / "optimizer", {"command": demo.COMMAND})
+    demo.check_output(tmp_path)
+    keras_l2o.save(optimizer, tmp_path / "optimizer", {}, overwrite=True)
+    with pytest.raises(keras_l2o.hub.HubError, match="no demo has made"):
+        demo.main(tmp_path)
+    assert keras_l2o.load(tmp_path / "optimizer")

@@ -106,7 +106,7 @@ def tune(
     )
     role = search.role()
     if role != "worker":
-        search.open_directory(
+        opened = search.open_directory(
             directory,
             {
                 "run": configuration.model_dump(mode="json"),
@@ -116,7 +116,9 @@ def tune(
                 "replicates": replicates,
                 "spread_weight": spread_weight,
             },
+            workers,
         )
+        context.with_resource(opened)
     if role == "alone" and workers > 1:
         given = {
             "directory": directory, "presets": presets, "strategy": strategy,

@@ -1,13 +1,16 @@
 """Evaluations on disk: one `.npz` file each, written whole."""
 
+import contextlib
 import io
 import json
-import os
 import pathlib
 import zipfile
 from typing import NamedTuple
 
 import numpy as np
+
+from keras_l2o.files import whole
+from keras_l2o.files.lock import Lock
 
 #: Arrays with a first axis for the runs; the others are one for all.
 BY_RUN = (
@@ -119,19 +122,26 @@ class Evaluation(NamedTuple):
         replace_file(path, buffer.getvalue())
 
 
-def replace_file(path, data):
-    """Writes bytes to a file that is there whole or as it was."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+replace_file = whole.write
+
+
+def hold(path):
+    """Keeps other processes from writing an evaluation, while it goes on.
+
+    Args:
+        path: Path of a `.npz` file, to be or there.
+
+    Returns:
+        A context manager, already in force.
+    """
+    folder = pathlib.Path(path).parent
     try:
-        with open(scratch, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = Lock(folder, path, path.name)
+        whole.sweep(folder, whole.exactly(path.name))
+    except OSError:  # nobody writes here, and a finished one is only read
+        return contextlib.nullcontext()
+    return lock
 
 
 def read(path):

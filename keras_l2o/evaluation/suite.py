@@ -1,5 +1,6 @@
 """How an optimizer does on a problem, run after run."""
 
+import contextlib
 import functools
 
 from keras_l2o import problems
@@ -148,7 +149,14 @@ def evaluate_replicates(
     )
 
 
-def _evaluate(
+def _evaluate(pairs, problem, **options):
+    """A frame for each pair of an optimizer and a directory."""
+    with contextlib.ExitStack() as held:
+        return _evaluate_alone(held, pairs, problem, **options)
+
+
+def _evaluate_alone(
+    held,
     pairs,
     problem,
     repeat=10,
@@ -163,7 +171,7 @@ def _evaluate(
     on_epoch=None,
     custom_objects=None,
 ):
-    """A frame for each pair of an optimizer and a directory."""
+    """As `_evaluate`; what is stored is this process's until `held` ends."""
     if repeat < 1:
         raise ValueError(
             f"Argument `repeat` must be at least 1. Received: repeat={repeat}"
@@ -197,6 +205,7 @@ def _evaluate(
             directory,
             common,
             overwrite,
+            held,
         )
         for number, (optimizer, directory) in enumerate(pairs, 1)
     ]
@@ -241,7 +250,9 @@ def _evaluate(
 class _Shelf:
     """Where the runs of one optimizer go."""
 
-    def __init__(self, replicate, contender, directory, settings, overwrite):
+    def __init__(
+        self, replicate, contender, directory, settings, overwrite, held
+    ):
         self.replicate, self.contender = replicate, contender
         settings = {
             **settings,
@@ -252,6 +263,8 @@ class _Shelf:
             directory, settings["problem"]
         )
         self.evaluation = storage.Evaluation(settings, {})
+        if self.path:
+            held.enter_context(storage.hold(self.path))
         if self.path and self.path.exists():
             stored = _resumed(self.path, settings, overwrite)
             self.evaluation = stored or self.evaluation

@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+from keras_l2o.files import whole
 from keras_l2o.hub import cards
 from keras_l2o.hub import folder as folders
 from keras_l2o.hub import names
@@ -99,11 +100,10 @@ def write(family, results=None):
     """
     if results is not None:
         folder = root() / FIGURES / family
-        folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(cards.check_results(results), indent=2) + "\n"
-        (folder / RESULTS).write_text(text, "utf-8")
+        whole.write(folder / RESULTS, text.encode())
     path = root() / f"{family}.md"
-    path.write_text(card(family), "utf-8")
+    whole.write(path, card(family).encode())
     return path
 
 

@@ -5,13 +5,13 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
-import tempfile
 
 import keras
 
+from keras_l2o.files.lock import Locked
 from keras_l2o.hub import allowed
 from keras_l2o.hub import formats
+from keras_l2o.hub import replacing
 from keras_l2o.hub import weights
 from keras_l2o.hub.errors import DigestError
 from keras_l2o.hub.errors import FormatError
@@ -102,7 +102,7 @@ def save(optimizer, folder, metadata=None, overwrite=False):
         for name, data in contents.items()
     ).encode()
     with reported(folder, "written"):
-        _write(folder, contents)
+        _write(folder, contents, overwrite)
 
 
 def copy(source, target, overwrite=False):
@@ -121,8 +121,7 @@ def copy(source, target, overwrite=False):
     formats.read(parse(contents[CONFIG], CONFIG))
     target = pathlib.Path(os.path.abspath(target))
     with reported(target, "written"):
-        _check_target(target, overwrite)
-        _write(target, contents)
+        _write(target, contents, overwrite)
 
 
 def load(folder, custom_objects=None, **overrides):
@@ -221,7 +220,13 @@ def _check_target(folder, overwrite):
         return
     if folder.is_symlink() or not folder.is_dir():
         raise HubError(f"{folder} exists and is no folder.")
-    found = {path.name for path in folder.iterdir()}
+    try:
+        found = {path.name for path in folder.iterdir()}
+    except OSError as error:
+        raise HubError(
+            f"Folder {folder} cannot be read: {error.strerror}. Allow it, or "
+            "save to another place."
+        ) from error
     if not found:
         return
     if not overwrite:
@@ -236,28 +241,13 @@ def _check_target(folder, overwrite):
         )
 
 
-def _write(folder, contents):
-    """Writes beside the folder, then takes its place."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = pathlib.Path(
-        tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent)
-    )
-    old, new = scratch / "old", scratch / "new"
+def _write(folder, contents, overwrite):
     try:
-        new.mkdir()
-        for name, data in contents.items():
-            with open(new / name, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        # Two renames: a kill between them leaves both folders in `scratch`.
-        if folder.exists():
-            folder.replace(old)
-        new.replace(folder)
-    finally:
-        if old.exists() and not folder.exists():
-            old.replace(folder)
-        shutil.rmtree(scratch, ignore_errors=True)
+        replacing.write(
+            folder, contents, lambda: _check_target(folder, overwrite)
+        )
+    except Locked as error:
+        raise HubError(str(error)) from error
 
 
 def _usage(optimizer):
@@ -293,12 +283,48 @@ def read(folder):
         A dict of the files' bytes by name.
     """
     folder = pathlib.Path(folder)
+    while True:
+        before = _identity(folder)
+        try:
+            return _read(folder)
+        except HubError:
+            # A save may have taken the folder's place between two files.
+            if _identity(folder) == before:
+                raise
+
+
+def is_there(folder):
+    """Whether there is a folder, put back if a killed save has moved it."""
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        mend(folder)
+    return folder.is_dir()
+
+
+def mend(folder):
+    """Clears away what killed saves to a folder have left, where it may."""
+    try:
+        replacing.mend(pathlib.Path(os.path.abspath(folder)), LIMITS)
+    except (Locked, OSError):
+        pass
+
+
+def _identity(folder):
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _read(folder):
     with reported(folder, "read"):
-        if not folder.is_dir():
+        if not is_there(folder):
             raise MissingFile(f"There is no folder {folder}.")
-    contents = {
-        name: read_file(folder / name, limit) for name, limit in LIMITS.items()
-    }
+        contents = {
+            name: read_file(folder / name, limit)
+            for name, limit in LIMITS.items()
+        }
     check_digests(contents, f"{folder}{os.sep}")
     return contents
 

@@ -3,6 +3,7 @@
 import difflib
 
 from keras_l2o.strategies.curriculum import Curriculum
+from keras_l2o.strategies.errors import RunError
 from keras_l2o.strategies.repeat import Repeat
 from keras_l2o.strategies.rows import Row
 from keras_l2o.strategies.run_directory import RunDirectory
@@ -17,6 +18,7 @@ __all__ = [
     "Repeat",
     "Row",
     "RunDirectory",
+    "RunError",
     "Schedule",
     "Simple",
     "Strategy",

@@ -1,6 +1,7 @@
 import numpy as np
 
 from keras_l2o.strategies.run import Run
+from keras_l2o.strategies.run import is_finite
 
 
 class FamilyRun(Run):
@@ -13,8 +14,7 @@ class FamilyRun(Run):
     def prepare(self):
         if self._weights is None and self.rows:
             # A kill may have come between the last row and its optimizers.
-            self._weights = self.rows[-1].checkpoint
-            self.files.load_checkpoint(self.trainer, self._weights)
+            self.load(self.rows[-1].checkpoint)
             self.save_if_best(self.rows[-1])
         return super().prepare()
 
@@ -52,3 +52,7 @@ class FamilyRun(Run):
 
     def _first_student(self):
         return self.trainer.template.student
+
+    def _is_sound(self):
+        count = self.trainer.replicates
+        return any(is_finite(self.trainer.student(i)) for i in range(count))

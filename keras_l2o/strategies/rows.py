@@ -20,6 +20,8 @@ class Row(NamedTuple):
         checkpoint: String. Name of the weights after it; empty if rolled back.
         figures: Dict of floats, `fit`'s logs of the period.
         seconds: Float.
+        sha256: String. Digest of the checkpoint; empty if it was rolled back,
+            or if the run is of a time when digests were not kept.
     """
 
     period: Period
@@ -28,6 +30,7 @@ class Row(NamedTuple):
     checkpoint: str = ""
     figures: dict = {}
     seconds: float = 0.0
+    sha256: str = ""
 
 
 def dump(rows):
@@ -41,6 +44,7 @@ def dump(rows):
             "validation",
             "kept",
             "checkpoint",
+            "sha256",
             *figures,
             "seconds",
         ],
@@ -54,6 +58,7 @@ def dump(rows):
                 "validation": row.validation,
                 "kept": row.kept,
                 "checkpoint": row.checkpoint,
+                "sha256": row.sha256,
                 **row.figures,
                 "seconds": round(row.seconds, 3),
             }
@@ -62,8 +67,19 @@ def dump(rows):
 
 
 def parse(text):
-    """The rows that `dump` wrote."""
-    return [_row(line) for line in csv.DictReader(io.StringIO(text))]
+    """The rows that `dump` wrote. A `ValueError` says what they are not."""
+    if not text.endswith("\n"):
+        raise ValueError("its last line is cut off")
+    lines = list(csv.DictReader(io.StringIO(text)))
+    if not lines:
+        raise ValueError("it has no period")
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(_row(line))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"period {number} of it is not whole") from error
+    return rows
 
 
 def _row(line):
@@ -72,8 +88,9 @@ def _row(line):
     return Row(
         period,
         validation=float(line.pop("validation")),
-        kept=line.pop("kept") == "True",
+        kept={"True": True, "False": False}[line.pop("kept")],
         checkpoint=line.pop("checkpoint"),
+        sha256=line.pop("sha256", ""),
         seconds=float(line.pop("seconds")),
         figures={name: float(text) for name, text in line.items() if text},
     )

@@ -6,7 +6,11 @@ import keras
 import numpy as np
 
 from keras_l2o.learned_optimizer import LearnedOptimizer
+from keras_l2o.strategies import replay
+from keras_l2o.strategies.checkpoints import WAY_OUT
+from keras_l2o.strategies.errors import RunError
 from keras_l2o.strategies.rows import Row
+from keras_l2o.strategies.run_directory import SUMMARY
 from keras_l2o.strategies.run_directory import RunDirectory
 from keras_l2o.version import versions
 
@@ -26,14 +30,19 @@ class Run:
             self._scratch = tempfile.TemporaryDirectory()
             directory = self._scratch.name
         self.files = RunDirectory(directory)
-        self.files.open(
-            {
-                "run": strategy.description or self._describe(),
-                "versions": versions(),
-                "metadata": strategy.metadata,
-            }
-        )
-        self.rows = self.files.rows()
+        try:
+            self.files.open(
+                {
+                    "run": strategy.description or self._describe(),
+                    "versions": versions(),
+                    "metadata": strategy.metadata,
+                }
+            )
+            self.rows = self.files.rows()
+            replay.check(self.rows, strategy, self.files.path / SUMMARY)
+        except BaseException:
+            self.clean()
+            raise
         # Which checkpoint the trainer's weights are: the run's first weights,
         # or, in a run that is taken up again, none.
         self._weights = None if self.rows else ""
@@ -45,7 +54,7 @@ class Run:
         if period is None:
             return None
         if period.start != self._weights:
-            self.files.load_checkpoint(trainer, period.start)
+            self.load(period.start)
         seed = (strategy.seed, period.stage, period.period, period.attempt)
         trainer.set_episodes(**strategy.episodes(period), seed=seed)
         trainer.set_validation(**strategy.validation(period))
@@ -60,17 +69,37 @@ class Run:
         figures = {name: float(value) for name, value in logs.items()}
         self.steps.append({"step": step, **figures})
 
+    def load(self, name):
+        """Gives the trainer the weights after a finished period."""
+        (row,) = (row for row in self.rows if row.checkpoint == name)
+        self.files.load_checkpoint(self.trainer, name, row.sha256)
+        if not self._is_sound():
+            raise RunError(
+                f"Checkpoint {name} in {self.files.path} has weights that are "
+                f"not finite. {WAY_OUT}"
+            )
+        self._weights = name
+
     def commit(self, period):
         """Puts the period on disk. Its row in `summary.csv` comes last."""
         validation = self.figures["val_log_loss"]
-        if np.isnan(validation):  # which would be neither more nor less
-            validation = float("inf")
-        name = f"{period.stage}-{period.period}-{period.attempt}"
+        sound = self._is_sound()
+        if np.isnan(validation) or not sound:
+            validation = float("inf")  # NaN would be neither more nor less
+        name = replay.name_of(period)
         kept = self.strategy.keeps(self.rows, validation)
+        if kept and not sound:
+            raise RunError(
+                f"The student's weights are not finite after period {name}, "
+                f"and the plan has no other attempt at it. What {self._place} "
+                "has is from before. Take a smaller rate of the outer "
+                "optimizer, or another seed, and a new directory."
+            )
         if self.steps:
             self.files.write_log(name, self.steps)
+        digest = ""
         if kept:
-            self.files.save_checkpoint(self.trainer, name)
+            digest = self.files.save_checkpoint(self.trainer, name)
         self._weights = name if kept else None
         row = Row(
             period,
@@ -79,11 +108,12 @@ class Run:
             name if kept else "",
             self.figures,
             time.perf_counter() - self._began,
+            digest,
         )
         self.rows = [*self.rows, row]
         self.files.write_rows(self.rows)
         self.save_if_best(row)
-        self.files.keep_checkpoints(self.strategy.needed(self.rows))
+        self.files.keep_checkpoints(self.rows, self.strategy.needed(self.rows))
 
     def save_if_best(self, row):
         """Saves the optimizer after the last period, if it is the best."""
@@ -98,12 +128,13 @@ class Run:
         best = self.strategy.best(self.rows)
         if best is not None:
             if best.checkpoint != self._weights:
-                self.files.load_checkpoint(self.trainer, best.checkpoint)
+                self.load(best.checkpoint)
             self.files.save_optimizer(*self._optimizer(best))
         self.clean()
 
     def clean(self):
-        """Deletes what was only for the time of the run."""
+        """Gives up what was only for the time of the run."""
+        self.files.close()
         if self.strategy.directory is None:
             self._scratch.cleanup()
 
@@ -133,6 +164,14 @@ class Run:
 
     def _first_student(self):
         return self.trainer.student
+
+    def _is_sound(self):
+        """Whether there is a student to go on with."""
+        return is_finite(self.trainer.student)
+
+    @property
+    def _place(self):
+        return self.strategy.directory or "the run"
 
     def _describe(self):
         """What the run is made of, in what JSON can hold."""
@@ -165,6 +204,11 @@ def _uncounted(config):
     elif isinstance(config, (list, tuple)):
         config = [_uncounted(value) for value in config]
     return config
+
+
+def is_finite(policy):
+    """Whether all weights of a policy are finite."""
+    return all(np.isfinite(weight).all() for weight in policy.get_weights())
 
 
 def _reseed(trainer, key):

@@ -1,12 +1,17 @@
 import csv
 import io
 import json
-import os
 import pathlib
-import shutil
+import re
 
 from keras_l2o import hub
+from keras_l2o.files import whole
+from keras_l2o.files.lock import Lock
+from keras_l2o.files.lock import Locked
+from keras_l2o.strategies import checkpoints
 from keras_l2o.strategies import rows as rows_module
+from keras_l2o.strategies.errors import RunError
+from keras_l2o.strategies.errors import named
 
 CONFIG = "config.json"
 SUMMARY = "summary.csv"
@@ -14,7 +19,13 @@ CHECKPOINTS = "checkpoints"
 LOGS = "logs"
 EVALUATIONS = "evaluations"
 OPTIMIZER = "optimizer"
-_SUFFIX = ".weights.h5"
+
+#: What a run writes in each of its folders, as regular expressions of names.
+_OWN = {
+    ".": r"config\.json|summary\.csv",
+    CHECKPOINTS: checkpoints.PATTERN,
+    LOGS: checkpoints.PLACE + r"\.csv",
+}
 
 
 class RunDirectory:
@@ -24,7 +35,9 @@ class RunDirectory:
     finished period and is what a run that is taken up again goes by,
     `checkpoints` holds the weights that are still needed, `logs` a file for
     each period with a row for each outer step, `optimizer` the best student,
-    and `evaluations` is for later.
+    and `evaluations` is for later. Whatever else is there stays as it is.
+
+    Anybody may read; who writes holds the directory from `open` to `close`.
 
     Args:
         path: Path. Made if it does not exist.
@@ -32,64 +45,87 @@ class RunDirectory:
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
+        self._lock = None
 
     def open(self, config):
-        """Makes the folders and puts down the configuration.
+        """Takes the directory, makes the folders, puts the configuration down.
 
         Args:
             config: Dict that JSON can hold. Its entry `"run"` is what the run
                 is: if the directory holds a run, it must be the same.
+
+        Raises:
+            RunError: The directory is another's. Nothing in it has changed.
         """
-        for name in (CHECKPOINTS, LOGS, EVALUATIONS):
-            (self.path / name).mkdir(parents=True, exist_ok=True)
-        for scratch in self.path.rglob(".*"):  # what a kill has left
-            if scratch.is_dir():
-                shutil.rmtree(scratch)
-            elif scratch.is_file():
-                scratch.unlink()
         config = json.loads(json.dumps(config))
-        if (self.path / CONFIG).exists():
-            difference = _difference(self.config()["run"], config["run"])
-            if difference:
-                path, old, new = difference
-                raise ValueError(
-                    f"Directory {self.path} holds a run of another "
-                    f"configuration: {path} is {old!r} there and {new!r} now. "
-                    "Take another directory, or the configuration of this one."
-                )
-        else:
-            self._write(CONFIG, json.dumps(config, indent=2) + "\n")
+        self._check(config)
+        with named(self.path, "made"):
+            self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with named(self.path, "written"):
+                self._lock = Lock(self.path)
+            self._check(config)  # another may have been here until now
+            self._tidy()
+            if not (self.path / CONFIG).exists():
+                self._write(CONFIG, json.dumps(config, indent=2) + "\n")
+            for name in (CHECKPOINTS, LOGS, EVALUATIONS):
+                with named(self.path / name, "made"):
+                    (self.path / name).mkdir(exist_ok=True)
+        except Locked as error:
+            raise RunError(str(error)) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        """Lets other processes write to the directory."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def config(self):
         """The run's configuration and what made it."""
-        return json.loads(self._existing(CONFIG).read_text("utf-8"))
+        text = self._text(CONFIG)
+        try:
+            config = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self._no_run(f"is no JSON ({error})") from error
+        if not isinstance(config, dict) or not isinstance(
+            config.get("run"), dict
+        ):
+            raise self._no_run("has no entry `run`")
+        return {"metadata": {}, **config}
 
     def rows(self):
         """Rows of the finished periods."""
         if not (self.path / SUMMARY).exists():
             return []
-        return rows_module.parse((self.path / SUMMARY).read_text("utf-8"))
+        try:
+            return rows_module.parse(self._text(SUMMARY))
+        except ValueError as error:
+            if isinstance(error, RunError):
+                raise
+            raise RunError(
+                f"{self.path / SUMMARY} is damaged: {error}. Put the file "
+                "back as it was, or take a new directory."
+            ) from error
 
     def write_rows(self, rows):
         """Commits: what is not in this file has not happened."""
         self._write(SUMMARY, rows_module.dump(rows))
 
     def save_checkpoint(self, trainer, name):
-        folder = self.path / CHECKPOINTS
-        temporary = folder / f".{name}{_SUFFIX}"
-        trainer.save_weights(temporary)
-        _flush(temporary)
-        temporary.replace(folder / f"{name}{_SUFFIX}")
+        """Writes the trainer's weights; returns the file's SHA-256."""
+        return checkpoints.save(self.path / CHECKPOINTS, trainer, name)
 
-    def load_checkpoint(self, trainer, name):
-        path = self._existing(f"{CHECKPOINTS}/{name}{_SUFFIX}")
-        trainer.load_weights(path)
+    def load_checkpoint(self, trainer, name, digest=""):
+        """Puts weights into a trainer, if they are those of the digest."""
+        checkpoints.load(self.path / CHECKPOINTS, trainer, name, digest)
 
-    def keep_checkpoints(self, names):
-        """Deletes all checkpoints but these."""
-        for path in (self.path / CHECKPOINTS).glob(f"*{_SUFFIX}"):
-            if path.name.removesuffix(_SUFFIX) not in names:
-                path.unlink()
+    def keep_checkpoints(self, rows, names):
+        """Deletes all checkpoints of these rows but those of these names."""
+        made = {row.checkpoint for row in rows if row.checkpoint}
+        checkpoints.discard(self.path / CHECKPOINTS, sorted(made - {*names}))
 
     def write_log(self, name, logs):
         """Writes the logs of a period's outer steps.
@@ -107,7 +143,8 @@ class RunDirectory:
     def save_optimizer(self, optimizer, metadata, replicate=""):
         """Writes an optimizer, of a family that of one replicate."""
         folder = self.path / str(replicate) / OPTIMIZER
-        folder.parent.mkdir(exist_ok=True)
+        with named(folder.parent, "made"):
+            folder.parent.mkdir(exist_ok=True)
         hub.save(optimizer, folder, metadata, overwrite=True)
 
     def optimizers(self):
@@ -117,41 +154,102 @@ class RunDirectory:
             Dict from `""`, or the replicates' numbers as strings, to paths.
         """
         single = self.path / OPTIMIZER
-        if single.is_dir():
+        if hub.folder.is_there(single):
             return {"": single}
-        folders = self.path.glob(f"*/{OPTIMIZER}")
-        found = [f for f in folders if f.parent.name.isdecimal()]
-        found.sort(key=lambda folder: int(folder.parent.name))
-        return {folder.parent.name: folder for folder in found}
+        folders = {n: self.path / n / OPTIMIZER for n in self._numbers()}
+        return {n: f for n, f in folders.items() if hub.folder.is_there(f)}
 
     def checkpoint_of(self, replicate):
         """Which checkpoint a replicate's optimizer is; `None` without one."""
         folder = self.path / str(replicate) / OPTIMIZER
-        if not folder.is_dir():
+        if not hub.folder.is_there(folder):
             return None
         return hub.folder.read_metadata(folder).get("checkpoint")
 
-    def _existing(self, name):
-        path = self.path / name
-        if not path.is_file():
-            raise ValueError(
-                f"{path} is missing: {self.path} is no directory of a run, "
-                "or a damaged one."
+    def _check(self, config):
+        """An error unless the directory is of this run, or free for one."""
+        if self.path.exists() and not self.path.is_dir():
+            raise RunError(
+                f"{self.path} is no directory. Take another name for the run's."
             )
-        return path
+        if (self.path / CONFIG).exists():
+            difference = _difference(self.config()["run"], config["run"])
+            if difference:
+                path, old, new = difference
+                raise RunError(
+                    f"Directory {self.path} holds a run of another "
+                    f"configuration: {path} is {old!r} there and {new!r} now. "
+                    "Take another directory, or the configuration of this one."
+                )
+            return
+        with named(self.path, "read"):
+            taken = self._taken()
+        if taken is not None:
+            raise RunError(
+                f"{taken} is in the way of a new run: there is no {CONFIG} in "
+                f"{self.path} that says whose it is. Take another directory, "
+                "or move it away."
+            )
+
+    def _taken(self):
+        """What a new run would overwrite, if there is such."""
+        if not self.path.is_dir():
+            return None
+        for replicate in ("", *self._numbers()):
+            if (self.path / replicate / OPTIMIZER).exists():
+                return self.path / replicate / OPTIMIZER
+        for name, pattern in _OWN.items():
+            folder = self.path / name
+            if folder.exists() and not folder.is_dir():
+                return folder
+            for path in sorted(folder.iterdir()) if folder.exists() else ():
+                if re.fullmatch(pattern, path.name):
+                    return path
+        return None
+
+    def _tidy(self):
+        """Clears away what a kill has left of this run's files."""
+        for name, pattern in _OWN.items():
+            with named(self.path / name, "read"):
+                whole.sweep(self.path / name, pattern)
+        for replicate in ("", *self._numbers()):
+            hub.folder.mend(self.path / replicate / OPTIMIZER)
+
+    def _numbers(self):
+        """Names of the folders that may be a replicate's, in their order."""
+        if not self.path.is_dir():
+            return []
+        with named(self.path, "read"):
+            names = [p.name for p in self.path.iterdir() if p.is_dir()]
+        return sorted((n for n in names if n.isdecimal()), key=int)
+
+    def _no_run(self, why):
+        return RunError(
+            f"{self.path / CONFIG} is not the configuration of a run: it "
+            f"{why}. Put the run's own back, or take another directory."
+        )
+
+    def _text(self, name):
+        path = self.path / name
+        with named(path, "read"):
+            if not path.exists():
+                raise RunError(
+                    f"{path} is missing: {self.path} is no directory of a "
+                    "run, or a damaged one. Name one that `keras-l2o train` "
+                    "has made, or put the file back."
+                )
+            try:
+                return path.read_text("utf-8")
+            except UnicodeDecodeError as error:
+                raise RunError(
+                    f"{path} is damaged: it is no text. Put the file back as "
+                    "it was, or take a new directory."
+                ) from error
 
     def _write(self, name, text):
         path = self.path / name
-        temporary = path.with_name(f".{path.name}")
-        temporary.write_text(text, "utf-8")
-        _flush(temporary)
-        temporary.replace(path)
-
-
-def _flush(path):
-    """Brings a file to the disk, so that its new name never precedes it."""
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
+        with named(path, "written"):
+            whole.write(path, text.encode())
 
 
 def _difference(old, new, path=""):

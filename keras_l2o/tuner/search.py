@@ -1,5 +1,6 @@
 """Searches that are kept in a directory: their tuner, trials and best."""
 
+import contextlib
 import json
 import math
 import os
@@ -10,6 +11,8 @@ import keras_tuner
 from keras_tuner.engine import trial as trial_module
 
 from keras_l2o import hub
+from keras_l2o.files import whole
+from keras_l2o.files.lock import Lock
 from keras_l2o.tuner import space
 from keras_l2o.tuner.errors import SearchError
 
@@ -24,6 +27,9 @@ PROJECT = "trials"
 CONFIG = "config.json"
 BEST = "best.json"
 OPTIMIZER = "optimizer"
+
+#: Names under which keras-tuner keeps the state of whoever chooses trials.
+_TUNER_IDS = ("tuner0", "chief")
 
 ENDED = ("COMPLETED", "FAILED")
 
@@ -79,6 +85,11 @@ def make_tuner(name, hypermodel, directory, trials, epochs, seed=0):
     }
     chooses = role() != "worker"
     state = project / "oracle.json"
+    if chooses and not any(project.glob("trial_*")):
+        # A search without a trial must start with the first of its space.
+        # keras-tuner's `overwrite` would delete all that is in the folder.
+        for owner in ("oracle", *_TUNER_IDS):
+            (project / f"{owner}.json").unlink(missing_ok=True)
     if chooses and state.exists():
         _forget_ended(state)
     tuner = TUNERS[name](
@@ -91,8 +102,6 @@ def make_tuner(name, hypermodel, directory, trials, epochs, seed=0):
         max_consecutive_failed_trials=float("inf"),
         directory=str(directory),
         project_name=PROJECT,
-        # A search without a trial must start with the first of its space.
-        overwrite=chooses and not any(project.glob("trial_*")),
     )
     if chooses and state.exists() and not tuner.oracle.trials:
         tuner.oracle.reload()  # it was another process's, under another name
@@ -114,24 +123,63 @@ def _forget_ended(state):
     _write(state, stored)
 
 
-def open_directory(directory, description):
+@contextlib.contextmanager
+def open_directory(directory, description, workers=1):
     """Makes a search's directory, or checks that it is of the same search.
+
+    A context manager: no other search goes on there until it ends.
 
     Args:
         directory: Path.
         description: Dict that JSON can hold: what the search is.
+        workers: Int. More than one are a chief's, a process of its own.
     """
-    path = pathlib.Path(directory, CONFIG)
+    directory = pathlib.Path(directory)
     description = json.loads(json.dumps(description))
-    if path.exists():
-        if json.loads(path.read_text("utf-8")) != description:
+    _check_directory(directory, description)
+    # Who starts a chief holds one lock, and the chief the other.
+    names = {"chief": ["chief"], "alone": ["", "chief"]}
+    if workers > 1:
+        names["alone"] = [""]
+    with contextlib.ExitStack() as held:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            for name in names[role()]:
+                held.enter_context(Lock(directory, name=name))
+            _check_directory(directory, description)
+            if not (directory / CONFIG).exists():
+                _write(directory / CONFIG, description)
+        except OSError as error:
             raise SearchError(
-                f"Directory {directory} holds another search; {path} says "
-                "which. Take another directory, or the options of this one."
-            )
+                f"Directory {directory} cannot be written: {error.strerror}. "
+                "Allow it, make room, or take another directory."
+            ) from error
+        yield
+
+
+def _check_directory(directory, description):
+    path = directory / CONFIG
+    if not path.exists():
+        for name in (PROJECT, OPTIMIZER, BEST):
+            if (directory / name).exists():
+                raise SearchError(
+                    f"{directory / name} is in the way of a new search: there "
+                    f"is no {path} that says whose it is. Take another "
+                    "directory, or move it away."
+                )
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, description)
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SearchError(
+            f"{path} does not say which search {directory} holds: {error}. "
+            "Put the file back, or take another directory."
+        ) from error
+    if stored != description:
+        raise SearchError(
+            f"Directory {directory} holds another search; {path} says "
+            "which. Take another directory, or the options of this one."
+        )
 
 
 def read_trials(directory):
@@ -204,6 +252,4 @@ def _trial(stored):
 
 
 def _write(path, contents):
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(contents, indent=2) + "\n", "utf-8")
-    temporary.replace(path)
+    whole.write(path, (json.dumps(contents, indent=2) + "\n").encode())

@@ -10,7 +10,10 @@ import pytest
 
 import keras_l2o
 from keras_l2o import hub
+from keras_l2o.files import whole
+from keras_l2o.files.exchange import exchange
 from keras_l2o.hub import folder as folder_module
+from keras_l2o.hub import replacing
 from tests.hub.forge import CONTENTS
 from tests.hub.forge import edit_config
 from tests.hub.forge import sign
@@ -142,11 +145,12 @@ def test_overwrite_replaces_neither_file_nor_link(
     assert target.is_symlink() or target.read_text() == "mine"
 
 
+@pytest.mark.parametrize("exchanges", [True, False])
 @pytest.mark.parametrize("failing", range(4))
 def test_a_failed_save_leaves_the_old_folder(
-    failing, optimizer, folder, monkeypatch
+    failing, exchanges, optimizer, folder, monkeypatch
 ):
-    """Whether it fails in a file or in one of the two renames."""
+    """Whether it fails in a file or where a folder gets another name."""
     before = contents(folder)
     calls = []
 
@@ -159,20 +163,40 @@ def test_a_failed_save_leaves_the_old_folder(
 
         return wrapped
 
+    def cannot(one, other):
+        return False
+
+    exchange = replacing.exchange if exchanges else cannot
     monkeypatch.setattr(os, "fsync", failing_at(os.fsync))
+    monkeypatch.setattr(replacing, "exchange", failing_at(exchange))
     monkeypatch.setattr(
         pathlib.Path, "replace", failing_at(pathlib.Path.replace)
     )
+    if exchanges and failing == 3 and exchange_works(folder.parent):
+        hub.save(optimizer, folder, metadata={"seed": 4}, overwrite=True)
+        assert len(calls) == 5  # four files, one step
+        return
     with pytest.raises(KeyboardInterrupt):
         hub.save(optimizer, folder, metadata={"seed": 4}, overwrite=True)
     assert contents(folder) == before
     assert os.listdir(folder.parent) == [folder.name]
 
 
-def test_a_kill_between_the_renames_loses_nothing(folder, tmp_path):
+def exchange_works(parent):
+    for name in ("one", "other"):
+        (parent / name).mkdir()
+    works = exchange(parent / "one", parent / "other")
+    for name in ("one", "other"):
+        (parent / name).rmdir()
+    return works
+
+
+def test_a_kill_between_the_renames_is_mended(folder, optimizer, tmp_path):
     before = contents(folder)
     program = f"""
 import os, pathlib, keras_l2o
+from keras_l2o.hub import replacing
+replacing.exchange = lambda one, other: False
 replace = pathlib.Path.replace
 def kill(path, target):
     if path.name == "new":
@@ -183,8 +207,56 @@ optimizer = keras_l2o.load({str(folder)!r})
 keras_l2o.save(optimizer, {str(folder)!r}, overwrite=True)
 """
     assert subprocess.run([sys.executable, "-c", program]).returncode == 9
-    (old,) = tmp_path.glob(".saved.*/old")
-    assert contents(old) == before
+    assert not folder.exists()
+    (scratch,) = whole.scratches(tmp_path, "saved")
+    hub.load(folder)
+    assert contents(folder) == before
+    assert os.listdir(tmp_path) == [folder.name]
+    scratch.mkdir()
+    folder.replace(scratch / "old")
+    with pytest.raises(hub.HubError, match="overwrite=True"):
+        hub.save(optimizer, folder)
+    assert contents(folder) == before
+    hub.save(optimizer, folder, {"seed": 4}, overwrite=True)
+    assert os.listdir(tmp_path) == [folder.name]
+
+
+def test_scratch_of_others_beside_the_folder_stays(optimizer, folder):
+    parent = folder.parent
+    spared = [whole.scratch(parent / "other"), parent / ".saved.abcd"]
+    for path in spared:
+        (path / "old").mkdir(parents=True)
+        (path / "old" / "config.json").touch()
+    mine = whole.scratch(folder)
+    (mine / "new").mkdir(parents=True)
+    (mine / "new" / "thesis.tex").write_text("years of work")
+    (mine / "new" / "config.json").touch()
+    hub.save(optimizer, folder, overwrite=True)
+    assert all((path / "old" / "config.json").exists() for path in spared)
+    assert os.listdir(mine / "new") == ["thesis.tex"]
+
+
+def test_a_reader_that_a_save_overtakes_reads_again(
+    optimizer, folder, monkeypatch
+):
+    read, saves = folder_module.read_file, []
+
+    def overtaken(path, limit):
+        data = read(path, limit)
+        if path.name == "metadata.json" and len(saves) < 2:
+            saves.append(path)
+            metadata = {"seed": 10 + len(saves)}
+            hub.save(optimizer, folder, metadata, overwrite=True)
+        return data
+
+    monkeypatch.setattr(folder_module, "read_file", overtaken)
+    assert folder_module.read_metadata(folder) == {"seed": 12}
+
+
+def test_a_place_that_cannot_be_written_is_one_line(optimizer, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(hub.HubError, match=r"file/saved cannot be written: "):
+        hub.save(optimizer, tmp_path / "file" / "saved")
 
 
 def test_what_could_not_be_loaded_is_not_saved(optimizer, tmp_path):
