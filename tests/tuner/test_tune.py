@@ -176,7 +176,7 @@ def test_a_search_of_failures_says_so(tmp_path):
 
 
 def test_a_trial_of_a_familys_recipe_trains_its_students_one_by_one():
-    from keras_l2o.commands import tune
+    from keras_l2o_commands import tune
 
     presets = ["release", "min_max", "compact_narrow", "debug"]
     configuration = config.resolve(presets, strategy="simple")

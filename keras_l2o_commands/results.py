@@ -7,7 +7,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from keras_l2o.commands.tables import print_line
+from keras_l2o_commands.declare import declare
+from keras_l2o_commands.tables import print_line
 
 DIRECTORY = typer.Option(
     "held_out", help="Families, baselines and searches, as stored."
@@ -23,7 +24,7 @@ BEST = 10
 
 def register(application):
     """Adds the command to a `typer.Typer`."""
-    application.command()(results)
+    declare(application, results)
 
 
 def results(

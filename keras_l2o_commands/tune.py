@@ -1,7 +1,6 @@
 """The command that searches for a perturbation."""
 
 import enum
-import inspect
 import pathlib
 import sys
 
@@ -10,8 +9,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from keras_l2o.commands.run import override
-from keras_l2o.commands.tables import print_line
+from keras_l2o_commands.declare import declare
+from keras_l2o_commands.run import override
+from keras_l2o_commands.tables import print_line
 
 
 class Tuner(enum.StrEnum):
@@ -28,13 +28,7 @@ TUNER = typer.Option(Tuner.random, help="How the next trial is chosen.")
 
 def register(application):
     """Adds the command to a `typer.Typer`."""
-    application.command(
-        help=inspect.getdoc(tune),
-        context_settings={
-            "allow_extra_args": True,
-            "ignore_unknown_options": True,
-        },
-    )(tune)
+    declare(application, tune, takes_fields=True)
 
 
 def tune(

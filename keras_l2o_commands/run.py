@@ -8,14 +8,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
+from keras_l2o_commands.declare import declare
 
 
 def register(application):
     """Adds the commands to a typer application."""
-    application.command(context_settings=_OVERRIDES)(train)
-    application.command()(resume)
-    application.command()(package)
+    declare(application, train, takes_fields=True)
+    declare(application, resume)
+    declare(application, package)
 
 
 def train(

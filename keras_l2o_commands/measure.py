@@ -2,16 +2,16 @@
 
 import contextlib
 import enum
-import inspect
 import pathlib
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from keras_l2o.commands.tables import print_line
-from keras_l2o.commands.tables import print_search
-from keras_l2o.commands.tables import print_summary
+from keras_l2o_commands.declare import declare
+from keras_l2o_commands.tables import print_line
+from keras_l2o_commands.tables import print_search
+from keras_l2o_commands.tables import print_summary
 
 
 class Rates(enum.StrEnum):
@@ -49,7 +49,7 @@ RATES = typer.Option(
 def register(application):
     """Adds the commands to a `typer.Typer`."""
     for command in (evaluate, baseline, gridsearch):
-        application.command(help=inspect.getdoc(command))(command)
+        declare(application, command)
 
 
 def evaluate(
