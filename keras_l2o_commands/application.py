@@ -1,6 +1,7 @@
 """All commands together, and how they end."""
 
 import logging
+import os
 import sys
 
 import typer
@@ -11,6 +12,7 @@ from keras_l2o_commands import bundled
 from keras_l2o_commands import hub
 from keras_l2o_commands import measure
 from keras_l2o_commands import plot
+from keras_l2o_commands import presets
 from keras_l2o_commands import results
 from keras_l2o_commands import run
 from keras_l2o_commands import tune
@@ -36,12 +38,14 @@ def options(
     context.ensure_object(dict)["traceback"] = traceback
 
 
-for module in (run, measure, plot, results, hub, tune, bundled):
+for module in (run, presets, measure, plot, results, hub, tune, bundled):
     module.register(application)
 
 
 def main():
     """Runs the command; an error of ours is a line, not a traceback."""
+    # The lines that TensorFlow prints when it starts, whatever it finds.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # It counts every new model's first step as a retrace to be warned of.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     given = {}

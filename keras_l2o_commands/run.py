@@ -2,13 +2,22 @@
 
 import difflib
 import pathlib
-import shlex
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from keras_l2o_commands import typed
 from keras_l2o_commands.declare import declare
+from keras_l2o_commands.interruption import interruptible
+from keras_l2o_commands.progress import Progress
+
+DIRECTORY = typer.Argument(help="Folder of the run.")
+TENSORBOARD = typer.Option(
+    False,
+    "--tensorboard",
+    help="Write figures to DIRECTORY/tensorboard, for tensorboard --logdir.",
+)
 
 
 def register(application):
@@ -20,7 +29,6 @@ def register(application):
 
 def train(
     context: typer.Context,
-    directory: str = typer.Option(help="Folder of the run."),
     presets: str = typer.Option("", help="Names of presets, with commas."),
     strategy: str = typer.Option(
         None, help="simple, repeat or curriculum, the default."
@@ -28,49 +36,55 @@ def train(
     policy: str = typer.Option(
         None, help="Name of the policy to be trained. Default: rnnprop."
     ),
+    directory: str = typer.Option(help="Folder of the run."),
     seed: int = typer.Option(0, help="Of weights and data."),
+    tensorboard: bool = TENSORBOARD,
 ):
     """Trains a policy. The same command goes on with a run that was stopped.
 
-    Any field of the configuration, which the run leaves in config.json, can
-    be set by --path/to/field=value, with a value in JSON or a text.
+    keras-l2o presets lists the presets, and keras-l2o presets NAME,NAME,...
+    every field of the configuration that they make, which the run leaves in
+    config.json. Any of them can be set by --path/to/field=value, with a value
+    in JSON or a text.
 
     Example: keras-l2o train --presets=conv_train,adam,rmsprop,il_more
     --strategy=curriculum --policy=rnnprop
     --directory=results/rnnprop/min-max/1 --problems/0/dataset=digits
     """
-    from keras_l2o import config
+    command = typed.line(typed.arguments(context))
+    line = f"no period is finished. Again: {command}"
+    with interruptible(line) as interruption:
+        from keras_l2o import config
 
-    options = [parameter.name for parameter in context.command.params]
-    configuration = config.resolve(
-        [name for name in presets.split(",") if name],
-        policy,
-        strategy,
-        [override(argument, options) for argument in context.args],
-        seed,
-    )
-    given = {"presets": presets, "strategy": strategy, "policy": policy}
-    given |= {"directory": directory, "seed": seed}
-    flags = [f"--{key}={value}" for key, value in given.items() if value]
-    command = shlex.join(["keras-l2o", "train", *flags, *context.args])
-    _run(configuration, directory, {"command": command})
+        configuration = config.resolve(
+            [name for name in presets.split(",") if name],
+            policy,
+            strategy,
+            overrides(context),
+            seed,
+        )
+        metadata = {"command": command}
+        _run(configuration, directory, metadata, tensorboard, interruption)
 
 
-def resume(directory: str = typer.Argument(help="Folder of the run.")):
+def resume(directory: str = DIRECTORY, tensorboard: bool = TENSORBOARD):
     """Goes on with a run that was stopped, from its last finished period.
 
     Example: keras-l2o resume results/rnnprop/min-max/1
     """
-    from keras_l2o import config
-    from keras_l2o import strategies
+    line = f"no more is finished. Again: {_resume(directory)}"
+    with interruptible(line) as interruption:
+        from keras_l2o import config
+        from keras_l2o import strategies
 
-    stored = strategies.RunDirectory(directory).config()
-    configuration = config.check(stored["run"])
-    _run(configuration, directory, stored["metadata"])
+        stored = strategies.RunDirectory(directory).config()
+        configuration = config.check(stored["run"])
+        metadata = stored["metadata"]
+        _run(configuration, directory, metadata, tensorboard, interruption)
 
 
 def package(
-    directory: str = typer.Argument(help="Folder of the run."),
+    directory: str = DIRECTORY,
     output: str = typer.Argument(
         help="Folder to write, such as pre-trained/min-max/1; of a run of "
         "several replicates pre-trained/min-max, with a folder for each."
@@ -101,13 +115,21 @@ def package(
         print(f"wrote {target}: keras_l2o.load({target!r})")
 
 
-def override(argument, options):
-    """The path and value of an argument that is none of a command's options.
+def overrides(context):
+    """Pairs of a path and a value: the arguments that no option took.
 
     Args:
-        argument: String.
-        options: List of strings, the command's options.
+        context: `typer.Context` of the command.
     """
+    options = [
+        name.removeprefix("--")
+        for parameter in context.command.params
+        for name in parameter.opts
+    ]
+    return [_override(argument, options) for argument in context.args]
+
+
+def _override(argument, options):
     from keras_l2o import config
 
     name = argument.partition("=")[0].removeprefix("--")
@@ -121,12 +143,36 @@ def override(argument, options):
     )
 
 
-def _run(configuration, directory, metadata):
+def _run(configuration, directory, metadata, tensorboard, interruption):
     from keras_l2o import config
+    from keras_l2o_commands.period_progress import PeriodProgress
+    from keras_l2o_commands.tensorboard import TensorBoard
 
-    built = config.build(configuration, directory, metadata)
-    built.trainer.fit(callbacks=built.callbacks)
-    Console().print(_periods(built.strategy, directory))
+    before = interruption.line()
+    interruption.line = lambda: _saved(directory) or before
+    with Progress("preparing", None) as progress:
+        built = config.build(configuration, directory, metadata)
+        strategy = built.strategy
+        callbacks = [*built.callbacks, PeriodProgress(strategy, progress)]
+        if tensorboard:
+            folder = pathlib.Path(directory, "tensorboard")
+            callbacks.append(TensorBoard(folder, strategy))
+        built.trainer.fit(callbacks=callbacks, verbose=0)
+    Console().print(_periods(strategy, directory))
+
+
+def _saved(directory):
+    """What is on disk and how to go on; nothing if no period is finished."""
+    from keras_l2o import strategies
+
+    count = len(strategies.RunDirectory(directory).rows())
+    what = "1 period is" if count == 1 else f"{count} periods are"
+    line = f"{what} saved in {directory}. Go on with: {_resume(directory)}"
+    return line if count else ""
+
+
+def _resume(directory):
+    return typed.line(["resume", directory])
 
 
 def _periods(strategy, directory):
