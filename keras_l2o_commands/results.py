@@ -43,6 +43,11 @@ def results(
     from keras_l2o.evaluation import held_out_tables
     from keras_l2o.evaluation import storage
 
+    if not pathlib.Path(directory).is_dir():
+        raise ValueError(
+            f"There is no folder {directory}. What keras-l2o evaluate, "
+            "baseline and gridsearch store in one can be compared."
+        )
     tables = {}
     if held_out.families(directory):
         runs = held_out.distances(directory)

@@ -6,10 +6,12 @@ import sys
 import keras
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import keras_l2o
 from keras_l2o import config
 from keras_l2o import strategies
+from keras_l2o.cli import application
 from keras_l2o.errors import UserError
 from keras_l2o.problems.datasets import DatasetError
 from keras_l2o.tuner.errors import SearchError
@@ -82,6 +84,21 @@ def test_kerass_error_is_not_ours():
 
 def test_an_error_of_another_type_is_not_ours():
     assert not is_ours(caught(in_the_package(["raise KeyError('x')"])))
+
+
+@pytest.mark.parametrize("command", ["evaluate", "baseline", "gridsearch"])
+def test_no_runs_at_all_are_refused_before_any_work(command, tmp_path):
+    arguments = [command, "--problem=digits_mlp", f"--directory={tmp_path}"]
+    result = CliRunner().invoke(application, [*arguments, "--repeat=0"])
+    assert result.exit_code == 2
+    assert "--repeat" in result.stderr
+
+
+def test_results_of_a_folder_that_is_not_there_are_an_error_of_ours(tmp_path):
+    missing = f"--directory={tmp_path / 'none'}"
+    result = CliRunner().invoke(application, ["results", missing])
+    assert "There is no folder" in str(result.exception)
+    assert is_ours(result.exception)
 
 
 def run(*arguments, before=""):
