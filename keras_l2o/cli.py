@@ -1,124 +1,13 @@
-"""The command `keras-l2o`."""
+"""The command `keras-l2o`, for `python -m keras_l2o.cli`.
 
-import logging
-import sys
+`keras_l2o_commands` has it, and `python -m keras_l2o_commands` is the same
+without importing Keras for a help page.
+"""
 
-import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from keras_l2o_commands.application import application
+from keras_l2o_commands.application import main
 
-from keras_l2o.commands import hub
-from keras_l2o.commands import measure
-from keras_l2o.commands import plot
-from keras_l2o.commands import results
-from keras_l2o.commands import run
-from keras_l2o.commands import tune
-
-application = typer.Typer(
-    help="Learned optimizers for Keras.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-run.register(application)
-measure.register(application)
-plot.register(application)
-results.register(application)
-hub.register(application)
-tune.register(application)
-
-
-@application.command("list")
-def list_command():
-    """Lists the optimizers that come with the package.
-
-    Example: keras-l2o list
-    """
-    import keras_l2o
-
-    frame = keras_l2o.available()
-    ending = ".log_loss_from_oracle"
-    table = Table(
-        title="keras_l2o.from_hub(name)",
-        box=box.SIMPLE_HEAVY,
-        pad_edge=False,
-        padding=0,
-        caption="By problem, the log of the best validation loss less that of "
-        "the best tuned rule: below zero is better. `own` is the log loss in "
-        "the distillation. keras_l2o.available() has all figures.",
-    )
-    table.add_column("name", no_wrap=True)
-    columns = {"val_log_loss": "own"} | {
-        column: column.removesuffix(ending).replace("_", " ")
-        for column in frame.columns
-        if column.endswith(ending)
-    }
-    columns = {key: title for key, title in columns.items() if key in frame}
-    for title in columns.values():
-        # Where names of problems are too long, they fold; figures never do.
-        table.add_column(title, justify="right", overflow="fold", min_width=5)
-    for row in frame.to_dict("records"):
-        figures = (row[column] for column in columns)
-        table.add_row(
-            row["name"],
-            *("" if value != value else f"{value:+.2f}" for value in figures),
-        )
-    Console().print(table)
-
-
-@application.command()
-def prepare(
-    dataset: str = typer.Argument(help="Only fashion_mnist."),
-    source: str = typer.Option(
-        "/usr/share/datasets/fashion-mnist",
-        help="Folder with the four .gz files of Debian's package.",
-    ),
-    data_dir: str = typer.Option(
-        None, help="Folder of TensorFlow Datasets. Default: its usual one."
-    ),
-):
-    """Prepares a data set from files on disk, without a network.
-
-    Example: keras-l2o prepare fashion_mnist
-    """
-    if dataset != "fashion_mnist":
-        raise ValueError(
-            "Only fashion_mnist can be prepared from files on disk. For other "
-            f"sets there is `tfds build {dataset}`. Received: {dataset!r}"
-        )
-    from keras_l2o.problems import fashion_mnist
-
-    print(f"prepared in {fashion_mnist.prepare(source, data_dir)}")
-
-
-@application.command()
-def demo(
-    output: str = typer.Option("demo", help="Folder for what it makes."),
-    quick: bool = typer.Option(False, help="A few steps of everything."),
-):
-    """Trains with a distilled optimizer beside Adam, and distils a small one.
-
-    Example: keras-l2o demo
-    """
-    import keras_l2o.demo
-
-    keras_l2o.demo.main(output, quick)
-
-
-def main():
-    """Runs the command; an error of ours is a line, not a traceback."""
-    # It counts every new model's first step as a retrace to be warned of.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    try:
-        application()
-    except (ImportError, ValueError) as error:
-        # As `Text`, since brackets in a message are no markup.
-        line = Text("error: " + " ".join(str(error).split()), style="red")
-        Console(stderr=True, soft_wrap=True).print(line)
-        sys.exit(1)
-
+__all__ = ["application", "main"]
 
 if __name__ == "__main__":
     main()

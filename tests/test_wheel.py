@@ -29,7 +29,8 @@ def test_the_wheel_carries_the_replicates(tmp_path):
                  "LICENSE", "MANIFEST.in", "CHANGELOG.md"):  # fmt: skip
         shutil.copy(ROOT / name, source)
     ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("keras_l2o", "pre-trained", "hub_cards"):
+    for name in ("keras_l2o", "keras_l2o_commands", "pre-trained",
+                 "hub_cards"):  # fmt: skip
         shutil.copytree(ROOT / name, source / name, ignore=ignore)
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps",
@@ -46,6 +47,14 @@ def test_the_wheel_carries_the_replicates(tmp_path):
         check=True,
         capture_output=True,
         text=True,
+    )
+    entry_points = next(site.glob("*.dist-info/entry_points.txt")).read_text()
+    assert "keras-l2o = keras_l2o_commands.application:main" in entry_points
+    subprocess.run(
+        [sys.executable, "-m", "keras_l2o_commands", "--help"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        check=True,
     )
     metadata = next(site.glob("*.dist-info/METADATA")).read_text()
     assert f"Version: {result.stdout.strip()}" in metadata

@@ -50,11 +50,11 @@ def resolve(presets=(), policy=None, strategy=None, overrides=(), seed=None):
         ("optimizer", None, "adam"),
     ):
         section = nest.setdefault(key, {})
-        section["name"] = name or section.get("name", default)
+        section["name"] = section.get("name", default) if name is None else name
     nest["optimizer"].setdefault("config", {"learning_rate": 1e-3})
     nest.setdefault("training", {}).setdefault("teachers", [])
     nest.setdefault("problems", [{"name": "digits_train"}])
-    nest["seed"] = seed or 0
+    nest["seed"] = 0 if seed is None else seed
     for path, value in overrides:
         overrides_module.apply_override(nest, path, value)
     return check(nest)

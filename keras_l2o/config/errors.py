@@ -1,7 +1,9 @@
 import difflib
 
+from keras_l2o.errors import UserError
 
-class ConfigurationError(ValueError):
+
+class ConfigurationError(UserError):
     """A configuration that names what there is not, or is of a wrong type."""
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_l2o.errors import UserError
+
 #: Seconds that a look whether a download's host answers may take.
 REACH_SECONDS = 2.0
 
@@ -31,7 +33,7 @@ class Dataset(NamedTuple):
     y_validation: Any
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError):
     """A data set that is not at hand; the message says how to get it."""
 
 

@@ -1,2 +1,5 @@
-class SearchError(ValueError):
+from keras_l2o.errors import UserError
+
+
+class SearchError(UserError):
     """A search that cannot go on as it was asked to."""

@@ -8,8 +8,8 @@ from keras_l2o import config
 from keras_l2o import evaluation
 from keras_l2o import policies
 from keras_l2o import strategies
-from keras_l2o.commands import measure
-from keras_l2o.commands import plot
+from keras_l2o_commands import measure
+from keras_l2o_commands import plot
 
 SHORT = [
     "--dataset=digits", "--epochs=1", "--examples=64", "--batch-size=32",

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import keras_l2o
 from keras_l2o import config
 from keras_l2o.cli import application
+from keras_l2o.tuner import crew
 from keras_l2o.tuner import search
 
 pytestmark = pytest.mark.filterwarnings(
@@ -66,6 +67,28 @@ def test_help_shows_an_example():
     assert result.exit_code == 0
     assert "Example: keras-l2o tune" in result.output
     assert "KERASTUNER_TUNER_ID" in result.output
+
+
+def test_workers_are_given_every_option_that_was_typed_zero_included(
+    tmp_path, monkeypatch
+):
+    class Started(Exception):
+        pass
+
+    def started(command, workers, logs, on_poll):
+        raise Started(command)
+
+    monkeypatch.setattr(crew, "run", started)
+    arguments = [
+        "--spread-weight=0.0", "--seed=0", "--tuner=bayesian", "--tensorboard",
+        "--strategy/num_periods=2",
+    ]  # fmt: skip
+    result = invoke(f"--directory={tmp_path}", "--workers=2", *arguments)
+    assert isinstance(result.exception, Started)
+    (command,) = result.exception.args
+    assert set(arguments) <= set(command)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["spread_weight"] == 0
 
 
 @pytest.mark.timeout(600)  # four processes
@@ -176,7 +199,7 @@ def test_a_search_of_failures_says_so(tmp_path):
 
 
 def test_a_trial_of_a_familys_recipe_trains_its_students_one_by_one():
-    from keras_l2o.commands import tune
+    from keras_l2o_commands import tune
 
     presets = ["release", "min_max", "compact_narrow", "debug"]
     configuration = config.resolve(presets, strategy="simple")

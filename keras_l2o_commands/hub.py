@@ -2,11 +2,13 @@
 
 import typer
 
+from keras_l2o_commands.declare import declare
+
 
 def register(application):
     """Adds the commands to a typer application."""
-    application.command()(publish)
-    application.command()(card)
+    declare(application, publish)
+    declare(application, card)
 
 
 def publish(

@@ -7,7 +7,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from keras_l2o.commands.tables import print_line
+from keras_l2o_commands.declare import declare
+from keras_l2o_commands.tables import print_line
 
 DIRECTORY = typer.Option(
     "held_out", help="Families, baselines and searches, as stored."
@@ -23,7 +24,7 @@ BEST = 10
 
 def register(application):
     """Adds the command to a `typer.Typer`."""
-    application.command()(results)
+    declare(application, results)
 
 
 def results(
@@ -42,6 +43,11 @@ def results(
     from keras_l2o.evaluation import held_out_tables
     from keras_l2o.evaluation import storage
 
+    if not pathlib.Path(directory).is_dir():
+        raise ValueError(
+            f"There is no folder {directory}. What keras-l2o evaluate, "
+            "baseline and gridsearch store in one can be compared."
+        )
     tables = {}
     if held_out.families(directory):
         runs = held_out.distances(directory)

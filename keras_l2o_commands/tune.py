@@ -1,17 +1,19 @@
 """The command that searches for a perturbation."""
 
 import enum
-import inspect
 import pathlib
 import sys
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
-from keras_l2o.commands.run import override
-from keras_l2o.commands.tables import print_line
+from keras_l2o_commands import typed
+from keras_l2o_commands.declare import declare
+from keras_l2o_commands.interruption import goes_on
+from keras_l2o_commands.progress import Progress
+from keras_l2o_commands.run import overrides
+from keras_l2o_commands.tables import print_line
 
 
 class Tuner(enum.StrEnum):
@@ -28,13 +30,7 @@ TUNER = typer.Option(Tuner.random, help="How the next trial is chosen.")
 
 def register(application):
     """Adds the command to a `typer.Typer`."""
-    application.command(
-        help=inspect.getdoc(tune),
-        context_settings={
-            "allow_extra_args": True,
-            "ignore_unknown_options": True,
-        },
-    )(tune)
+    declare(application, goes_on(tune), takes_fields=True)
 
 
 def tune(
@@ -70,7 +66,8 @@ def tune(
     """Searches for the kind and magnitude of perturbation that distils best.
 
     A trial trains some students as keras-l2o train would; fields of their
-    configuration are set in the same way. No perturbation is the first trial.
+    configuration are set in the same way: keras-l2o presets lists them. No
+    perturbation is the first trial.
     The same command goes on with a search that was stopped.
 
     On many machines, with one directory that all of them see, run the same
@@ -84,15 +81,14 @@ def tune(
     """
     from keras_l2o import config
     from keras_l2o import tuner as tuner_module
-    from keras_l2o.tuner import crew
     from keras_l2o.tuner import search
+    from keras_l2o_commands.trial_progress import TrialProgress
 
-    options = [parameter.name for parameter in context.command.params]
     configuration = config.resolve(
         [name for name in presets.split(",") if name],
         policy,
         strategy,
-        [override(argument, options) for argument in context.args],
+        overrides(context),
         seed,
     )
     _check(configuration, tuner)
@@ -119,49 +115,58 @@ def tune(
             workers,
         )
         context.with_resource(opened)
-    if role == "alone" and workers > 1:
-        given = {
-            "directory": directory, "presets": presets, "strategy": strategy,
-            "policy": policy, "tuner": tuner.value, "trials": trials,
-            "replicates": replicates, "spread-weight": spread_weight,
-            "kinds": kinds, "steps": steps, "seed": seed,
-        }  # fmt: skip
-        flags = [
-            f"--{key}={value}" for key, value in given.items() if value
-        ] + ["--tensorboard"] * tensorboard
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            total = None if tuner is Tuner.hyperband else trials
-            task = bar.add_task("trials", total=total)
-            crew.run(
-                [sys.executable, "-m", "keras_l2o.cli", "tune", *flags]
-                + list(context.args),
-                workers,
-                pathlib.Path(directory, "logs"),
-                lambda _: bar.update(
-                    task, completed=search.count_ended(directory)
-                ),
+    total = None if tuner is Tuner.hyperband else trials
+    with Progress("preparing", total) as progress:
+        if role == "alone" and workers > 1:
+            _search_in_crew(context, directory, workers, progress)
+        else:
+            searching = search.make_tuner(
+                tuner.value,
+                hypermodel,
+                directory,
+                trials,
+                configuration.strategy["num_periods"],
+                seed,
             )
-    else:
-        searching = search.make_tuner(
-            tuner.value,
-            hypermodel,
-            directory,
-            trials,
-            configuration.strategy["num_periods"],
-            seed,
-        )
-        callbacks = []
-        if tensorboard:
-            import keras
-
-            callbacks.append(
-                keras.callbacks.TensorBoard(
-                    pathlib.Path(directory, "tensorboard"), write_graph=False
-                )
-            )
-        searching.search(callbacks=callbacks, verbose=0)
+            watching = TrialProgress(directory, total, progress)
+            _search_here(directory, searching, watching, tensorboard)
     if role != "worker":
         _report(directory)
+
+
+def _search_in_crew(context, directory, workers, progress):
+    """Processes of this command search; this one looks at what they have."""
+    from keras_l2o.tuner import crew
+    from keras_l2o.tuner import search
+
+    logs = pathlib.Path(directory, "logs")
+    progress.announce(f"{workers} processes are starting, see {logs}")
+    ended = None
+
+    def look(_):
+        nonlocal ended
+        before, ended = ended, search.count_ended(directory)
+        line = f"{ended} trials have ended"
+        progress.move(ended, line)
+        if before is not None and ended > before:
+            progress.note(line)
+
+    command = [sys.executable, "-m", "keras_l2o_commands"]
+    command += typed.arguments(context)
+    crew.run(command, workers, logs, look)
+
+
+def _search_here(directory, searching, watching, tensorboard):
+    callbacks = [watching]
+    if tensorboard:
+        import keras
+
+        callbacks.append(
+            keras.callbacks.TensorBoard(
+                pathlib.Path(directory, "tensorboard"), write_graph=False
+            )
+        )
+    searching.search(callbacks=callbacks, verbose=0)
 
 
 def _check(configuration, tuner):

@@ -1,13 +1,13 @@
 """The command that draws stored evaluations."""
 
 import enum
-import inspect
 import pathlib
 
 import typer
 
-from keras_l2o.commands.tables import print_line
-from keras_l2o.commands.tables import print_summary
+from keras_l2o_commands.declare import declare
+from keras_l2o_commands.tables import print_line
+from keras_l2o_commands.tables import print_summary
 
 
 class Picture(enum.StrEnum):
@@ -28,7 +28,7 @@ PATHS = typer.Argument(
 
 def register(application):
     """Adds the command to a `typer.Typer`."""
-    application.command(help=inspect.getdoc(plot))(plot)
+    declare(application, plot)
 
 
 def plot(

@@ -1,17 +1,17 @@
 """The commands that measure: evaluate, baseline, gridsearch."""
 
-import contextlib
 import enum
-import inspect
+import itertools
 import pathlib
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
-from keras_l2o.commands.tables import print_line
-from keras_l2o.commands.tables import print_search
-from keras_l2o.commands.tables import print_summary
+from keras_l2o_commands.declare import declare
+from keras_l2o_commands.interruption import goes_on
+from keras_l2o_commands.run_progress import run_progress
+from keras_l2o_commands.tables import print_line
+from keras_l2o_commands.tables import print_search
+from keras_l2o_commands.tables import print_summary
 
 
 class Rates(enum.StrEnum):
@@ -49,10 +49,11 @@ RATES = typer.Option(
 def register(application):
     """Adds the commands to a `typer.Typer`."""
     for command in (evaluate, baseline, gridsearch):
-        application.command(help=inspect.getdoc(command))(command)
+        declare(application, goes_on(command))
 
 
 def evaluate(
+    context: typer.Context,
     problem: str = PROBLEM,
     directory: str = typer.Option(
         help="Run directory. The results go into its folder evaluations; of a "
@@ -75,7 +76,7 @@ def evaluate(
         help="The optimizer's learning_rate, which multiplies the update. "
         "Default: its own.",
     ),
-    repeat: int = typer.Option(10, help="Number of runs."),
+    repeat: int = typer.Option(10, min=1, help="Number of runs."),
     epochs: int = EPOCHS,
     steps: int = STEPS,
     dataset: str = DATASET,
@@ -128,7 +129,8 @@ def evaluate(
         _evaluate_family(name, optimizers, folders, problem.split(","), options)
         return
     for name in problem.split(","):
-        with _progress(f"{name}, {repeat} runs", repeat) as advance:
+        length = _epochs(name, options)
+        with run_progress(name, repeat, length) as advance:
             evaluation.evaluate(
                 chosen(optimizer or directory),
                 name,
@@ -175,7 +177,8 @@ def _evaluate_family(family, optimizers, folders, problems, options):
     repeat = options["repeat"]
     for problem in problems:
         total = len(optimizers) * repeat
-        with _progress(f"{problem}, {total} runs", total) as advance:
+        length = _epochs(problem, options)
+        with run_progress(problem, total, length) as advance:
             frame = evaluation.evaluate_replicates(
                 optimizers,
                 problem,
@@ -191,12 +194,13 @@ def _evaluate_family(family, optimizers, folders, problems, options):
 
 
 def baseline(
+    context: typer.Context,
     problem: str = PROBLEM,
     directory: str = typer.Option(help="Where the results go."),
     rules: str = RULES,
     rates: Rates = RATES,
     rate: float = typer.Option(None, help="One rate for all, instead."),
-    repeat: int = typer.Option(10, help="Number of runs of each."),
+    repeat: int = typer.Option(10, min=1, help="Number of runs of each."),
     epochs: int = EPOCHS,
     steps: int = STEPS,
     dataset: str = DATASET,
@@ -217,7 +221,7 @@ def baseline(
     for name in problem.split(","):
         chosen = _rates(rules.split(","), rates, rate, directory, name)
         frames = []
-        with _progress(name, len(chosen)) as advance:
+        with run_progress(name, len(chosen)) as advance:
             for number, (rule, value) in enumerate(chosen.items()):
                 frames.append(
                     evaluation.baselines(
@@ -234,7 +238,7 @@ def baseline(
                         overwrite=overwrite,
                     )
                 )
-                advance(number + 1, rule)
+                advance(number, rule)
         print_summary(pandas.concat(frames, ignore_index=True))
         print_line(f"stored in {pathlib.Path(directory, 'baselines')}")
 
@@ -264,6 +268,7 @@ def _rates(rules, rates, rate, directory, problem):
 
 
 def gridsearch(
+    context: typer.Context,
     problem: str = PROBLEM,
     directory: str = typer.Option(help="Where the results go."),
     rules: str = RULES,
@@ -272,7 +277,7 @@ def gridsearch(
     ),
     epochs: int = typer.Option(5, help="Length of each run."),
     steps: int = typer.Option(None, help="Instead of epochs."),
-    repeat: int = typer.Option(1, help="Runs of each rate."),
+    repeat: int = typer.Option(1, min=1, help="Runs of each rate."),
     dataset: str = DATASET,
     examples: int = EXAMPLES,
     batch_size: int = BATCH_SIZE,
@@ -292,8 +297,8 @@ def gridsearch(
         chosen = tuple(_number(text) for text in rates.split(","))
     names = rules.split(",")
     for name in problem.split(","):
-        with _progress(name, len(names) * len(chosen)) as advance:
-            done = iter(range(1, len(names) * len(chosen) + 1))
+        with run_progress(name, len(names) * len(chosen)) as advance:
+            number = itertools.count()
             frame = evaluation.gridsearch(
                 name,
                 rules=names,
@@ -302,8 +307,8 @@ def gridsearch(
                 steps=steps,
                 seeds=range(seed, seed + repeat),
                 directory=directory,
-                on_run=lambda rule, rate, done=done: advance(
-                    next(done), f"{rule} {rate:g}"
+                on_run=lambda rule, rate, advance=advance, number=number: (
+                    advance(next(number), f"{rule} {rate:g}")
                 ),
                 dataset=dataset,
                 examples=examples,
@@ -325,18 +330,18 @@ def _number(text):
         ) from error
 
 
-@contextlib.contextmanager
-def _progress(title, total):
-    """Yields a function `(done, line)` that moves a bar."""
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=total)
+def _epochs(problem, options):
+    """How many epochs a run has, or `None` where only its steps are known."""
+    from keras_l2o.problems import catalogue
 
-        def advance(done, line):
-            progress.update(
-                task, completed=done, description=f"{title}: {line}"
-            )
-
-        yield advance
+    if options["epochs"] is not None:
+        return options["epochs"]
+    if problem not in catalogue.CATALOGUE:
+        return 1  # an unknown name, which fails at once
+    entry = catalogue.CATALOGUE[problem]
+    if isinstance(entry, catalogue.FunctionEntry):
+        return 10
+    return None if options["steps"] is not None else entry.epochs
 
 
 def _epoch_line(epoch, logs):

@@ -1,1 +1,0 @@
-"""The commands of `keras-l2o`, each with what it needs."""

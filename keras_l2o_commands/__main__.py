@@ -1,0 +1,3 @@
+from keras_l2o_commands.application import main
+
+main()

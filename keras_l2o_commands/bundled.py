@@ -1,0 +1,89 @@
+"""Commands around what comes with the package: list, prepare, demo."""
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from keras_l2o_commands.declare import declare
+
+
+def register(application):
+    """Adds the commands to a `typer.Typer`."""
+    declare(application, list_command, name="list")
+    declare(application, prepare)
+    declare(application, demo)
+
+
+def list_command():
+    """Lists the optimizers that come with the package.
+
+    Example: keras-l2o list
+    """
+    import keras_l2o
+
+    frame = keras_l2o.available()
+    ending = ".log_loss_from_oracle"
+    table = Table(
+        title="keras_l2o.from_hub(name)",
+        box=box.SIMPLE_HEAVY,
+        pad_edge=False,
+        padding=0,
+        caption="By problem, the log of the best validation loss less that of "
+        "the best tuned rule: below zero is better. `own` is the log loss in "
+        "the distillation. keras_l2o.available() has all figures.",
+    )
+    table.add_column("name", no_wrap=True)
+    columns = {"val_log_loss": "own"} | {
+        column: column.removesuffix(ending).replace("_", " ")
+        for column in frame.columns
+        if column.endswith(ending)
+    }
+    columns = {key: title for key, title in columns.items() if key in frame}
+    for title in columns.values():
+        # Where names of problems are too long, they fold; figures never do.
+        table.add_column(title, justify="right", overflow="fold", min_width=5)
+    for row in frame.to_dict("records"):
+        figures = (row[column] for column in columns)
+        table.add_row(
+            row["name"],
+            *("" if value != value else f"{value:+.2f}" for value in figures),
+        )
+    Console().print(table)
+
+
+def prepare(
+    dataset: str = typer.Argument(help="Only fashion_mnist."),
+    source: str = typer.Option(
+        "/usr/share/datasets/fashion-mnist",
+        help="Folder with the four .gz files of Debian's package.",
+    ),
+    data_dir: str = typer.Option(
+        None, help="Folder of TensorFlow Datasets. Default: its usual one."
+    ),
+):
+    """Prepares a data set from files on disk, without a network.
+
+    Example: keras-l2o prepare fashion_mnist
+    """
+    if dataset != "fashion_mnist":
+        raise ValueError(
+            "Only fashion_mnist can be prepared from files on disk. For other "
+            f"sets there is `tfds build {dataset}`. Received: {dataset!r}"
+        )
+    from keras_l2o.problems import fashion_mnist
+
+    print(f"prepared in {fashion_mnist.prepare(source, data_dir)}")
+
+
+def demo(
+    output: str = typer.Option("demo", help="Folder for what it makes."),
+    quick: bool = typer.Option(False, help="A few steps of everything."),
+):
+    """Trains with a distilled optimizer beside Adam, and distils a small one.
+
+    Example: keras-l2o demo
+    """
+    import keras_l2o.demo
+
+    keras_l2o.demo.main(output, quick)

@@ -1,0 +1,97 @@
+import math
+
+import keras
+
+from keras_l2o.strategies.rows import Row
+from keras_l2o_commands.progress import COMPILING
+
+#: How many periods are looked for, since a plan need not end.
+MOST = 1000
+
+
+class PeriodProgress(keras.callbacks.Callback):
+    """Shows which period of a run is under way, and how many are to come.
+
+    Args:
+        strategy: The run's `keras_l2o.strategies.Strategy`.
+        progress: `Progress`. Its unit is the inner step.
+    """
+
+    def __init__(self, strategy, progress):
+        super().__init__()
+        self.strategy, self.progress = strategy, progress
+        self._compiled, self._ahead = False, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        rows = self.strategy.rows
+        self._look_ahead(rows)
+        self._period = self._ahead[0]
+        self._before = sum(_work(row.period) for row in rows)
+        self._title, self._total = f"period {len(rows) + 1}", None
+        if len(self._ahead) < MOST:
+            self._title += f" of {len(rows) + len(self._ahead)}"
+            self._total = self._before + sum(map(_work, self._ahead))
+        if not self._compiled:
+            self.progress.announce(f"{self._title}: {COMPILING}")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._compiled = True
+        self._move(
+            batch + 1,
+            f"step {batch + 1} of {self._period.steps}, "
+            f"loss {float(logs['loss']):.3g}",
+        )
+
+    def on_test_begin(self, logs=None):
+        self._move(self._period.steps, "validation")
+
+    def on_epoch_end(self, epoch, logs=None):
+        validation = float(logs["val_log_loss"])
+        if math.isnan(validation):
+            validation = math.inf  # as the run takes it
+        rolled_back = not self.strategy.keeps(self.strategy.rows, validation)
+        parts = [
+            f"loss {float(logs['loss']):.4g}",
+            f"validation {validation:.4g}" + ", rolled back" * rolled_back,
+            self.progress.left(),
+        ]
+        self.progress.say(f"{self._title}: {', '.join(filter(None, parts))}")
+
+    def _look_ahead(self, rows):
+        """Finds the periods to come, if they are others than expected."""
+        expected = [period._replace(start="") for period in self._ahead[1:2]]
+        if expected == [self.strategy.next(rows)._replace(start="")]:
+            del self._ahead[0]
+        else:
+            self._ahead = periods_ahead(self.strategy, rows)
+
+    def _move(self, steps, line):
+        self.progress.move(
+            self._before + steps * self._period.unroll,
+            f"{self._title}: {line}",
+            self._total,
+        )
+
+
+def periods_ahead(strategy, rows):
+    """The periods that a run still has to come, if none goes better or worse.
+
+    A plan is a function of the rows alone, so it can be played to its end.
+
+    Args:
+        strategy: `keras_l2o.strategies.Strategy`.
+        rows: List of `keras_l2o.strategies.Row`, the finished periods.
+    """
+    rows, periods = list(rows), []
+    while len(periods) < MOST:
+        period = strategy.next(rows)
+        if period is None:
+            break
+        periods.append(period)
+        # As bad as can be: never a new best, which would lengthen a stage.
+        rows.append(Row(period, math.inf, checkpoint="ahead"))
+    return periods
+
+
+def _work(period):
+    return period.steps * period.unroll

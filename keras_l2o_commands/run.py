@@ -1,0 +1,192 @@
+"""Commands that make a run, take it up again, and package what comes out."""
+
+import difflib
+import pathlib
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from keras_l2o_commands import typed
+from keras_l2o_commands.declare import declare
+from keras_l2o_commands.interruption import interruptible
+from keras_l2o_commands.progress import Progress
+
+DIRECTORY = typer.Argument(help="Folder of the run.")
+TENSORBOARD = typer.Option(
+    False,
+    "--tensorboard",
+    help="Write figures to DIRECTORY/tensorboard, for tensorboard --logdir.",
+)
+
+
+def register(application):
+    """Adds the commands to a typer application."""
+    declare(application, train, takes_fields=True)
+    declare(application, resume)
+    declare(application, package)
+
+
+def train(
+    context: typer.Context,
+    presets: str = typer.Option("", help="Names of presets, with commas."),
+    strategy: str = typer.Option(
+        None, help="simple, repeat or curriculum, the default."
+    ),
+    policy: str = typer.Option(
+        None, help="Name of the policy to be trained. Default: rnnprop."
+    ),
+    directory: str = typer.Option(help="Folder of the run."),
+    seed: int = typer.Option(0, help="Of weights and data."),
+    tensorboard: bool = TENSORBOARD,
+):
+    """Trains a policy. The same command goes on with a run that was stopped.
+
+    keras-l2o presets lists the presets, and keras-l2o presets NAME,NAME,...
+    every field of the configuration that they make, which the run leaves in
+    config.json. Any of them can be set by --path/to/field=value, with a value
+    in JSON or a text.
+
+    Example: keras-l2o train --presets=conv_train,adam,rmsprop,il_more
+    --strategy=curriculum --policy=rnnprop
+    --directory=results/rnnprop/min-max/1 --problems/0/dataset=digits
+    """
+    command = typed.line(typed.arguments(context))
+    line = f"no period is finished. Again: {command}"
+    with interruptible(line) as interruption:
+        from keras_l2o import config
+
+        configuration = config.resolve(
+            [name for name in presets.split(",") if name],
+            policy,
+            strategy,
+            overrides(context),
+            seed,
+        )
+        metadata = {"command": command}
+        _run(configuration, directory, metadata, tensorboard, interruption)
+
+
+def resume(directory: str = DIRECTORY, tensorboard: bool = TENSORBOARD):
+    """Goes on with a run that was stopped, from its last finished period.
+
+    Example: keras-l2o resume results/rnnprop/min-max/1
+    """
+    line = f"no more is finished. Again: {_resume(directory)}"
+    with interruptible(line) as interruption:
+        from keras_l2o import config
+        from keras_l2o import strategies
+
+        stored = strategies.RunDirectory(directory).config()
+        configuration = config.check(stored["run"])
+        metadata = stored["metadata"]
+        _run(configuration, directory, metadata, tensorboard, interruption)
+
+
+def package(
+    directory: str = DIRECTORY,
+    output: str = typer.Argument(
+        help="Folder to write, such as pre-trained/min-max/1; of a run of "
+        "several replicates pre-trained/min-max, with a folder for each."
+    ),
+    overwrite: bool = typer.Option(
+        False, help="Whether an optimizer in the folder is replaced."
+    ),
+):
+    """Writes a run's best optimizer, as it is now, to a folder of its own.
+
+    Example: keras-l2o package results/rnnprop/min-max/1 pre-trained/min-max/1
+    """
+    from keras_l2o import hub
+    from keras_l2o import strategies
+
+    run = strategies.RunDirectory(directory)
+    run.config()  # an error if it is no run
+    folders = run.optimizers()
+    if not folders:
+        raise ValueError(
+            f"The run in {directory} has no finished period yet. Go on with "
+            f"it: keras-l2o resume {directory}"
+        )
+    for replicate, folder in folders.items():
+        target = str(pathlib.Path(output, replicate))
+        hub.folder.copy(folder, target, overwrite)
+        print(f"wrote {target}: keras_l2o.load({target!r})")
+
+
+def overrides(context):
+    """Pairs of a path and a value: the arguments that no option took.
+
+    Args:
+        context: `typer.Context` of the command.
+    """
+    options = [
+        name.removeprefix("--")
+        for parameter in context.command.params
+        for name in parameter.opts
+    ]
+    return [_override(argument, options) for argument in context.args]
+
+
+def _override(argument, options):
+    from keras_l2o import config
+
+    name = argument.partition("=")[0].removeprefix("--")
+    if "/" in name or name in config.Configuration.model_fields:
+        return config.parse_override(argument)
+    near = difflib.get_close_matches(name, options, 1)
+    raise ValueError(
+        f"Unknown option {argument}."
+        + (f" Did you mean --{near[0]}?" if near else "")
+        + " A field of the configuration is set by --path/to/field=value."
+    )
+
+
+def _run(configuration, directory, metadata, tensorboard, interruption):
+    from keras_l2o import config
+    from keras_l2o_commands.period_progress import PeriodProgress
+    from keras_l2o_commands.tensorboard import TensorBoard
+
+    before = interruption.line()
+    interruption.line = lambda: _saved(directory) or before
+    with Progress("preparing", None) as progress:
+        built = config.build(configuration, directory, metadata)
+        strategy = built.strategy
+        callbacks = [*built.callbacks, PeriodProgress(strategy, progress)]
+        if tensorboard:
+            folder = pathlib.Path(directory, "tensorboard")
+            callbacks.append(TensorBoard(folder, strategy))
+        built.trainer.fit(callbacks=callbacks, verbose=0)
+    Console().print(_periods(strategy, directory))
+
+
+def _saved(directory):
+    """What is on disk and how to go on; nothing if no period is finished."""
+    from keras_l2o import strategies
+
+    count = len(strategies.RunDirectory(directory).rows())
+    what = "1 period is" if count == 1 else f"{count} periods are"
+    line = f"{what} saved in {directory}. Go on with: {_resume(directory)}"
+    return line if count else ""
+
+
+def _resume(directory):
+    return typed.line(["resume", directory])
+
+
+def _periods(strategy, directory):
+    table = Table(title=f"Periods of {directory}")
+    for column in ("stage", "period", "attempt", "depth", "loss"):
+        table.add_column(column, justify="right")
+    table.add_column("validation", justify="right")
+    table.add_column("")
+    best = strategy.best(strategy.rows)
+    for row in strategy.rows:
+        note = "best" if row is best else "" if row.kept else "rolled back"
+        table.add_row(
+            *(str(number) for number in row.period[:4]),
+            f"{row.figures['loss']:.4f}",
+            f"{row.validation:.4f}",
+            note,
+        )
+    return table

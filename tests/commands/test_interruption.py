@@ -1,0 +1,175 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import keras_l2o
+from keras_l2o import strategies
+from keras_l2o_commands.declare import declare
+from keras_l2o_commands.interruption import goes_on
+from keras_l2o_commands.interruption import interruptible
+
+MAIN = "from keras_l2o_commands.application import main; main()"
+#: Periods of a tenth of a second, and many of them.
+ENDLESS = """
+--presets=digits_train,adam --strategy=simple --problems/0/batch_size=16
+--policy/layers=[2] --strategy/num_periods=5000 --strategy/epochs=1
+--strategy/unroll_len=2 --strategy/depth=1 --strategy/validation_depth=1
+--training/tasks=1 --training/validation_tasks=1
+""".split()
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", MAIN, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+    )
+
+
+def interrupt(process, path, number=signal.SIGINT):
+    """Sends a signal when there is a file, and waits for the end."""
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the work has not begun"
+        time.sleep(0.05)
+    process.send_signal(number)
+    return process.communicate(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated"),
+    ],
+)
+def test_an_interrupted_run_says_what_is_saved_and_the_command_that_goes_on(
+    tmp_path, number, code, word
+):
+    directory = tmp_path / "a run"
+    train = start("train", f"--directory={directory}", *ENDLESS)
+    output, errors = interrupt(train, directory / "summary.csv", number)
+    assert train.returncode == code
+    assert "Traceback" not in errors
+    assert output == ""
+    count = len(strategies.RunDirectory(directory).rows())
+    assert re.fullmatch(
+        f"{word}: {count} periods? (is|are) saved in {directory}. "
+        f"Go on with: keras-l2o resume '{directory}'",
+        errors.splitlines()[-1],
+    )
+    if number == signal.SIGINT:
+        before = (directory / "summary.csv").stat().st_size
+        resume = start("resume", str(directory))
+        while (directory / "summary.csv").stat().st_size == before:
+            assert resume.poll() is None, resume.communicate()
+            time.sleep(0.05)
+        _, errors = interrupt(resume, directory)
+        assert resume.returncode == 130
+        later = len(strategies.RunDirectory(directory).rows())
+        assert later > count
+        assert f"interrupted: {later} periods are saved" in errors
+
+
+def test_an_interrupted_evaluation_names_the_command_that_goes_on(tmp_path):
+    arguments = [
+        "evaluate", "--problem=digits_mlp", f"--directory={tmp_path}",
+        "--optimizer=adam", "--repeat=500", "--epochs=1", "--examples=64",
+        "--batch-size=32",
+    ]  # fmt: skip
+    process = start(*arguments)
+    path = tmp_path / "evaluations" / "digits_mlp.npz"
+    _, errors = interrupt(process, path)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert keras_l2o.evaluation.read(path).runs >= 1
+    last = errors.splitlines()[-1]
+    assert "interrupted: what has ended is stored in" in last
+    again = last.partition("Go on with: keras-l2o ")[2].split()
+    assert sorted(again) == sorted(arguments)
+
+
+@pytest.mark.parametrize("command", ["tune", "evaluate", "baseline",
+                                     "gridsearch"])  # fmt: skip
+def test_long_commands_catch_an_interruption_wherever_it_comes(
+    tmp_path, monkeypatch, command
+):
+    from keras_l2o import config
+    from keras_l2o import evaluation
+    from keras_l2o.cli import application
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(config, "resolve", interrupted)
+    for name in ("evaluate", "baselines", "gridsearch"):
+        monkeypatch.setattr(evaluation, name, interrupted)
+    arguments = [command, f"--directory={tmp_path}"]
+    if command != "tune":
+        arguments += ["--problem=digits_mlp"]
+    if command == "evaluate":
+        arguments += ["--optimizer=adam"]
+    result = CliRunner().invoke(application, arguments)
+    assert result.exit_code == 130
+    assert f"Go on with: keras-l2o {command} " in result.stderr
+
+
+def test_what_is_typed_again_is_what_was_typed():
+    application = typer.Typer()
+
+    def work(
+        context: typer.Context,
+        directory: str = typer.Option(),
+        weight: float = typer.Option(1.0),
+        count: int = typer.Option(5),
+        name: str = typer.Option("x"),
+        flag: bool = typer.Option(False, "--flag"),
+        two: bool = True,
+    ):
+        """Works."""
+        raise KeyboardInterrupt
+
+    declare(application, goes_on(work), takes_fields=True)
+    given = [
+        "--directory=d", "--weight=0.0", "--name=", "--flag", "--no-two",
+        "--a/b=0",
+    ]  # fmt: skip
+    result = CliRunner().invoke(application, given)
+    assert result.exit_code == 130
+    assert f"keras-l2o work {' '.join(given)}" in result.stderr
+
+
+def test_an_interruption_that_a_library_makes_an_error_of_is_still_one(capsys):
+    def step():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("a step was cut off") from None
+
+    with pytest.raises(typer.Exit) as info, interruptible("all is saved"):
+        step()
+    assert info.value.exit_code == 130
+    assert capsys.readouterr().err == "interrupted: all is saved\n"
+
+
+def test_an_error_without_an_interruption_stays_an_error():
+    with pytest.raises(RuntimeError, match="of its own"), interruptible("x"):
+        raise RuntimeError("of its own")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_handlers_of_signals_are_put_back(number):
+    before = signal.getsignal(number)
+    with interruptible("nothing"):
+        assert signal.getsignal(number) is not before
+    assert signal.getsignal(number) is before
