@@ -1,4 +1,3 @@
-import re
 import tempfile
 import time
 
@@ -181,29 +180,15 @@ class Run:
                 "name": type(self.strategy).__name__.lower(),
                 **self.strategy.get_config(),
             },
-            "student": _uncounted(serialize(self._first_student())),
+            "student": serialize(self._first_student()),
             "teachers": {
-                name: _uncounted(serialize(teacher))
+                name: serialize(teacher)
                 for name, teacher in zip(
                     trainer.teacher_names, trainer.teachers
                 )
             },
             "problems": [problem.name for problem in trainer.problems],
         }
-
-
-def _uncounted(config):
-    """A policy's config without the numbers that Keras adds to names.
-
-    They are of the session, not of the run.
-    """
-    if isinstance(config, dict):
-        config = {key: _uncounted(value) for key, value in config.items()}
-        if isinstance(name := config.get("name"), str):
-            config["name"] = re.sub(r"_[0-9]+$", "", name)
-    elif isinstance(config, (list, tuple)):
-        config = [_uncounted(value) for value in config]
-    return config
 
 
 def is_finite(policy):

@@ -173,7 +173,9 @@ class RunDirectory:
                 f"{self.path} is no directory. Take another name for the run's."
             )
         if (self.path / CONFIG).exists():
-            difference = _difference(self.config()["run"], config["run"])
+            difference = _difference(
+                _uncounted(self.config()["run"]), _uncounted(config["run"])
+            )
             if difference:
                 path, old, new = difference
                 raise RunError(
@@ -250,6 +252,29 @@ class RunDirectory:
         path = self.path / name
         with named(path, "written"):
             whole.write(path, text.encode())
+
+
+def _uncounted(run):
+    """What a run is, without the numbers that Keras adds to policies' names.
+
+    They are of the session, not of the run.
+    """
+    policies = {
+        key: _without_counts(run[key])
+        for key in ("student", "teachers")
+        if key in run
+    }
+    return {**run, **policies}
+
+
+def _without_counts(value):
+    if isinstance(value, dict):
+        value = {key: _without_counts(entry) for key, entry in value.items()}
+        if isinstance(name := value.get("name"), str):
+            value["name"] = re.sub(r"_[0-9]+$", "", name)
+    elif isinstance(value, list):
+        value = [_without_counts(entry) for entry in value]
+    return value
 
 
 def _difference(old, new, path=""):
