@@ -89,8 +89,8 @@ class Run:
         kept = self.strategy.keeps(self.rows, validation)
         if kept and not sound:
             raise RunError(
-                f"The student's weights are not finite after period {name}, "
-                f"and the plan has no other attempt at it. What {self._place} "
+                f"The student is not finite after period {name}, and the "
+                f"plan has no other attempt at it. What {self._place} "
                 "has is from before. Take a smaller rate of the outer "
                 "optimizer, or another seed, and a new directory."
             )

@@ -388,7 +388,7 @@ class Spoil(keras.callbacks.Callback):
 
 def test_a_student_that_is_not_finite_ends_a_run_in_a_line(bench, tmp_path):
     with pytest.raises(
-        strategies.RunError, match="weights are not finite after period 0-1-0"
+        strategies.RunError, match="student is not finite after period 0-1-0"
     ):
         bench.run(simple(tmp_path), Spoil(1))
     assert len(summary(tmp_path)) == 1
