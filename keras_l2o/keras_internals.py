@@ -8,8 +8,10 @@ import contextlib
 import random
 import threading
 
+import numpy as np
 from keras.src.backend.common import global_state
 from keras.src.random import seed_generator
+from keras.src.utils import rng_utils
 
 _GLOBAL = "GLOBAL_SEED_GENERATOR"
 
@@ -57,6 +59,34 @@ def seeded(seed):
     finally:
         own.generator = before
         global_state.set_global_attribute(name, generator)
+
+
+@contextlib.contextmanager
+def globally_seeded(seed):
+    """Seeds Python's, NumPy's and Keras's global generators for a while.
+
+    As `keras.utils.set_random_seed`, for code of others, which may draw from
+    any of them; afterwards they go on where they were. Other threads see it:
+    for the caller's own thread. TensorFlow's and torch's generators are left
+    alone, for want of a way to put them back.
+
+    Args:
+        seed: Int.
+    """
+    names = getattr(seed_generator, _GLOBAL), rng_utils.GLOBAL_RANDOM_SEED
+    kept = [global_state.get_global_attribute(name) for name in names]
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        for name, value in zip(names, (None, seed)):
+            global_state.set_global_attribute(name, value)
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        for name, value in zip(names, kept):
+            global_state.set_global_attribute(name, value)
 
 
 def _install():

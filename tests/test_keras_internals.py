@@ -32,20 +32,34 @@ def test_seeded_draws_are_those_of_keras_after_the_same_seed():
         np.testing.assert_array_equal(value, other)
 
 
-def test_seeding_leaves_every_global_generator_as_it_was():
-    def after():
-        return [random.random(), np.random.rand(), *draws()]
+def all_draws():
+    return [random.random(), np.random.rand(), *draws()]  # noqa: NPY002
 
+
+@pytest.mark.parametrize(
+    "seeded", [keras_internals.seeded, keras_internals.globally_seeded]
+)
+def test_seeding_leaves_every_global_generator_as_it_was(seeded):
     keras.utils.set_random_seed(6)
     keras.random.normal((1,))
-    expected = after()
+    expected = all_draws()
     keras.utils.set_random_seed(6)
     keras.random.normal((1,))
-    with keras_internals.seeded(5):
-        with keras_internals.seeded(7):
+    with seeded(5):
+        with seeded(7):
             draws()
         draws()
-    for value, other in zip(after(), expected):
+    for value, other in zip(all_draws(), expected):
+        np.testing.assert_array_equal(value, other)
+
+
+def test_a_global_seed_for_a_while_is_that_of_keras():
+    keras.utils.set_random_seed(5)
+    expected = all_draws()
+    keras.utils.set_random_seed(6)
+    with keras_internals.globally_seeded(5):
+        found = all_draws()
+    for value, other in zip(found, expected):
         np.testing.assert_array_equal(value, other)
 
 
