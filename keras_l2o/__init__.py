@@ -21,6 +21,7 @@ _LATER = {
     "perturbations": None,
     "problems": None,
     "strategies": None,
+    "training": None,
 }
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "publish",
     "save",
     "strategies",
+    "training",
 ]
 
 

@@ -67,6 +67,64 @@ def all_finite(tensors):
     return ops.all(ops.stack(flags)) if flags else ops.convert_to_tensor(True)
 
 
+def norm(tensor, axis=None):
+    """Euclidean norm, also where squares leave the range of the type.
+
+    In float32 the square of 1e-24 is zero and that of 1e20 infinite. Not for
+    what is differentiated: at a zero tensor the slope is not finite.
+
+    Args:
+        tensor: Tensor.
+        axis: Tuple of ints, the axes to sum over; they stay, of size 1.
+            `None`, the default, sums over all and returns a scalar.
+    """
+    scale = _scale(tensor, axis)
+    length = scale * _root_of_squares(tensor / scale, axis)
+    return ops.reshape(length, ()) if axis is None else length
+
+
+def within_norm(tensor, bound, axis=None):
+    """The tensor, scaled down to the bound where its norm is above it.
+
+    Args:
+        tensor: Tensor.
+        bound: Scalar, or tensor that spreads over `tensor`.
+        axis: As in `norm`.
+    """
+    above = norm(tensor, axis) > bound
+    return ops.where(above, of_norm(tensor, bound, axis), tensor)
+
+
+def of_norm(tensor, length, axis=None):
+    """The tensor, scaled to a norm; zeros, if it is zero.
+
+    Args:
+        tensor: Tensor.
+        length: Scalar, or tensor that spreads over `tensor`.
+        axis: As in `norm`.
+    """
+    scaled = tensor / _scale(tensor, axis)
+    # The largest of these numbers is at least 1, and so is the root.
+    return scaled * (length / ops.maximum(_root_of_squares(scaled, axis), 1.0))
+
+
+def _scale(tensor, axis):
+    """The power of two below the largest number; 1 where all are zero.
+
+    A power of two, so that nothing is rounded where squares are in range.
+    """
+    size = ops.max(ops.abs(tensor), axis=axis, keepdims=True)
+    bits = ops.view(ops.cast(size, "float32"), "int32")
+    power = ops.view(ops.bitwise_and(bits, 0x7F800000), "float32")
+    # What is less than a normal float32 counts as zero: devices differ.
+    power = ops.where(power > 1e-37, power, ops.ones_like(power))
+    return ops.cast(power, tensor.dtype)
+
+
+def _root_of_squares(tensor, axis):
+    return ops.sqrt(ops.sum(ops.square(tensor), axis=axis, keepdims=True))
+
+
 def select(condition, chosen, otherwise):
     """Picks one of two nests of tensors by a boolean scalar.
 

@@ -91,7 +91,7 @@ def evaluate(
     """Trains new models with an optimizer and validates them.
 
     What is stored already is not run again, and an evaluation that was cut
-    off goes on.
+    off goes on. On JAX up to 64 runs go side by side, and are stored together.
 
     Example: keras-l2o evaluate --problem=conv_train
     --directory=results/rnnprop/min-max/1 --repeat=10
@@ -124,6 +124,7 @@ def evaluate(
         return evaluation.contender.contender(source).at(learning_rate)
 
     if replicates:
+        evaluation.require(*evaluation.STATISTICS)
         optimizers = list(map(chosen, replicates))
         folders = list(replicates.values())
         _evaluate_family(name, optimizers, folders, problem.split(","), options)

@@ -42,6 +42,9 @@ def plot(
     Example: keras-l2o plot losses results/rnnprop results/baseline
     --output=losses.png
     """
+    from keras_l2o import evaluation
+
+    evaluation.require(*evaluation.PICTURES, *evaluation.STATISTICS)
     from keras_l2o.evaluation import collection
     from keras_l2o.evaluation import held_out
     from keras_l2o.evaluation import plots

@@ -16,6 +16,39 @@ def gradient(function, value):
     return ops.convert_to_numpy(ops.stop_gradient(result))
 
 
+@pytest.mark.parametrize("size", [1e-35, 1e-24, 1e-3, 1.0, 1e20, 1e37])
+def test_a_norm_is_right_where_its_squares_are_zero_or_infinite(size):
+    values = np.array([[3.0, 0.0], [-4.0, 0.0]]) * size
+    tensor = ops.convert_to_tensor(values.astype("float32"))
+    np.testing.assert_allclose(float(numerics.norm(tensor)), 5 * size, 1e-6)
+    np.testing.assert_allclose(
+        numerics.norm(tensor, (0,)), [[5 * size, 0.0]], 1e-6
+    )
+    for bounded in (numerics.within_norm, numerics.of_norm):
+        np.testing.assert_allclose(
+            bounded(tensor, 0.1 * size), values / 50, 1e-6
+        )
+    np.testing.assert_array_equal(
+        numerics.within_norm(tensor, 10 * size), tensor
+    )
+
+
+def test_in_range_a_norm_is_the_plain_one_to_the_bit():
+    values = np.random.default_rng(0).normal(size=100).astype("float32")
+    tensor = ops.convert_to_tensor(values)
+    plain = ops.sqrt(ops.sum(ops.square(tensor)))
+    assert float(numerics.norm(tensor)) == float(plain)
+    np.testing.assert_array_equal(
+        numerics.within_norm(tensor, 0.3), tensor * (0.3 / plain)
+    )
+
+
+def test_a_zero_tensor_has_no_direction():
+    zeros = ops.zeros((3,))
+    assert float(numerics.norm(zeros)) == 0.0
+    np.testing.assert_array_equal(numerics.of_norm(zeros, 1.0), np.zeros(3))
+
+
 def test_safe_log_is_the_logarithm_above_the_floor():
     values = np.array([1e-20, 1e-3, 1.0, 50.0], "float32")
     np.testing.assert_allclose(

@@ -84,6 +84,13 @@ def test_every_public_name_exists():
         assert name in dir(keras_l2o)
 
 
+def test_every_room_is_there_once_the_package_is_imported():
+    # Asked for by hand: what others import is an attribute from then on.
+    rooms = "evaluation", "perturbations", "problems", "strategies", "training"
+    for room in rooms:
+        assert keras_l2o.__getattr__(room).__all__
+
+
 def test_a_name_that_does_not_exist_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'distil'"):
         _ = keras_l2o.distil

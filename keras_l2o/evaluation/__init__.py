@@ -5,6 +5,9 @@ from keras_l2o.evaluation import storage
 from keras_l2o.evaluation.comparison import against_oracle
 from keras_l2o.evaluation.comparison import paired_curves
 from keras_l2o.evaluation.comparison import speed_up
+from keras_l2o.evaluation.needs import PICTURES
+from keras_l2o.evaluation.needs import STATISTICS
+from keras_l2o.evaluation.needs import require
 from keras_l2o.evaluation.run import Run
 from keras_l2o.evaluation.run import end_loss
 from keras_l2o.evaluation.run import train
@@ -21,6 +24,8 @@ from keras_l2o.evaluation.suite import evaluate
 from keras_l2o.evaluation.suite import evaluate_replicates
 
 __all__ = [
+    "PICTURES",
+    "STATISTICS",
     "Evaluation",
     "Run",
     "against_oracle",
@@ -36,6 +41,7 @@ __all__ = [
     "oracle",
     "paired_curves",
     "read",
+    "require",
     "speed_up",
     "storage",
     "summary",

@@ -29,8 +29,9 @@ def results(frame, directory):
             "runs": len(runs),
             **{
                 key: float(value)
-                for key, value in numbers.mean().items()
-                if math.isfinite(value)  # a function has no accuracy
+                for key, value in numbers.mean(skipna=False).items()
+                # A function has no accuracy, a run that diverged no figure.
+                if math.isfinite(value)
             },
         }
     path = pathlib.Path(directory).resolve()

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_l2o.evaluation import reduction
+
 
 class OracleComparison(NamedTuple):
     """The best replicate beside the oracle, by mean log validation loss.
@@ -36,15 +38,18 @@ def against_oracle(figures, oracle_figures, figure="log_validation_loss"):
 
     Returns:
         An `OracleComparison`. The replicate is chosen by the same runs that
-        it is then judged by, as in the paper, which favours it a little.
+        it is then judged by, as in the paper, which favours it a little. One
+        with a run that failed is not chosen; of the oracle's runs, those that
+        failed are left out.
     """
     from scipy import stats
 
-    means = figures.groupby("replicate")[figure].mean()
+    losses = figures.groupby("replicate")[figure]
+    means = losses.agg(reduction.compared_mean)
     if not np.isfinite(means).any():
-        raise ValueError("No replicate has a run with a figure.")
+        raise ValueError("Each replicate has a run that failed.")
     best = means.idxmin()
-    ours = figures.loc[figures["replicate"] == best, figure].dropna()
+    ours = figures.loc[figures["replicate"] == best, figure]
     theirs = oracle_figures[figure].dropna()
     low = high = float("nan")
     if len(ours) > 1 and len(theirs) > 1:
@@ -83,8 +88,9 @@ def speed_up(curves, reference, replicates=None, samples=2000, seed=0):
 
     Each run is paired with the reference's run of the same seed: the steps in
     which the reference reaches its best loss, over those in which the run
-    does. A run that never reaches it counts as a speed-up of 0, infinitely
-    slow, and stays in the mean.
+    does. A run that never reaches it, or that diverged, counts as a speed-up
+    of 0, infinitely slow, and stays in the mean. Of a reference's run that
+    diverged the best loss is that of before, which favours the reference.
 
     Args:
         curves: Array `(runs, points)` of losses at equal steps, such as the
@@ -167,6 +173,8 @@ def _ratio(curve, reference):
         raise ValueError(
             "Each run of argument `reference` must have a finite loss."
         )
+    if not np.isfinite(curve).all():
+        return 0.0
     target = np.nanmin(reference)
     steps = steps_to_reach(reference, target)
     return steps / steps_to_reach(curve, target)

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_l2o.evaluation import collection
 from keras_l2o.evaluation import comparison
+from keras_l2o.evaluation import reduction
 from keras_l2o.evaluation import search
 from keras_l2o.evaluation import statistics
 
@@ -52,8 +53,10 @@ def table(directory, problem):
         other baseline that was evaluated: name, kind (`"median"`, `"best"`,
         `"rule"`), tuned, replicate, runs, train_loss of the last epoch,
         validation_loss and accuracy, the best of any epoch, all means over the
-        runs; and of families speed_up over tuned Adam with low and high, its
-        95 % interval. Rows are in order of validation loss.
+        runs, of which one that diverged leaves losses infinite and no
+        accuracy; and of families speed_up over tuned Adam with low and high,
+        its 95 % interval, if the search tuned Adam. Rows are in order of
+        validation loss.
     """
     import pandas
 
@@ -66,7 +69,7 @@ def table(directory, problem):
 
 
 def _rules(directory, problem):
-    """Rows of a `table` for the baselines, and the runs of tuned Adam."""
+    """Rows of a `table` for the baselines, and tuned Adam's runs, if any."""
     tuned = search.best_rates(search.read(directory, problem))
     frame = _frame(directory / "baselines", problem)
     rows = []
@@ -82,8 +85,8 @@ def _rules(directory, problem):
                 "tuned": best,
             }
         )
-    reference = f"{REFERENCE} {tuned[REFERENCE]:g}"
-    return rows, frame[frame["optimizer"] == reference]
+    rate = tuned.get(REFERENCE, float("nan"))
+    return rows, frame[frame["optimizer"] == f"{REFERENCE} {rate:g}"]
 
 
 def oracle(directory, problem):
@@ -125,8 +128,8 @@ def overview(runs):
             own["log_validation_loss"], own["replicate"], own["seed"]
         )
         # A replicate with a run that failed is the worst.
-        losses = own["log_validation_loss"].fillna(np.inf)
-        means = losses.groupby(own["replicate"]).mean().sort_values()
+        losses = own.groupby("replicate")["log_validation_loss"]
+        means = losses.agg(reduction.compared_mean).sort_values()
         rows.append(
             {
                 "family": family,
@@ -263,14 +266,12 @@ def _frame(path, problem):
 
 def _figures(runs):
     """Means over runs. A run that diverged makes them infinite."""
-    keys = ["replicate", "run"]
-    last = runs.sort_values("epoch").groupby(keys).tail(1)
-    best = runs.groupby(keys)
+    found = reduction.of_runs(runs, ["replicate", "run"])
     return {
-        "runs": len(last),
-        "train_loss": last["train_loss"].fillna(np.inf).mean(),
-        "validation_loss": best["validation_loss"].min().fillna(np.inf).mean(),
-        "accuracy": best["validation_accuracy"].max().mean(),
+        "runs": len(found),
+        "train_loss": reduction.compared_mean(found["train_loss"]),
+        "validation_loss": reduction.compared_mean(found["validation_loss"]),
+        "accuracy": found["accuracy"].mean(skipna=False),
     }
 
 

@@ -56,8 +56,12 @@ def ranking(frame):
 
 
 def problem(frame):
-    """Rows of a `held_out.table`."""
-    return [_optimizer(row) for row in frame.to_dict("records")]
+    """Rows of a `held_out.table`; without Adam there is no speed-up."""
+    rows = [_optimizer(row) for row in frame.to_dict("records")]
+    if not any(row["speed-up"] for row in rows):
+        for row in rows:
+            del row["speed-up"]
+    return rows
 
 
 def _optimizer(row):

@@ -57,7 +57,13 @@ def train(
     Returns:
         A `Run`.
     """
-    epoch_steps = epoch_steps or steps
+    epoch_steps = steps if epoch_steps is None else epoch_steps
+    for name, value in (("steps", steps), ("epoch_steps", epoch_steps)):
+        if value < 1:
+            raise ValueError(
+                f"Argument `{name}` must be at least 1. Received: "
+                f"{name}={value}"
+            )
     model = problem.new_model(seed)
     classifies = bool(getattr(problem.data, "classes", 0))
     model.compile(

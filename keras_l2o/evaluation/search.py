@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 
+from keras_l2o.evaluation import reduction
 from keras_l2o.evaluation import rules as analytic
 from keras_l2o.evaluation import storage
 from keras_l2o.evaluation.contender import Contender
@@ -90,13 +91,11 @@ def gridsearch(
 
 
 def _figures(frame):
-    last = frame.iloc[-1]
-    if not np.isfinite(last["validation_loss"]):
-        frame = frame.tail(1)  # diverged
+    found = reduction.of_run(frame)
     return {
-        "train_loss": last["train_loss"],
-        "validation_loss": frame["validation_loss"].min(),
-        "validation_accuracy": frame["validation_accuracy"].max(),
+        "train_loss": found["train_loss"],
+        "validation_loss": found["validation_loss"],
+        "validation_accuracy": found["accuracy"],
     }
 
 
@@ -167,8 +166,8 @@ def oracle(frame, pool=None):
 
 def _mean_losses(frame):
     """Series by rule and rate."""
-    losses = frame["validation_loss"].fillna(np.inf)
-    return losses.groupby([frame["rule"], frame["rate"]], sort=False).mean()
+    groups = frame.groupby(["rule", "rate"], sort=False)
+    return groups["validation_loss"].agg(reduction.compared_mean)
 
 
 def baselines(problem, rates, directory=None, **options):

@@ -218,7 +218,8 @@ def plot_distances(runs, path):
             position = families.index(row.family)
             color = COLORS[position % len(COLORS)]
             own = chosen[chosen["optimizer"] == row.family]
-            means = own.groupby("replicate")["log_validation_loss"].mean()
+            losses = own.groupby("replicate")["log_validation_loss"]
+            means = losses.agg(lambda own: own.mean(skipna=False))
             axis.scatter(
                 means, [position] * len(means), s=16, color=color, alpha=0.45
             )

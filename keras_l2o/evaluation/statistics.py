@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_l2o.evaluation import needs
+from keras_l2o.evaluation import reduction
+
 #: Standard deviation, in epochs, of the curve's smoothing.
 SMOOTHING = 2.0
 
@@ -40,8 +43,8 @@ def figures(frame):
         A `pandas.DataFrame` with a row for each problem, optimizer, replicate
         and run: its seed; log_validation_loss and log_train_loss, the best of
         any epoch; accuracy, the best; instability, see
-        `optimization_stability`. A run that diverged has the best of the
-        epochs before; NaN, if there are none.
+        `optimization_stability`. A run that diverged has none of these: NaN,
+        see `evaluation.reduction`.
     """
     import pandas
 
@@ -50,15 +53,19 @@ def figures(frame):
     keys = ["problem", "optimizer", "replicate", "run"]
     rows = []
     for key, run in frame.groupby(keys, sort=False):
-        run = run.sort_values("epoch")
+        found = reduction.of_run(run)
+        jumps = float("nan")
+        if not reduction.diverged(run):
+            losses = run.sort_values("epoch")["validation_loss"]
+            jumps = optimization_stability(losses)
         rows.append(
             {
                 **dict(zip(keys, key)),
                 "seed": run["seed"].iloc[0],
-                "log_validation_loss": _log(run["validation_loss"].min()),
-                "log_train_loss": _log(run["train_loss"].min()),
-                "accuracy": run["validation_accuracy"].max(),
-                "instability": optimization_stability(run["validation_loss"]),
+                "log_validation_loss": _log(found["validation_loss"]),
+                "log_train_loss": _log(found["best_train_loss"]),
+                "accuracy": found["accuracy"],
+                "instability": jumps,
             }
         )
     return pandas.DataFrame(rows)
@@ -97,8 +104,7 @@ def optimization_stability(validation_losses):
     The standard deviation of its distance from its Gaussian-smoothed curve.
 
     Args:
-        validation_losses: Array `(epochs,)`. Epochs after a divergence are
-            left out.
+        validation_losses: Array `(epochs,)`. What is not finite is left out.
     """
     from scipy.ndimage import gaussian_filter1d
 
@@ -141,6 +147,7 @@ def mixed_interval(values, replicates):
     if spread == 0.0:
         mean = float(values[0])
         return Interval(mean, mean, mean, 0.0, 0.0)
+    needs.require(*needs.STATISTICS)
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     # The optimizer behind the model wants numbers of ordinary size.

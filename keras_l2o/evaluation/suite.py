@@ -47,10 +47,11 @@ def evaluate(
     """Trains new models of a problem with an optimizer and validates them.
 
     A run that diverges is recorded and the next one begins. With a directory
-    the runs are stored as they finish: what is there already is not run
-    again, and an evaluation that was cut off goes on. On JAX the runs go side
-    by side in one compiled program, unless they are private or traced; the
-    seconds are then those of all over their number.
+    each run is stored when it ends: what is there already is not run again,
+    and an evaluation that was cut off goes on. On JAX up to 64 runs go side
+    by side in one compiled program, unless they are private or traced: they
+    end, and are stored, together, and what is cut off before is lost; the
+    seconds are those of all over their number.
 
     Args:
         optimizer: A Keras optimizer, learned or not, or a policy, of which

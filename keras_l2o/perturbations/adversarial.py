@@ -72,13 +72,3 @@ class Adversarial(Perturbation):
         config = super().get_config()
         del config["seed"]  # nothing is drawn
         return {**config, "steps": self.steps}
-
-
-def norm(tensor):
-    return ops.sqrt(ops.sum(ops.square(tensor)))
-
-
-def within_norm(tensor, bound):
-    """The tensor, scaled down to the bound if its norm is above it."""
-    # The least normal float32 keeps a zero tensor from 0 / 0.
-    return tensor * ops.minimum(bound / ops.maximum(norm(tensor), 1e-37), 1.0)

@@ -1,9 +1,7 @@
 import keras
-from keras import ops
 
+from keras_l2o import numerics
 from keras_l2o.perturbations.adversarial import Adversarial
-from keras_l2o.perturbations.adversarial import norm
-from keras_l2o.perturbations.adversarial import within_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
@@ -29,11 +27,10 @@ class CGD(Adversarial):
         self.scale = bool(scale)
 
     def ascend(self, move, gradient, weight, magnitude):
-        bound = magnitude * norm(weight)
+        bound = magnitude * numerics.norm(weight)
         if self.scale:
-            length = ops.maximum(norm(gradient), 1e-37)
-            return move + gradient * (bound / length)
-        return move + within_norm(gradient, bound)
+            return move + numerics.of_norm(gradient, bound)
+        return move + numerics.within_norm(gradient, bound)
 
     def get_config(self):
         return {**super().get_config(), "scale": self.scale}

@@ -1,6 +1,9 @@
+import math
+
 import keras
 from keras import ops
 
+from keras_l2o import numerics
 from keras_l2o.perturbations.perturbation import Perturbation
 
 
@@ -54,7 +57,7 @@ class RelativeGaussian(Gaussian):
 
     def offsets(self, weights, unroll):
         return [
-            noise * ops.sqrt(ops.mean(ops.square(weight)))
+            noise * (numerics.norm(weight) / math.prod(weight.shape) ** 0.5)
             for noise, weight in zip(super().offsets(weights, unroll), weights)
         ]
 

@@ -3,8 +3,8 @@ import math
 import keras
 from keras import ops
 
+from keras_l2o import numerics
 from keras_l2o.perturbations.adversarial import Adversarial
-from keras_l2o.perturbations.adversarial import within_norm
 
 NORMS = ("inf", "l2", "scaled")
 
@@ -42,7 +42,7 @@ class PGD(Adversarial):
             return ops.clip(move, -magnitude, magnitude)
         if self.norm == "scaled":
             magnitude = magnitude * math.sqrt(math.prod(weight.shape))
-        return within_norm(move, magnitude)
+        return numerics.within_norm(move, magnitude)
 
     def get_config(self):
         return {

@@ -157,13 +157,14 @@ def get(name, dataset=None, batch_size=None, examples=None):
                     f"Received: {argument}={value!r}"
                 )
         return functions.function_problem(found.layer, name)
-    data = dataset or found.dataset
+    data = found.dataset if dataset is None else dataset
     if not isinstance(data, datasets.Dataset):
         data = datasets.load(data)
     if examples is not None:
         data = datasets.first_examples(data, examples)
     network = found.network(data.x_train.shape[1:], data.classes)
-    batch_size = batch_size or found.batch_size
+    if batch_size is None:
+        batch_size = found.batch_size
     if found.noise is not None:
         data = NoisyImages(data, batch_size, *found.noise)
     return Problem(network, data, batch_size=batch_size, name=name)

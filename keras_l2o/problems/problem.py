@@ -1,17 +1,12 @@
 import hashlib
 import math
-import random
-import threading
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_l2o import keras_internals
 from keras_l2o.problems.datasets import Dataset
-
-# Keras draws an initializer's seed from Python's global generator, and the
-# episodes of training and of validation are made in threads of their own.
-_SEEDING = threading.Lock()
 
 
 class Problem:
@@ -31,7 +26,9 @@ class Problem:
         name: String. Defaults to the model's name.
 
     Each episode starts from new values of the model's own initializers. An
-    initializer with a fixed seed gives the same values each time.
+    initializer with a fixed seed gives the same values each time. What a
+    function draws itself, from Python's or NumPy's global generators, is not
+    seeded.
 
     Example:
 
@@ -106,13 +103,9 @@ class Problem:
         Args:
             seed: Int. The same seed gives the same values.
         """
-        with _SEEDING:
-            state = random.getstate()
-            random.seed(seed)
-            try:
-                return self._rebuild()
-            finally:
-                random.setstate(state)
+        # Episodes are made in threads beside the user's.
+        with keras_internals.seeded(seed):
+            return self._rebuild()
 
     def _rebuild(self):
         if self._build is not None:

@@ -1,5 +1,6 @@
 import numpy as np
 
+from keras_l2o import hub
 from keras_l2o.strategies.run import Run
 from keras_l2o.strategies.run import is_finite
 
@@ -48,6 +49,13 @@ class FamilyRun(Run):
         return min(finite, key=lambda r: r.figures[name]) if finite else None
 
     def close(self):
+        """Gives the trainer each replicate's best student: its folder's."""
+        for replicate, folder in self.files.optimizers().items():
+            index = int(replicate) - 1
+            student = self.trainer.student(index)
+            stored = hub.folder.read(folder)[hub.folder.WEIGHTS]
+            hub.weights.unpack(stored, student)
+            self.trainer.set_student(index, student.get_weights())
         self.clean()
 
     def _first_student(self):

@@ -87,18 +87,22 @@ class Strategy(PeriodCallback):
         self.validation_epochs = check_count(
             "validation_epochs", validation_epochs
         )
-        self.validation_unroll = validation_unroll and check_count(
-            "validation_unroll", validation_unroll
-        )
-        self.validation_depth = validation_depth and Schedule(
-            validation_depth, int, 1, "validation_depth"
-        )
+        if validation_unroll is not None:
+            check_count("validation_unroll", validation_unroll)
+        self.validation_unroll = validation_unroll
+        if validation_depth is not None:
+            validation_depth = Schedule(
+                validation_depth, int, 1, "validation_depth"
+            )
+        self.validation_depth = validation_depth
+        if validation_warmup is not None:
+            check_count("validation_warmup", validation_warmup, least=0)
         self.validation_warmup = validation_warmup
         self.validation_warmup_rate = validation_warmup_rate
         self.validation_seed = validation_seed
-        self.shortest_depth = shortest_depth and check_count(
-            "shortest_depth", shortest_depth
-        )
+        if shortest_depth is not None:
+            check_count("shortest_depth", shortest_depth)
+        self.shortest_depth = shortest_depth
         self.seed = seed
         self.rows = []
 

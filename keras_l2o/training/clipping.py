@@ -1,5 +1,6 @@
-import keras
 from keras import ops
+
+from keras_l2o import numerics
 
 
 def adaptive_clip(gradients, weights, ratio=0.1, floor=1e-3):
@@ -16,17 +17,15 @@ def adaptive_clip(gradients, weights, ratio=0.1, floor=1e-3):
         - [Brock et al., 2021](https://arxiv.org/abs/2102.06171)
     """
     return [
-        gradient * _clip_factor(gradient, weight, ratio, floor)
+        numerics.within_norm(
+            gradient,
+            ratio * ops.maximum(numerics.norm(weight, _unit(weight)), floor),
+            _unit(gradient),
+        )
         for gradient, weight in zip(gradients, weights)
     ]
 
 
-def _clip_factor(gradient, weight, ratio, floor):
-    bound = ratio * ops.maximum(_unit_norm(weight), floor)
-    norm = ops.maximum(_unit_norm(gradient), keras.config.epsilon() ** 2)
-    return ops.minimum(bound / norm, 1.0)
-
-
-def _unit_norm(tensor):
-    axes = tuple(range(len(tensor.shape) - 1)) or None
-    return ops.sqrt(ops.sum(ops.square(tensor), axis=axes, keepdims=True))
+def _unit(tensor):
+    """The axes of a unit."""
+    return tuple(range(len(tensor.shape) - 1)) or None

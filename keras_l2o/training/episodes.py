@@ -1,6 +1,8 @@
 import keras
 import numpy as np
 
+from keras_l2o.training import checks
+
 #: Sets the outer steps' own draws apart from the tasks'.
 DRAW = 2**31
 
@@ -35,23 +37,14 @@ class Episodes:
         warmup=0,
         seed=0,
     ):
-        for key, value in {"unroll": unroll, "tasks": tasks}.items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"Argument `{key}` must be an integer of at least 1. "
-                    f"Received: {key}={value}"
-                )
         self.problems = problems
-        self.tasks = tasks
-        self.unroll = unroll
-        self.depth = (depth, depth) if isinstance(depth, int) else tuple(depth)
-        if not 1 <= self.depth[0] <= self.depth[1]:
-            raise ValueError(
-                "Argument `depth` must be an int of at least 1 or a pair of "
-                f"ints in ascending order. Received: depth={depth}"
-            )
-        self.spread = float(parameter_scale_spread)
-        self.warmup = warmup
+        self.tasks = checks.count("tasks", tasks)
+        self.unroll = checks.count("unroll", unroll)
+        self.depth = checks.depths("depth", depth)
+        self.spread = checks.number(
+            "parameter_scale_spread", parameter_scale_spread
+        )
+        self.warmup = checks.count("warmup", warmup, least=0)
         self.seed = seed
         self._key = tuple(seed) if isinstance(seed, (tuple, list)) else (seed,)
         self._starts = {}  # (problem, task) -> first outer step of episodes
@@ -170,8 +163,8 @@ class ValidationEpisodes(keras.utils.PyDataset):
         self.episodes = Episodes(
             problems, tasks, unroll, depth, warmup=warmup, seed=seed
         )
-        self.depth = depth
-        self.rollouts = rollouts
+        self.depth = checks.count("depth", depth)
+        self.rollouts = checks.count("rollouts", rollouts)
 
     def changed(self, **arguments):
         """The same rollouts, but for the arguments given here."""

@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 from keras import ops
 
@@ -20,6 +22,7 @@ class Logs:
         self.diverged_tasks = total(name="diverged_tasks")
         self.diverged_teachers = total(name="diverged_teachers")
         self.replaced_batches = total(name="replaced_batches")
+        self.negative_losses = total(name="negative_losses")
         self.teachers = {
             measure: [mean(name=f"{name}_{measure}") for name in teacher_names]
             for measure in measures
@@ -44,6 +47,7 @@ class Logs:
             self.diverged_tasks,
             self.diverged_teachers,
             self.replaced_batches,
+            self.negative_losses,
             *(metric for row in self.teachers.values() for metric in row),
         ]
 
@@ -63,6 +67,7 @@ class Logs:
         )
         self.diverged_teachers.update_state(results.dead_teachers)
         self.replaced_batches.update_state(replaced_batches)
+        self.negative_losses.update_state(results.negative)
         for measure, metrics in self.teachers.items():
             means, weights = results.measures[measure]
             for index, metric in enumerate(metrics):
@@ -84,3 +89,28 @@ class Logs:
                 ops.where(last, log_losses[:, index], 0.0),
                 sample_weight=weight,
             )
+
+
+class _Watch(keras.callbacks.Callback):
+    """Warns once of losses that have no logarithm."""
+
+    _quiet = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        count = float((logs or {}).get("negative_losses", 0.0))
+        if count > 0.0 and self._quiet:
+            self._quiet = False
+            warnings.warn(
+                f"In {count:g} inner steps of epoch {epoch + 1} the loss was "
+                "negative: `val_log_loss`, and an `Objective` of kind 'log', "
+                "take all such losses for 1e-30, and see no difference "
+                "between them. Add a constant to the problem's loss that "
+                "keeps it above zero. `Objective(kind='ratio', "
+                "relative=False)` trains on the loss as it is.",
+                stacklevel=2,
+            )
+
+
+def watched(callbacks):
+    """A fit's callbacks, and one that warns where losses are negative."""
+    return [*keras.tree.flatten(callbacks or []), _Watch()]

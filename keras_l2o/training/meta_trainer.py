@@ -5,12 +5,14 @@ from keras_l2o import policies
 from keras_l2o import problems as problems_module
 from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.perturbations import Perturbation
+from keras_l2o.training import checks
 from keras_l2o.training import periods
 from keras_l2o.training.episodes import Episodes
 from keras_l2o.training.episodes import ValidationEpisodes
 from keras_l2o.training.episodes import next_seed
 from keras_l2o.training.logs import Logs
-from keras_l2o.training.objective import Objective
+from keras_l2o.training.logs import watched
+from keras_l2o.training.objective import one_objective
 from keras_l2o.training.outer_loop import OuterLoop
 from keras_l2o.training.replicates import make_replicates
 from keras_l2o.training.teachers import named_teachers
@@ -26,7 +28,9 @@ class MetaTrainer(OuterLoop):
     Args:
         student: `Policy` to be trained. Defaults to `RNNProp()`.
         teachers: List of policies and Keras optimizers, or a dict that names
-            them. Defaults to Adam and RMSprop at rates tuned on digits.
+            them. Of a policy with trainable weights a copy teaches, frozen
+            as the weights are now. Defaults to Adam and RMSprop at rates
+            tuned on digits.
         problems: A `Problem`, its name, or a list of these: what the student
             is trained on. Defaults to `"digits_train"`.
         reduce: `"max"` (min-max distillation), `"mean"` (mean distillation)
@@ -60,7 +64,9 @@ class MetaTrainer(OuterLoop):
             Defaults to `0`.
         replicates: Int. If given, as many students are trained at once, each
             with its own seed, and what is made is a
-            `keras_l2o.training.Replicates`. On JAX alone. Defaults to `None`.
+            `keras_l2o.training.Replicates`. Each starts from weights of its
+            own; all from those of `student`, if it is built, as one that was
+            trained before is. On JAX alone. Defaults to `None`.
 
     Several devices share the tasks: construct and compile the trainer in the
     scope of a `tf.distribute.MirroredStrategy` on TensorFlow, or after
@@ -76,10 +82,12 @@ class MetaTrainer(OuterLoop):
         - [Huang et al., 2022](https://arxiv.org/abs/2203.06474)
     """
 
-    def __new__(cls, *args, replicates=None, **kwargs):
+    def __new__(cls, student=None, *args, replicates=None, **kwargs):
         if replicates is None:
-            return super().__new__(cls, *args, **kwargs)
-        return make_replicates(cls(*args, **kwargs), replicates)
+            return super().__new__(cls, student, *args, **kwargs)
+        fresh = not getattr(student, "built", False)
+        trainer = cls(student, *args, **kwargs)
+        return make_replicates(trainer, replicates, fresh)
 
     def __init__(
         self,
@@ -114,16 +122,13 @@ class MetaTrainer(OuterLoop):
                 f"Received: student={student!r}"
             )
         self.teachers, self.teacher_names = named_teachers(teachers)
-        for policy in (self.student, *self.teachers):
-            if not policy.built:
-                policy.build(None)
+        if not self.student.built:
+            self.student.build(None)
         if not self.student.trainable_variables:
             raise ValueError(
                 "Argument `student` must have trainable weights. "
                 f"{type(self.student).__name__} has none: it can be a teacher."
             )
-        for teacher in self.teachers:
-            teacher.trainable = False
         self.problems = [
             problems_module.get(problem)
             if isinstance(problem, str)
@@ -132,13 +137,9 @@ class MetaTrainer(OuterLoop):
                 problems if isinstance(problems, (list, tuple)) else [problems]
             )
         ]
-        if objective is not None and reduce != "max":
-            raise ValueError(
-                "Argument `reduce` must be left out when `objective` is given: "
-                f"it is one of its options. Received: reduce={reduce!r}"
-            )
-        self.objective = objective or Objective(reduce)
-        self.warmup_rate = self.validation_warmup_rate = warmup_rate
+        self.objective = one_objective(objective, reduce)
+        self.warmup_rate = checks.number("warmup_rate", warmup_rate)
+        self.validation_warmup_rate = self.warmup_rate
         self.synchronize_teachers = synchronize_teachers
         self.log_losses = log_losses
         self.log_teachers = log_teachers
@@ -154,13 +155,15 @@ class MetaTrainer(OuterLoop):
         )
         self._validation = ValidationEpisodes(
             self.problems,
-            validation_tasks,
+            checks.count("validation_tasks", validation_tasks),
             unroll,
-            validation_depth or self.episodes.depth[1],
+            self.episodes.depth[1]
+            if validation_depth is None
+            else checks.count("validation_depth", validation_depth),
             warmup,
             next_seed(seed),
         )
-        _check_devices(
+        checks.devices(
             backend.devices(self),
             tasks=tasks,
             validation_tasks=validation_tasks,
@@ -170,7 +173,10 @@ class MetaTrainer(OuterLoop):
         self.logs = Logs(
             self.teacher_names, [key for key, on in measures.items() if on]
         )
-        self.create_variables(meta_weight, imitation_weight)
+        self.create_variables(
+            checks.number("meta_weight", meta_weight),
+            checks.number("imitation_weight", imitation_weight),
+        )
         self.built = True
 
     @property
@@ -183,7 +189,7 @@ class MetaTrainer(OuterLoop):
 
     @episodes.setter
     def episodes(self, episodes):
-        _check_same_tasks(episodes, self._episodes)
+        checks.same_tasks(episodes, self._episodes)
         if episodes.traced != self._episodes.traced:
             self.train_function = None
         self._episodes = episodes
@@ -197,7 +203,7 @@ class MetaTrainer(OuterLoop):
     @validation.setter
     def validation(self, validation):
         old = self._validation.episodes
-        _check_same_tasks(validation.episodes, old)
+        checks.same_tasks(validation.episodes, old)
         if validation.episodes.traced != old.traced:
             self.test_function = None
         self._validation = validation
@@ -219,7 +225,7 @@ class MetaTrainer(OuterLoop):
                 `parameter_scale_spread`, as in the constructor.
         """
         if warmup_rate not in (None, self.warmup_rate):
-            self.warmup_rate = warmup_rate
+            self.warmup_rate = checks.number("warmup_rate", warmup_rate)
             self.train_function = None
         self.episodes = self.episodes.changed(**changes)
 
@@ -232,7 +238,9 @@ class MetaTrainer(OuterLoop):
                 `rollouts`, as in `ValidationEpisodes`.
         """
         if warmup_rate not in (None, self.validation_warmup_rate):
-            self.validation_warmup_rate = warmup_rate
+            self.validation_warmup_rate = checks.number(
+                "warmup_rate", warmup_rate
+            )
             self.test_function = None
         self.validation = self.validation.changed(**changes)
 
@@ -273,11 +281,17 @@ class MetaTrainer(OuterLoop):
         if jit_compile == "auto":
             eager = kwargs.get("run_eagerly", False)
             jit_compile = not eager and backend.jit_compile_training()
+        if gradient_clipping is not None:
+            gradient_clipping = checks.number(
+                "gradient_clipping", gradient_clipping, above=0.0
+            )
         self.gradient_clipping = gradient_clipping
-        self.clipping_floor = clipping_floor
+        self.clipping_floor = checks.number("clipping_floor", clipping_floor)
+        if optimizer is None:
+            optimizer = keras.optimizers.Adam(1e-3)
         with backend.device_scope(self):
             super().compile(
-                optimizer=optimizer or keras.optimizers.Adam(1e-3),
+                optimizer=optimizer,
                 jit_compile=jit_compile,
                 **kwargs,
             )
@@ -310,7 +324,8 @@ class MetaTrainer(OuterLoop):
             Keras's `History`. Its keys: `loss`, `meta_loss`,
             `imitation_loss`; counts over the epoch of `skipped_updates` (the
             outer gradient was not finite), `diverged_tasks` (started afresh),
-            `diverged_teachers` and `replaced_batches` (not finite);
+            `diverged_teachers`, `replaced_batches` (not finite) and
+            `negative_losses` (inner steps; a warning says what to do);
             `val_log_loss`, the student's mean log loss at the end of a
             rollout alone, and the same for each teacher. `log_losses` and
             `log_teachers` of the constructor add theirs.
@@ -319,6 +334,7 @@ class MetaTrainer(OuterLoop):
             self.compile()
         # Episodes come in the order of their seed: Keras would warn of it.
         kwargs.setdefault("shuffle", False)
+        callbacks = watched(callbacks)
         self._attach_perturbations(callbacks)
         strategy = periods.find(callbacks)
         if strategy is not None:
@@ -378,23 +394,4 @@ class MetaTrainer(OuterLoop):
             learning_rate=learning_rate,
             warmup_steps=episodes.warmup * episodes.unroll,
             warmup_rate=self.validation_warmup_rate,
-        )
-
-
-def _check_devices(devices, **counts):
-    for key, value in counts.items():
-        if value % devices:
-            raise ValueError(
-                f"Argument `{key}` must be a multiple of the number of "
-                f"devices, {devices}: each runs its share of the tasks. "
-                f"Received: {key}={value}"
-            )
-
-
-def _check_same_tasks(episodes, old):
-    if episodes.tasks != old.tasks or episodes.problems != old.problems:
-        raise ValueError(
-            "The episodes must be of the trainer's problems and number of "
-            f"tasks: its variables hold {old.tasks} of {old.problems}. "
-            f"Received: {episodes.tasks} tasks of {episodes.problems}"
         )

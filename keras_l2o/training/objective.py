@@ -27,7 +27,9 @@ class Objective:
             `keras.ops.logsumexp`. A diverged teacher's entry is replaced by
             the mean of the others. Defaults to `"max"`.
         kind: `"log"`, the student's log loss, or `"ratio"`, the loss itself.
-            Defaults to `"log"`.
+            Losses must be positive: below 1e-30 a logarithm stays what it is
+            there, and `fit` counts and warns of negative ones. Only
+            `"ratio"` with `relative=False` takes any. Defaults to `"log"`.
         relative: Bool. Whether the student's loss is taken over that of the
             truncation's first parameters on the same batch: their log
             subtracted, or the loss divided by theirs. Defaults to `True`.
@@ -162,6 +164,18 @@ class Objective:
         else:
             total = weighted_meta + weighted_imitation
         return total, meta, imitation
+
+
+def one_objective(objective, reduce):
+    """The objective, or the usual one with this `reduce` in place of none."""
+    if objective is None:
+        return Objective(reduce)
+    if reduce != "max":
+        raise ValueError(
+            "Argument `reduce` must be left out when `objective` is given: "
+            f"it is one of its options. Received: reduce={reduce!r}"
+        )
+    return objective
 
 
 def _check_choice(key, value, choices):

@@ -50,6 +50,7 @@ class TaskResult(NamedTuple):
     counts: Any  # bool: whether it is finite, and no warm-up
     losses: tuple  # total, meta and imitation loss
     dead_teachers: Any  # how many diverged
+    negative: Any  # in how many inner steps a loss had no logarithm
     measures: dict  # name: (means, weights), a row of one a teacher each
 
 
@@ -162,6 +163,7 @@ def task_gradient(distillation, problem, tensors, data, carried, noise=()):
         [records.losses, reached[0], ops.stack(losses)]
     )
     alive = records.alive[-1]
+    lowest = ops.minimum(records.losses, records.initial_losses)
     return TaskResult(
         gradients=gradients,
         trajectories=_next_start(reached, fresh, finite, alive),
@@ -170,6 +172,7 @@ def task_gradient(distillation, problem, tensors, data, carried, noise=()):
         counts=ops.logical_and(finite, ops.logical_not(data["warming"])),
         losses=losses,
         dead_teachers=ops.sum(1.0 - ops.cast(alive, "float32")),
+        negative=ops.sum(ops.cast(lowest < 0, "float32")),
         measures=_measures(distillation, records),
     )
 

@@ -3,9 +3,12 @@ import numpy as np
 from keras import ops
 
 from keras_l2o import backend
+from keras_l2o import keras_internals
 from keras_l2o.training import periods
 from keras_l2o.training.episodes import next_seed
-from keras_l2o.training.episodes import stack
+from keras_l2o.training.logs import watched
+from keras_l2o.training.stacked_episodes import StackedEpisodes
+from keras_l2o.training.stacked_episodes import StackedValidation
 
 
 class Replicates(backend.ReplicatedStep, keras.Model):
@@ -14,7 +17,9 @@ class Replicates(backend.ReplicatedStep, keras.Model):
     `MetaTrainer(..., replicates=8)` makes one. All students make their outer
     steps in one compiled program. Student `i` is what
     `MetaTrainer(..., seed=seed + i)` trains, to rounding, if its student was
-    made after `keras.utils.set_random_seed(seed + i)`.
+    made after `keras.utils.set_random_seed(seed + i)`. A student that is
+    handed over built, such as a trained one, gives its weights to all: they
+    differ by the data of their seeds. Global seeds stay as they are.
 
     `history` holds each figure's mean over the replicates and, of
     `val_log_loss`, each replicate's, such as `val_log_loss_replicate_3`.
@@ -193,6 +198,16 @@ class Replicates(backend.ReplicatedStep, keras.Model):
             if id(variable) in metrics:
                 stacked.assign(ops.zeros(stacked.shape))
 
+    def load_own_variables(self, store):
+        # The metrics come last, and start each epoch afresh: a version that
+        # measures more goes on with what one that measured less has saved.
+        saved = self._stacked[: -len(self.template.metrics_variables)]
+        if not len(saved) <= len(store) < len(self._stacked):
+            super().load_own_variables(store)
+            return
+        for index, variable in enumerate(saved):
+            variable.assign(store[str(index)])
+
     def report(self, logs, validation):
         """Logs of the replicates, each a vector, as Keras reports them."""
         reported = {name: ops.mean(row) for name, row in logs.items()}
@@ -220,6 +235,7 @@ class Replicates(backend.ReplicatedStep, keras.Model):
         if not self.compiled:
             self.compile()
         kwargs.setdefault("shuffle", False)
+        callbacks = watched(callbacks)
         strategy = periods.find(callbacks)
         if strategy is not None and not strategy.plans_ahead:
             raise ValueError(
@@ -278,6 +294,19 @@ class Replicates(backend.ReplicatedStep, keras.Model):
         )
         return student
 
+    def set_student(self, index, weights):
+        """Gives one student other weights.
+
+        Args:
+            index: Int. Which student.
+            weights: List of arrays, as `Policy.get_weights` returns.
+        """
+        stacks = self._stacks(self.template.student.weights)
+        for stacked, weight in zip(stacks, weights):
+            values = np.array(ops.convert_to_numpy(stacked))
+            values[index] = weight
+            stacked.assign(values)
+
     def to_optimizer(self, index, learning_rate=1.0):
         """A student, as it is now, as a `LearnedOptimizer`.
 
@@ -295,51 +324,14 @@ class Replicates(backend.ReplicatedStep, keras.Model):
         return [stacks[id(variable)] for variable in variables]
 
 
-class StackedEpisodes:
-    """The `Episodes` of all replicates, side by side.
-
-    Args:
-        each: List of `Episodes`.
-    """
-
-    def __init__(self, each):
-        self.each = each
-
-    def at(self, outer_step):
-        """Data of one outer step, stacked over the replicates."""
-        return stack([episodes.at(outer_step) for episodes in self.each])
-
-    def stream(self, outer_step=0):
-        """Yields the data of each outer step from this one on, for `fit`."""
-        while True:
-            yield (self.at(outer_step),)
-            outer_step += 1
-
-
-class StackedValidation(keras.utils.PyDataset):
-    """The `ValidationEpisodes` of all replicates, side by side.
-
-    Args:
-        each: List of `ValidationEpisodes`.
-    """
-
-    def __init__(self, each):
-        super().__init__()
-        self.each = each
-
-    def __len__(self):
-        return len(self.each[0])
-
-    def __getitem__(self, index):
-        return stack([validation[index] for validation in self.each])
-
-
-def make_replicates(template, replicates):
+def make_replicates(template, replicates, fresh):
     """`Replicates` of a trainer that has just been made.
 
     Args:
         template: `MetaTrainer` of the first student.
         replicates: Int.
+        fresh: Bool. Whether each has its own first weights, or all have the
+            template's.
     """
     if keras.backend.backend() != "jax":
         raise ValueError(
@@ -354,12 +346,17 @@ def make_replicates(template, replicates):
         )
     seed, student = template.episodes.seed, template.student
     seeds = [next_seed(seed, by) for by in range(replicates)]
-    weights = []
-    for other in seeds:
-        first = other if isinstance(other, int) else other[0]
-        keras.utils.set_random_seed(first)
+    weights = [student.get_weights() for _ in seeds]
+    if fresh:
+        weights = [_first_weights(student, seed) for seed in seeds]
+    return Replicates(template, seeds, weights)
+
+
+def _first_weights(student, seed):
+    """Weights of a student that is made anew after its replicate's seed."""
+    first = seed if isinstance(seed, int) else seed[0]
+    with keras_internals.globally_seeded(first):
         fresh = type(student).from_config(student.get_config())
         if not fresh.built:
             fresh.build(None)
-        weights.append(fresh.get_weights())
-    return Replicates(template, seeds, weights)
+    return fresh.get_weights()

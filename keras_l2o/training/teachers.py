@@ -4,6 +4,9 @@ from keras_l2o import policies
 def named_teachers(teachers):
     """The teachers as policies, and a name for each in the logs.
 
+    Those of policies with trainable weights are copies, frozen: what they were
+    made from stays as it is, to be trained on or used elsewhere.
+
     Args:
         teachers: List of policies and Keras optimizers, a dict that names
             them, or `None` for Adam and RMSprop at rates tuned on digits.
@@ -20,4 +23,13 @@ def named_teachers(teachers):
             name = type(rule).__name__.lower()
             count = sum(other.split("_")[0] == name for other in names)
             names.append(f"{name}_{count}" if count else name)
-    return [policies.as_policy(rule) for rule in rules], names
+    return [_frozen(policies.as_policy(rule)) for rule in rules], names
+
+
+def _frozen(policy):
+    if not policy.built:
+        policy.build(None)
+    if policy.trainable_variables:
+        policy = policy.copy()
+        policy.trainable = False
+    return policy

@@ -1,3 +1,4 @@
+import functools
 import pathlib
 
 import keras
@@ -5,6 +6,7 @@ import keras_tuner
 import numpy as np
 
 from keras_l2o import hub
+from keras_l2o import keras_internals
 from keras_l2o.perturbations.names import NAMES
 from keras_l2o.perturbations.perturbation import Perturbation
 from keras_l2o.strategies.run import versions
@@ -48,7 +50,8 @@ class PerturbationHyperModel(keras_tuner.HyperModel):
         seed: Int. Of the first replicate; the next has the next. Defaults to
             `0`.
         **arguments: Of `MetaTrainer`, if `trainer` is left out. The student
-            is made anew for each replicate, with fresh weights.
+            is made anew for each replicate: with fresh weights, or with
+            those that it is built with, such as trained ones.
 
     Example:
 
@@ -86,9 +89,9 @@ class PerturbationHyperModel(keras_tuner.HyperModel):
                 "Argument `replicates` must be an integer of at least 1. "
                 f"Received: replicates={replicates!r}"
             )
-        self.trainer = trainer or (
-            lambda seed: _trainer_from_arguments(arguments, seed)
-        )
+        if trainer is None:
+            trainer = functools.partial(_trainer_from_arguments, arguments)
+        self.trainer = trainer
         kinds = sorted(NAMES) if kinds is None else kinds
         self.classes = {**NAMES, **_own_classes(kinds)}
         self.magnitudes = _magnitudes(kinds, magnitudes or {}, self.classes)
@@ -170,8 +173,8 @@ class PerturbationHyperModel(keras_tuner.HyperModel):
     def _make(self, index):
         """A replicate's trainer and the callbacks that come with it."""
         seed = self.seed + index
-        keras.utils.set_random_seed(seed)
-        made = self.trainer(seed)
+        with keras_internals.globally_seeded(seed):
+            made = self.trainer(seed)
         trainer, callbacks = made if isinstance(made, tuple) else (made, [])
         # Else the spread would be that of the validations, too.
         trainer.set_validation(seed=self.seed + 12345)
@@ -213,7 +216,10 @@ def _trainer_from_arguments(arguments, seed):
     arguments = dict(arguments)
     student = arguments.pop("student", None)
     if student is not None:
-        student = type(student).from_config(student.get_config())
+        if student.built:
+            student = student.copy()
+        else:
+            student = type(student).from_config(student.get_config())
     return MetaTrainer(student, seed=seed, **arguments)
 
 

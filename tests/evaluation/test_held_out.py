@@ -15,6 +15,7 @@ from keras_l2o.evaluation import carded
 from keras_l2o.evaluation import collection
 from keras_l2o.evaluation import held_out
 from keras_l2o.evaluation import held_out_tables
+from keras_l2o.evaluation import search
 
 SHORT = {"examples": 128, "batch_size": 32, "epochs": 3}
 #: A family whose replicates are known: the higher rates learn faster.
@@ -110,6 +111,47 @@ def test_families_are_measured_from_the_best_tuned_rule(directory):
     assert held_out_tables.ranking(ranking)[0] == {
         "replicate": "slow/1", "all": best, "digits_mlp": best
     }  # fmt: skip
+
+
+def test_a_run_that_diverged_counts_alike_in_every_place(directory):
+    path = directory / "baselines" / "adam-0.02" / "evaluations"
+    path = path / "digits_mlp.npz"
+    stored = evaluation.read(path)
+    arrays = {key: value.copy() for key, value in stored.arrays.items()}
+    for key in ("validation_loss", "validation_accuracy"):
+        arrays[key][0, -1] = np.nan
+    arrays["losses"][0, -1] = np.nan
+    evaluation.Evaluation(stored.settings, arrays).write(path)
+    try:
+        frame = evaluation.read(path).frame()
+        table = held_out.table(directory, "digits_mlp").set_index("name")
+    finally:
+        stored.write(path)
+    figures = evaluation.figures(frame)
+    assert np.isfinite(figures["log_validation_loss"]).tolist() == [False, True]
+    assert np.isnan(figures["accuracy"][0])
+    one = search._figures(frame[frame["run"] == 0])
+    assert np.isnan(list(one.values())).all()
+    row = table.loc["adam 0.02, tuned"]
+    assert row["validation_loss"] == row["train_loss"] == np.inf
+    assert np.isnan(row["accuracy"])
+
+
+def test_without_adam_in_the_search_there_is_no_speed_up(directory, tmp_path):
+    evaluation.gridsearch(
+        "digits_mlp", ("sgd",), (0.1,), directory=tmp_path, **SHORT
+    )
+    evaluation.baselines(
+        "digits_mlp", {"sgd": 0.1}, directory=tmp_path, repeat=2, **SHORT
+    )
+    shutil.copytree(directory / "slow", tmp_path / "slow")
+    result = CliRunner().invoke(
+        application, ["results", f"--directory={tmp_path}"]
+    )
+    assert result.exception is None
+    page = (tmp_path / "README.md").read_text("utf-8")
+    assert "| sgd 0.1, tuned | 2 |" in page
+    assert "speed-up" not in page
 
 
 def test_a_run_that_diverged_makes_its_replicate_the_worst(directory, tmp_path):

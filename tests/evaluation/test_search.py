@@ -55,6 +55,12 @@ def test_a_rate_is_judged_by_its_best_epoch_unless_it_diverged(tmp_path):
     stored.arrays["validation_loss"][0, -1] = np.nan
     stored.write(path)
     assert searched()["validation_loss"].isna().all()
+    # One rule for all: a batch that is not finite is a divergence, too.
+    stored.arrays["validation_loss"][0, -1] = 1.0
+    stored.arrays["losses"][0, 3] = np.inf
+    stored.write(path)
+    assert searched()["validation_loss"].isna().all()
+    assert searched()["validation_accuracy"].isna().all()
 
 
 def test_a_rate_that_diverges_is_never_the_best():

@@ -149,12 +149,24 @@ def frame(replicate, losses, optimizer="learned"):
 
 
 def test_figures_are_the_best_of_any_epoch():
-    result = statistics.figures(frame(1, [[0.5, 0.2, 0.3], [0.4, 0.1, np.nan]]))
+    result = statistics.figures(frame(1, [[0.5, 0.2, 0.3], [0.4, 0.1, 0.6]]))
     np.testing.assert_allclose(
         result["log_validation_loss"], np.log([0.2, 0.1])
     )
     np.testing.assert_allclose(result["log_train_loss"], np.log([0.1, 0.05]))
     np.testing.assert_allclose(result["accuracy"], [0.8, 0.9])
+
+
+def test_a_run_that_diverged_has_no_figure_whatever_it_was_before():
+    result = statistics.figures(
+        frame(1, [[0.5, 0.2, 0.3], [0.4, 0.1, np.nan], [0.4, np.inf, 0.2]])
+    )
+    columns = ["log_validation_loss", "log_train_loss", "accuracy"]
+    kept = np.isfinite(result[[*columns, "instability"]].to_numpy())
+    assert kept.all(axis=1).tolist() == [True, False, False]
+    assert kept.any(axis=1).tolist() == [True, False, False]
+    (row,) = statistics.summary(result).to_dict("records")
+    assert (row["runs"], row["failed"]) == (3, 2)
 
 
 def test_summary_counts_what_failed():
@@ -182,11 +194,7 @@ def test_the_best_replicate_is_compared_with_the_oracle():
     )
     oracle = statistics.figures(frame(1, [[0.3], [0.31]], "adam 0.005"))
     result = comparison.against_oracle(figures, oracle)
-    assert result.replicate == 3
-    assert np.isnan(result.low)
-    result = comparison.against_oracle(
-        figures[figures["replicate"] < 3], oracle
-    )
+    # The third has the least loss of all, and a run that failed.
     assert result.replicate == 2
     assert result.difference == pytest.approx(
         np.log([0.2, 0.21]).mean() - np.log([0.3, 0.31]).mean()
@@ -201,7 +209,7 @@ def test_speed_up_is_the_ratio_of_the_steps():
             [1, 9, 9, 9, 9, 9],  # in 1 step of 5
             [2, 1, 9, 9, 9, 9],
             [9, 9, 9, 3, 0, 9],  # in 4 and two thirds
-            [9, 9, 9, np.nan, np.nan, np.nan],  # never
+            [1, 1, 1, np.nan, np.nan, np.nan],  # diverged: never
         ]
     )
     result = comparison.speed_up(ours, adam)
@@ -245,8 +253,8 @@ def test_runs_are_paired_with_the_references_run_of_their_seed():
     )
     assert replicates.tolist() == [1, 2, 2]
     result = comparison.speed_up(curves, reference, replicates)
-    # at 0.3 in 1, in 1 and two thirds, at 0.4 in 1
-    np.testing.assert_allclose(result.ratios, [2, 1.2, 2])
+    # at 0.3 in 1, in 1 and two thirds; at 0.4 in 1, but then diverged
+    np.testing.assert_allclose(result.ratios, [2, 1.2, 0])
     with pytest.raises(ValueError, match="same seeds"):
         comparison.paired_curves(ours, theirs[theirs["seed"] == 0])
 

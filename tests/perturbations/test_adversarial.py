@@ -79,6 +79,34 @@ def test_cgd_bounds_every_weight_of_a_student_by_its_own_norm(tiny_problem):
     )
 
 
+@pytest.mark.parametrize("size", [1e-36, 1e-24, 1e-6, 1e20, 1e36])
+@pytest.mark.parametrize(
+    ("perturbation", "expected"),
+    [
+        (CGD(0.1, scale=True), 0.5),
+        (CGD(0.1), 0.5),
+        (PGD(0.2, norm="l2"), 0.2),
+        (PGD(0.2, norm="scaled"), 0.2 * 2**0.5),
+    ],
+)
+def test_no_size_of_a_gradient_takes_a_step_over_its_bound(
+    perturbation, expected, size
+):
+    gradient = np.array([0.0, size], "float32")
+    move = attack(
+        perturbation, [3.0, 4.0], lambda w: ops.convert_to_tensor(gradient)
+    )
+    if size < 1.0 and not getattr(perturbation, "scale", False):
+        expected = 0.0  # shorter than its bound: as it is
+    np.testing.assert_allclose(move, [0.0, expected], rtol=1e-5, atol=2e-6)
+
+
+def test_weights_whose_squares_are_zero_have_a_norm_for_cgd():
+    weight = np.array([3e-24, 4e-24], "float32")
+    move = attack(CGD(0.1, scale=True), weight, ops.ones_like)
+    np.testing.assert_allclose(np.linalg.norm(move / 1e-24), 0.5, rtol=1e-3)
+
+
 @pytest.mark.parametrize("kind", [FGSM, PGD, CGD])
 def test_a_zero_gradient_moves_nothing(kind):
     move = attack(kind(0.1), np.ones(5), ops.zeros_like)

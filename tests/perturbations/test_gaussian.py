@@ -70,6 +70,14 @@ def test_relative_noise_follows_each_tensors_root_mean_square():
     np.testing.assert_array_equal(ops.convert_to_numpy(none), 0.0)
 
 
+def test_relative_noise_follows_weights_whose_squares_are_zero():
+    noise = RelativeGaussian(0.1, seed=1)
+    noise.build()
+    (offsets,) = noise.offsets([ops.full((50, 20), 1e-24)], 30)
+    offsets = ops.convert_to_numpy(offsets).astype("float64")
+    assert offsets.std() == pytest.approx(1e-25, rel=0.02)
+
+
 def test_persistent_noise_is_one_draw_for_the_whole_unroll():
     noise = PersistentGaussian(0.01, seed=1)
     noise.build()

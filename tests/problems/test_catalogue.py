@@ -161,3 +161,8 @@ def test_examples_are_the_first():
 def test_a_depth_that_no_residual_network_has_is_refused():
     with pytest.raises(ValueError, match="6 n \\+ 4"):
         problems.resnet((8, 8, 1), 10, depth=30)
+
+
+def test_a_batch_size_of_zero_is_not_taken_for_none():
+    with pytest.raises(ValueError, match="batch_size=0"):
+        problems.get("digits_mlp", batch_size=0)

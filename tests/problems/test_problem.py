@@ -1,5 +1,7 @@
 import concurrent.futures
 import random
+import threading
+import time
 
 import keras
 import numpy as np
@@ -207,3 +209,34 @@ def test_threads_that_make_models_at_once_get_the_values_of_their_seeds(
             for (values, _), right in zip(found, expected):
                 for value, other in zip(values, right):
                     np.testing.assert_array_equal(value, other)
+
+
+def test_models_made_in_a_thread_leave_the_draws_of_others_alone(tiny_problem):
+    random.seed(4)
+    expected = [random.random() for _ in range(2000)]
+    random.seed(4)
+    ended = threading.Event()
+
+    def make():
+        seed = 0
+        while not ended.is_set():
+            tiny_problem.new_model(seed)
+            seed += 1
+        return seed
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        made = pool.submit(make)
+        drawn = []
+        for _ in expected:
+            drawn.append(random.random())
+            time.sleep(5e-4)
+        ended.set()
+        assert made.result() > 3
+    assert drawn == expected
+
+
+def test_a_seed_gives_what_keras_gives_after_setting_it(tiny_problem):
+    values, _ = tiny_problem.initial_values(3)
+    keras.utils.set_random_seed(3)
+    for value, other in zip(values, tiny_model().get_weights()):
+        np.testing.assert_array_equal(value, other)

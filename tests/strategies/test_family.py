@@ -65,16 +65,66 @@ if keras.backend.backend() == "jax":
         for index, optimizer in enumerate(optimizers(tmp_path)):
             name = f"val_log_loss_replicate_{index}"
             best = int(np.argmin([float(line[name]) for line in lines]))
-            for own, kept in zip(
-                optimizer.policy.get_weights(), students[best][index]
+            for own, kept, there in zip(
+                optimizer.policy.get_weights(),
+                students[best][index],
+                model.to_optimizer(index).policy.get_weights(),
             ):
                 np.testing.assert_array_equal(own, kept)
+                np.testing.assert_array_equal(own, there)
             folder = tmp_path / str(index + 1) / "optimizer"
             metadata = keras_l2o.hub.folder.read_metadata(folder)
             assert metadata["seed"] == 4 + index
             assert metadata["figures"]["val_log_loss"] == float(
                 lines[best][name]
             )
+
+    @pytest.mark.parametrize("kept", [True, False])
+    def test_in_the_end_each_replicate_is_its_best_not_its_last(
+        tiny_problem, tmp_path, kept
+    ):
+        def made():
+            model = family(tiny_problem)
+            # At this rate the first period is the best.
+            model.compile(keras.optimizers.SGD(30.0), gradient_clipping=None)
+            return model
+
+        model, students = made(), []
+
+        class Look(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                losses = [logs[f"val_log_loss_replicate_{i}"] for i in range(2)]
+                weights = [model.student(i).get_weights() for i in range(2)]
+                students.append((losses, weights))
+
+        directory = tmp_path if kept else None
+        strategy = strategies.Simple(
+            directory, num_periods=3, unroll_len=3, depth=2, epochs=1, seed=4
+        )
+        model.fit(callbacks=[strategy, Look()], verbose=0)
+        trainers = [model]
+        if kept:  # taken up again, there is nothing left but the end
+            trainers.append(made())
+            trainers[1].fit(
+                callbacks=[
+                    strategies.Simple(
+                        directory, num_periods=3, unroll_len=3, depth=2,
+                        epochs=1, seed=4,
+                    )
+                ],
+                verbose=0,
+            )  # fmt: skip
+        lasts = 0
+        for index in range(2):
+            best = int(np.argmin([losses[index] for losses, _ in students]))
+            lasts += best == 2
+            for trainer_ in trainers:
+                for own, kept_ in zip(
+                    trainer_.to_optimizer(index).policy.get_weights(),
+                    students[best][1][index],
+                ):
+                    np.testing.assert_array_equal(own, kept_)
+        assert lasts < 2
 
     def test_a_family_that_was_killed_ends_as_one_that_was_not(
         tiny_problem, tmp_path

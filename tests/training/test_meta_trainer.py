@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from keras_l2o import policies
 from keras_l2o import problems
 from keras_l2o.training import Episodes
 from keras_l2o.training import Objective
+from tests.conftest import tiny_model
 from tests.training.helpers import everything_finite
 from tests.training.helpers import trainer
 from tests.training.helpers import weights
@@ -23,7 +26,8 @@ def test_fit_improves_the_objective_and_reports_it(tiny_problem):
     assert set(history) == {
         "loss", "meta_loss", "imitation_loss", "skipped_updates",
         "diverged_tasks", "diverged_teachers", "replaced_batches",
-        "val_log_loss", "val_adam_log_loss", "val_sgd_log_loss",
+        "negative_losses", "val_log_loss", "val_adam_log_loss",
+        "val_sgd_log_loss",
     }  # fmt: skip
     assert history["loss"][-1] < history["loss"][0]
     assert history["val_log_loss"][-1] < before["log_loss"]
@@ -82,6 +86,29 @@ def test_weights_saved_half_way_go_on_in_another_trainer(
     other.load_weights(tmp_path / "half.weights.h5")
     other.fit(epochs=1, steps_per_epoch=2, verbose=0, validation_data=False)
     np.testing.assert_array_equal(weights(whole), weights(other))
+
+
+@pytest.mark.parametrize("shift", [0.0, 20.0])
+def test_negative_losses_are_counted_and_warned_of_once(tiny_data, shift):
+    def loss(labels, outputs):
+        found = keras.losses.sparse_categorical_crossentropy(
+            labels, outputs, from_logits=True
+        )
+        return found - shift
+
+    problem = problems.Problem(tiny_model, tiny_data, loss, batch_size=16)
+    model = trainer(problem)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = model.fit(epochs=2, steps_per_epoch=2, verbose=0).history
+    found = [x for x in caught if "loss was negative" in str(x.message)]
+    if shift:
+        assert history["negative_losses"] == [20.0, 20.0]  # 2 tasks, 5 steps
+        assert len(found) == 1
+        assert "Add a constant" in str(found[0].message)
+    else:
+        assert history["negative_losses"] == [0.0, 0.0]
+        assert not found
 
 
 def test_knobs_turned_by_a_callback_change_the_next_step(tiny_problem):
@@ -269,6 +296,19 @@ def test_the_optimizer_does_what_the_student_did(tiny_problem):
     [
         ({"unroll": 0}, "`unroll` must be an integer"),
         ({"tasks": 1.5}, "`tasks` must be an integer"),
+        ({"depth": 0}, "`depth` must be an int"),
+        ({"depth": (3, 2)}, "`depth` must be an int"),
+        ({"depth": (1,)}, "`depth` must be an int"),
+        ({"depth": (1.5, 2)}, "`depth` must be an int"),
+        ({"validation_depth": 0}, "`validation_depth` must be an integer"),
+        ({"validation_tasks": 0}, "`validation_tasks` must be an integer"),
+        ({"warmup": -1}, "`warmup` must be an integer of at least 0"),
+        ({"warmup": 0.5}, "`warmup` must be an integer of at least 0"),
+        ({"warmup_rate": np.nan}, "`warmup_rate` must be a finite number"),
+        ({"meta_weight": -1.0}, "`meta_weight` must be a finite number"),
+        ({"imitation_weight": np.inf}, "`imitation_weight` must be a finite"),
+        ({"parameter_scale_spread": np.nan}, "`parameter_scale_spread` must"),
+        ({"parameter_scale_spread": -1.0}, "`parameter_scale_spread` must"),
         ({"student": policies.Adam()}, "must have trainable weights"),
         ({"student": "rnnprop"}, "`student` must be a"),
         ({"teachers": [3]}, "must be a"),
@@ -283,6 +323,39 @@ def test_the_optimizer_does_what_the_student_did(tiny_problem):
 def test_bad_arguments_are_named(tiny_problem, options, message):
     with pytest.raises(ValueError, match=message):
         trainer(tiny_problem, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"gradient_clipping": 0.0},
+        {"gradient_clipping": np.nan},
+        {"clipping_floor": -1.0},
+    ],
+)
+def test_bad_clipping_is_named(tiny_problem, options):
+    (name,) = options
+    with pytest.raises(ValueError, match=f"`{name}` must be a finite"):
+        trainer(tiny_problem).compile(**options)
+
+
+def test_a_teacher_stays_as_trainable_as_its_owner_had_it(tiny_problem):
+    teacher = policies.RNNProp(layers=(2,), name="elder")
+    teacher.build(None)
+    model = trainer(tiny_problem, teachers=[teacher, policies.SGD(0.1)])
+    assert teacher.trainable
+    assert len(teacher.trainable_variables) == len(teacher.weights)
+    assert not model.teachers[0].trainable_variables
+    before = teacher.get_weights()
+    model.fit(epochs=1, steps_per_epoch=1, verbose=0, validation_data=False)
+    for own, first, copy in zip(
+        teacher.get_weights(), before, model.teachers[0].get_weights()
+    ):
+        np.testing.assert_array_equal(own, first)
+        np.testing.assert_array_equal(copy, first)
+    # and can be the student of its own lesson
+    trainer(tiny_problem, student=teacher, teachers=[teacher])
+    assert teacher.trainable_variables
 
 
 def test_a_truncation_that_warms_up_is_no_update_and_no_loss(tiny_problem):

@@ -188,6 +188,20 @@ def test_adaptive_clipping_bounds_each_unit_by_its_own_norm():
     np.testing.assert_allclose(norms, [0.5, 1e-4], rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e20, 1e37])
+def test_adaptive_clipping_keeps_the_way_of_a_gradient_of_any_size(size):
+    gradient = np.array([[3.0, 0.0], [-4.0, 1.0]], "float32") * size
+    (clipped,) = adaptive_clip(
+        [ops.convert_to_tensor(gradient.astype("float32"))],
+        [ops.ones((2, 2))],
+    )
+    bound = 0.1 * 2**0.5
+    expected = np.array([[0.6, 0.0], [-0.8, 1.0]]) * bound
+    if size < 1.0:  # below the bound: as it is
+        expected = gradient
+    np.testing.assert_allclose(ops.convert_to_numpy(clipped), expected, 1e-5)
+
+
 def test_adaptive_clipping_leaves_small_and_zero_gradients():
     weight = ops.ones((3,))
     for gradient in (ops.zeros((3,)), ops.full((3,), 1e-3)):

@@ -1,5 +1,7 @@
 """Students that are distilled at once, beside the same ones alone."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import keras_l2o
 from keras_l2o import backend
 from keras_l2o import perturbations
 from keras_l2o import policies
+from tests.conftest import tiny_model
 from tests.training.helpers import trainer
 
 pytestmark = pytest.mark.backend
@@ -59,6 +62,31 @@ if keras.backend.backend() == "jax":
         np.testing.assert_allclose(
             history["val_log_loss"], np.mean(rows, axis=0), 1e-5
         )
+
+    def test_a_trained_student_is_where_all_replicates_start(tiny_problem):
+        trained = trainer(tiny_problem)
+        trained.fit(epochs=1, steps_per_epoch=2, verbose=0)
+        expected = trained.student.get_weights()
+        model = trainer(
+            tiny_problem, student=trained.student, seed=5, replicates=2
+        )
+        for index in range(2):
+            for own, first in zip(model.student(index).get_weights(), expected):
+                np.testing.assert_array_equal(own, first)
+        model.fit(epochs=1, steps_per_epoch=2, verbose=0)
+        pair = [model.student(index).get_weights()[0] for index in range(2)]
+        assert (pair[0] != pair[1]).any()
+
+    def test_making_replicates_leaves_the_global_seeds(tiny_problem):
+        def drawn():
+            return random.random(), np.random.rand()  # noqa: NPY002
+
+        keras.utils.set_random_seed(3)
+        trainer(tiny_problem)
+        expected = drawn()
+        keras.utils.set_random_seed(3)
+        trainer(tiny_problem, replicates=2)
+        assert drawn() == expected
 
     def test_one_by_one_or_side_by_side_is_the_same(tiny_problem, monkeypatch):
         def weights(one_by_one):
@@ -121,6 +149,31 @@ if keras.backend.backend() == "jax":
         model.imitation_weight.assign(0.0)
         history = model.fit(epochs=1, steps_per_epoch=1, verbose=0).history
         assert history["loss"] == [0.0]
+
+    def test_what_a_version_with_fewer_figures_saved_is_taken_up(
+        tiny_problem, tmp_path
+    ):
+        old = trainer(tiny_problem, seed=5, replicates=2)
+        old.fit(epochs=1, steps_per_epoch=1, verbose=0)
+        store = {}
+        old.save_own_variables(store)
+        del store[str(len(store) - 1)]
+        new = trainer(tiny_problem, seed=9, replicates=2)
+        new.compile()
+        new.load_own_variables(store)
+        assert new.outer_steps == 1
+        for a, b in zip(
+            new.student(1).get_weights(), old.student(1).get_weights()
+        ):
+            np.testing.assert_array_equal(a, b)
+
+    def test_negative_losses_of_any_replicate_are_warned_of(tiny_data):
+        problem = keras_l2o.problems.Problem(
+            tiny_model, tiny_data, lambda y, x: keras.ops.mean(x) - 9.0, 16
+        )
+        model = trainer(problem, seed=5, replicates=2)
+        with pytest.warns(UserWarning, match="loss was negative"):
+            model.fit(epochs=1, steps_per_epoch=1, verbose=0)
 
     def test_a_strategy_and_a_wrong_number_are_named(tiny_problem):
         model = trainer(tiny_problem, replicates=2)

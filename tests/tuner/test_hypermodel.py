@@ -1,4 +1,5 @@
 import json
+import random
 import subprocess
 import sys
 
@@ -87,6 +88,19 @@ def test_replicates_are_what_training_them_one_by_one_gives():
         },
         abs=1e-5,
     )
+
+
+def test_a_trial_starts_from_a_trained_student_and_leaves_global_seeds():
+    student = policies.RNNProp(layers=(2,))
+    student.build(None)
+    model = keras_l2o.PerturbationHyperModel(student=student, **TINY)
+    random.seed(4)
+    expected = random.Random(4).random()
+    trainer = model.build(model.space())
+    assert random.random() == expected
+    assert trainer.student is not student
+    for own, first in zip(trainer.student.get_weights(), student.get_weights()):
+        np.testing.assert_array_equal(own, first)
 
 
 def test_a_strategy_plans_a_trial_and_hyperband_its_length(tmp_path):

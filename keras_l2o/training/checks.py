@@ -1,0 +1,63 @@
+"""Errors that name an argument of meta-training, its rule and its value."""
+
+import math
+import numbers
+
+
+def count(name, value, least=1):
+    """The value, if it is an integer of at least `least`."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ValueError(
+            f"Argument `{name}` must be an integer of at least {least}. "
+            f"Received: {name}={value!r}"
+        )
+    return int(value)
+
+
+def number(name, value, above=None):
+    """The value, if it is finite and not negative, or is above a number."""
+    real = isinstance(value, numbers.Real) and math.isfinite(value)
+    if not real or value < 0.0 or (above is not None and value <= above):
+        rule = "not negative" if above is None else f"above {above:g}"
+        raise ValueError(
+            f"Argument `{name}` must be a finite number, {rule}. Received: "
+            f"{name}={value!r}"
+        )
+    return float(value)
+
+
+def depths(name, value):
+    """The least and the greatest number of truncations of an episode."""
+    pair = (value, value) if isinstance(value, numbers.Integral) else value
+    try:
+        low, high = (count(name, end) for end in pair)
+    except (TypeError, ValueError):
+        low, high = 1, 0
+    if low > high:
+        raise ValueError(
+            f"Argument `{name}` must be an int of at least 1 or a pair of "
+            f"ints in ascending order. Received: {name}={value!r}"
+        )
+    return low, high
+
+
+def devices(count, **tasks):
+    """That each of the devices has its share of the tasks."""
+    for key, value in tasks.items():
+        if value % count:
+            raise ValueError(
+                f"Argument `{key}` must be a multiple of the number of "
+                f"devices, {count}: each runs its share of the tasks. "
+                f"Received: {key}={value}"
+            )
+
+
+def same_tasks(episodes, old):
+    """That a trainer's variables hold what the episodes need."""
+    if episodes.tasks != old.tasks or episodes.problems != old.problems:
+        raise ValueError(
+            "The episodes must be of the trainer's problems and number of "
+            f"tasks: its variables hold {old.tasks} of {old.problems}. "
+            f"Received: {episodes.tasks} tasks of {episodes.problems}"
+        )
