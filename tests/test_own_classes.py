@@ -56,6 +56,18 @@ def test_a_run_of_own_classes_leaves_an_optimizer(finished):
     assert type(loaded.policy) is MyRule
 
 
+def test_a_strategy_loads_what_it_has_left_with_the_classes(finished):
+    options = {"num_periods": 2, "custom_objects": CUSTOM_OBJECTS}
+    loaded = strategies.Simple(finished, **options).load_optimizer()
+    assert type(loaded.policy) is MyRule
+    with pytest.raises(hub.ForeignClass, match="mine>MyRule"):
+        strategies.Simple(finished).load_optimizer()
+    with pytest.raises(strategies.RunError, match="no optimizer of replicate"):
+        strategies.Simple(finished).load_optimizer(3)
+    with pytest.raises(strategies.RunError, match="has no directory"):
+        strategies.Simple().load_optimizer()
+
+
 def test_a_run_of_own_classes_is_taken_up_again_in_the_same_session(finished):
     before = (finished / "summary.csv").read_bytes()
     run(finished)

@@ -1,5 +1,8 @@
+from keras_l2o import hub
+from keras_l2o.strategies.errors import RunError
 from keras_l2o.strategies.family_run import FamilyRun
 from keras_l2o.strategies.run import Run
+from keras_l2o.strategies.run_directory import RunDirectory
 from keras_l2o.strategies.schedules import Schedule
 from keras_l2o.training.periods import Period
 from keras_l2o.training.periods import PeriodCallback
@@ -48,6 +51,9 @@ class Strategy(PeriodCallback):
             `config.json`. Defaults to the strategy's arguments, the student,
             the teachers and the problems.
         metadata: Dict of more metadata of the optimizer that comes out.
+        custom_objects: Dict of classes of your own by name, for
+            `load_optimizer`, as in `keras_l2o.load`. The run itself needs
+            none: it has its student at hand. Defaults to none.
     """
 
     def __init__(
@@ -71,10 +77,12 @@ class Strategy(PeriodCallback):
         seed=0,
         description=None,
         metadata=None,
+        custom_objects=None,
     ):
         super().__init__()
         self.directory = None if directory is None else str(directory)
         self.description, self.metadata = description, metadata or {}
+        self.custom_objects = custom_objects
         self.num_periods = check_count("num_periods", num_periods)
         self.unroll_len = Schedule(unroll_len, int, 1, "unroll_len")
         self.depth = Schedule(depth, int, 1, "depth")
@@ -218,6 +226,39 @@ class Strategy(PeriodCallback):
             "warmup": period.warmup,
             "warmup_rate": self.warmup_rate,
         }
+
+    def load_optimizer(self, replicate=""):
+        """The best optimizer that the run has left in its directory so far.
+
+        Args:
+            replicate: Int, from 1, in a run of several. Defaults to the
+                optimizer of a run of one.
+
+        Returns:
+            A `LearnedOptimizer`.
+
+        Raises:
+            RunError: The run leaves no files, or has no such optimizer yet.
+
+        Example:
+
+        >>> strategy = keras_l2o.strategies.Simple(
+        ...     "results/mine", custom_objects={"mine>MyRule": MyRule})
+        >>> trainer.fit(callbacks=[strategy])
+        >>> optimizer = strategy.load_optimizer()
+        """
+        if self.directory is None:
+            raise RunError(
+                "The run has no directory to load an optimizer from. Give the "
+                "strategy one, or take `trainer.to_optimizer()`."
+            )
+        folders = RunDirectory(self.directory).optimizers()
+        if str(replicate) not in folders:
+            raise RunError(
+                f"There is no optimizer of replicate {replicate!r} in "
+                f"{self.directory}. There are: {', '.join(folders) or 'none'}."
+            )
+        return hub.load(folders[str(replicate)], self.custom_objects)
 
     # What `fit` calls.
 
