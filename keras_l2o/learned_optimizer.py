@@ -5,7 +5,6 @@ import numpy as np
 from keras import ops
 
 from keras_l2o import backend
-from keras_l2o import numerics
 from keras_l2o import saved_state
 from keras_l2o.optimizer_state import make_state
 from keras_l2o.policies import as_policy
@@ -176,7 +175,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         ]
         counts = None
         if self.skip_nonfinite:
-            counts = numerics.squares_are_finite(gradients)
+            # Not finite where a number is not, or is beyond some 1e19.
+            counts = ops.isfinite(backend.sum_of_squares(gradients))
             skipped = 1 - ops.cast(counts, "int32")
             self.assign_add(self.skipped_steps, skipped)
             known = backend.known(counts)

@@ -143,21 +143,6 @@ def root_of_largest(dtype):
     return 2.0 ** (ml_dtypes.finfo(dtype).maxexp // 2 - 1)
 
 
-def squares_are_finite(tensors):
-    """Boolean scalar: whether the sum of all squares is a finite float32.
-
-    It is not where any number is not finite, or beyond some 1e19.
-
-    Args:
-        tensors: List of tensors.
-    """
-    # A sum, since NaN does not pass through every maximum.
-    squares = [
-        ops.sum(ops.square(ops.cast(tensor, "float32"))) for tensor in tensors
-    ]
-    return ops.isfinite(sum(squares[1:], squares[0]))
-
-
 def counter_uniform(keys, count):
     """Numbers in (0, 1) that depend on keys and position alone.
 

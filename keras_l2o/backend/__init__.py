@@ -37,6 +37,7 @@ apply_gradients = _backend.apply_gradients
 update_variables = _backend.update_variables
 state_scope = _backend.state_scope
 walk = _backend.walk
+sum_of_squares = _backend.sum_of_squares
 known = _backend.known
 compiled = _backend.compiled
 functional_optimizer = _backend.functional_optimizer

@@ -121,6 +121,10 @@ def state_scope(optimizer, reference):
     return contextlib.nullcontext()
 
 
+def sum_of_squares(tensors):
+    return sum(jnp.sum(jnp.square(jnp.float32(tensor))) for tensor in tensors)
+
+
 def known(condition):
     return None if isinstance(condition, jax.core.Tracer) else bool(condition)
 

@@ -291,6 +291,18 @@ def state_scope(optimizer, reference):
     return context
 
 
+def sum_of_squares(tensors):
+    """The sum of the squares of all numbers, as a float32.
+
+    Args:
+        tensors: List of tensors.
+    """
+    # One operation each that needs no memory for the squares.
+    return 2.0 * tf.add_n(
+        [tf.nn.l2_loss(tf.cast(t, "float32")) for t in tensors]
+    )
+
+
 def known(condition):
     """A boolean scalar's value, or `None` while a step is being compiled."""
     return bool(condition) if tf.executing_eagerly() else None

@@ -131,6 +131,11 @@ def state_scope(optimizer, reference):
     return contextlib.nullcontext()
 
 
+def sum_of_squares(tensors):
+    norms = torch._foreach_norm([tensor.float() for tensor in tensors])
+    return torch.stack(norms).square().sum()
+
+
 def known(condition):
     return bool(condition)
 

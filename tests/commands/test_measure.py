@@ -120,11 +120,13 @@ def test_an_optimizer_is_evaluated_at_another_rate(run, tmp_path):
 def test_replicates_of_one_family_are_put_together(run, tmp_path):
     for replicate, rate in ((1, 0.01), (2, 0.02)):
         folder = tmp_path / "family" / str(replicate)
+        files = strategies.RunDirectory(folder)
+        files.open({"run": perturbed(replicate)})
         keras_l2o.save(
             keras_l2o.LearnedOptimizer(policies.Adam(rate)),
             folder / "optimizer",
         )
-        strategies.RunDirectory(folder).open({"run": perturbed(replicate)})
+        files.close()
         run(
             "evaluate",
             "--problem=digits_mlp",
