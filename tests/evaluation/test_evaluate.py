@@ -353,3 +353,14 @@ def test_a_damaged_file_is_named(tmp_path):
     path.write_bytes(b"PK\x03\x04 no evaluation")
     with pytest.raises(ValueError, match="no stored evaluation"):
         keras_l2o.evaluate("sgd", **options(), directory=tmp_path)
+
+
+@pytest.mark.parametrize("arguments", [{"steps": 0}, {"epoch_steps": 0}])
+def test_a_length_of_zero_is_not_taken_for_none(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"`{name}` must be at least 1"):
+        evaluation.train(
+            problems.get("digits_mlp"),
+            keras.optimizers.SGD(0.1),
+            **{"steps": 4, **arguments},
+        )
