@@ -114,6 +114,7 @@ benchmark: install
 	$(PYTHON) benchmarks/update_step.py
 	KERAS_BACKEND=jax $(PYTHON) benchmarks/update_step.py
 	$(PYTHON) benchmarks/update_memory.py
+	$(PYTHON) benchmarks/bad_gradients.py
 	$(PYTHON) benchmarks/outer_step.py --tasks 1 4
 	$(PYTHON) benchmarks/outer_memory.py
 	$(PYTHON) benchmarks/convolutions.py

@@ -312,7 +312,7 @@ def mend(folder):
 def _identity(folder):
     try:
         found = folder.stat()
-    except OSError:
+    except (OSError, ValueError):  # not there, or no path at all
         return None
     return found.st_dev, found.st_ino, found.st_mtime_ns
 
