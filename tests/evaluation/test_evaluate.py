@@ -358,7 +358,6 @@ def test_a_damaged_file_is_named(tmp_path):
         keras_l2o.evaluate("sgd", **options(), directory=tmp_path)
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("name", ["min-max-compact/3", "min-max/7"])
 def test_stored_evaluations_are_of_the_bundled_optimizers_as_they_are(name):
     root = hub.names.bundled()[name].parents[2]
@@ -367,7 +366,8 @@ def test_stored_evaluations_are_of_the_bundled_optimizers_as_they_are(name):
     )
     digest = contender.contender(name).digest()
     assert stored.settings["optimizer_digest"] == digest
-=======
+
+
 @pytest.mark.parametrize("arguments", [{"steps": 0}, {"epoch_steps": 0}])
 def test_a_length_of_zero_is_not_taken_for_none(arguments):
     (name,) = arguments
@@ -377,4 +377,3 @@ def test_a_length_of_zero_is_not_taken_for_none(arguments):
             keras.optimizers.SGD(0.1),
             **{"steps": 4, **arguments},
         )
->>>>>>> part-d
