@@ -157,6 +157,15 @@ class CoordinatewisePolicy(Policy):
     `tensor_update(gradient, parameter, state, step)` for one tensor of any
     shape. Because coordinates do not see each other, a caller may hand all of
     them over as one flat tensor.
+
+    Example:
+
+    >>> import keras, keras_l2o
+    >>> @keras.saving.register_keras_serializable(package="mine")
+    ... class Sign(keras_l2o.policies.CoordinatewisePolicy):
+    ...     def tensor_update(self, gradient, parameter, state, step):
+    ...         return 0.001 * keras.ops.sign(gradient), state
+    >>> optimizer = keras_l2o.LearnedOptimizer(Sign())
     """
 
     coordinatewise = True

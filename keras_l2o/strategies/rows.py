@@ -70,11 +70,8 @@ def parse(text):
     """The rows that `dump` wrote. A `ValueError` says what they are not."""
     if not text.endswith("\n"):
         raise ValueError("its last line is cut off")
-    lines = list(csv.DictReader(io.StringIO(text)))
-    if not lines:
-        raise ValueError("it has no period")
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(csv.DictReader(io.StringIO(text)), 1):
         try:
             rows.append(_row(line))
         except (KeyError, TypeError, ValueError, AttributeError) as error:

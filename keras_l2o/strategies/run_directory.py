@@ -101,7 +101,10 @@ class RunDirectory:
         if not (self.path / SUMMARY).exists():
             return []
         try:
-            return rows_module.parse(self._text(SUMMARY))
+            rows = rows_module.parse(self._text(SUMMARY))
+            if not rows:
+                raise ValueError("it has no period")
+            return rows
         except ValueError as error:
             if isinstance(error, RunError):
                 raise

@@ -20,9 +20,9 @@ import numpy as np
 import keras_l2o
 from keras_l2o import policies
 from keras_l2o import strategies
-from keras_l2o.commands.run import package
 from keras_l2o.hub import replacing
 from keras_l2o.training import periods
+from keras_l2o_commands.run import package
 
 #: How a process ends that another one has kept out.
 REFUSED = 3
