@@ -40,16 +40,14 @@ def check_count(name, value, least=0):
     """The value as an int, if it is a whole number of at least `least`.
 
     Raises:
-        ValueError: It is no such number.
+        ValueError: It is no such number, or one that 32 bits do not hold.
     """
-    if (
-        not isinstance(value, numbers.Integral)
-        or isinstance(value, bool)
-        or not least <= value <= MOST
-    ):
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or not least <= value <= MOST:
+        most = f" and at most {MOST}" if whole and value > MOST else ""
         raise ValueError(
-            f"Argument `{name}` must be an integer of at least {least} and at "
-            f"most {MOST}. Received: {name}={value!r}"
+            f"Argument `{name}` must be an integer of at least {least}{most}. "
+            f"Received: {name}={value!r}"
         )
     return int(value)
 

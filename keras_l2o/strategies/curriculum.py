@@ -1,5 +1,5 @@
 from keras_l2o.strategies.repeat import Repeat
-from keras_l2o.strategies.strategy import check_count
+from keras_l2o.training import checks
 
 
 class Curriculum(Repeat):
@@ -43,8 +43,8 @@ class Curriculum(Repeat):
         max_repeat=4,
         **options,
     ):
-        self.num_stages = check_count("num_stages", num_stages)
-        self.num_chances = check_count("num_chances", num_chances)
+        self.num_stages = checks.count("num_stages", num_stages)
+        self.num_chances = checks.count("num_chances", num_chances)
         super().__init__(
             directory,
             num_periods=num_periods,

@@ -1,5 +1,5 @@
 from keras_l2o.strategies.strategy import Strategy
-from keras_l2o.strategies.strategy import check_count
+from keras_l2o.training import checks
 
 
 class Repeat(Strategy):
@@ -49,7 +49,7 @@ class Repeat(Strategy):
                 f"Received: repeat_threshold={repeat_threshold}"
             )
         self.repeat_threshold = repeat_threshold
-        self.max_repeat = check_count("max_repeat", max_repeat, least=0)
+        self.max_repeat = checks.count("max_repeat", max_repeat, least=0)
 
     def keeps(self, rows, validation):
         if self.rolled_back(rows) >= self.max_repeat:

@@ -4,6 +4,7 @@ from keras_l2o.strategies.family_run import FamilyRun
 from keras_l2o.strategies.run import Run
 from keras_l2o.strategies.run_directory import RunDirectory
 from keras_l2o.strategies.schedules import Schedule
+from keras_l2o.training import checks
 from keras_l2o.training.periods import Period
 from keras_l2o.training.periods import PeriodCallback
 from keras_l2o.training.replicates import Replicates
@@ -83,20 +84,20 @@ class Strategy(PeriodCallback):
         self.directory = None if directory is None else str(directory)
         self.description, self.metadata = description, metadata or {}
         self.custom_objects = custom_objects
-        self.num_periods = check_count("num_periods", num_periods)
+        self.num_periods = checks.count("num_periods", num_periods)
         self.unroll_len = Schedule(unroll_len, int, 1, "unroll_len")
         self.depth = Schedule(depth, int, 1, "depth")
-        self.epochs = check_count("epochs", epochs)
+        self.epochs = checks.count("epochs", epochs)
         self.warmup = Schedule(warmup, int, 0, "warmup")
         self.warmup_rate = warmup_rate
         self.annealing_schedule = Schedule(
             annealing_schedule, float, 0, "annealing_schedule"
         )
-        self.validation_epochs = check_count(
+        self.validation_epochs = checks.count(
             "validation_epochs", validation_epochs
         )
         if validation_unroll is not None:
-            check_count("validation_unroll", validation_unroll)
+            checks.count("validation_unroll", validation_unroll)
         self.validation_unroll = validation_unroll
         if validation_depth is not None:
             validation_depth = Schedule(
@@ -104,12 +105,12 @@ class Strategy(PeriodCallback):
             )
         self.validation_depth = validation_depth
         if validation_warmup is not None:
-            check_count("validation_warmup", validation_warmup, least=0)
+            checks.count("validation_warmup", validation_warmup, least=0)
         self.validation_warmup = validation_warmup
         self.validation_warmup_rate = validation_warmup_rate
         self.validation_seed = validation_seed
         if shortest_depth is not None:
-            check_count("shortest_depth", shortest_depth)
+            checks.count("shortest_depth", shortest_depth)
         self.shortest_depth = shortest_depth
         self.seed = seed
         self.rows = []
@@ -310,13 +311,3 @@ class Strategy(PeriodCallback):
             "shortest_depth": self.shortest_depth,
             "seed": self.seed,
         }
-
-
-def check_count(name, value, least=1):
-    """The value, if it is an integer of at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(
-            f"Argument `{name}` must be an integer of at least {least}. "
-            f"Received: {name}={value!r}"
-        )
-    return value

@@ -3,16 +3,12 @@
 import math
 import numbers
 
+from keras_l2o.policies.arguments import check_count
+
 
 def count(name, value, least=1):
     """The value, if it is an integer of at least `least`."""
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise ValueError(
-            f"Argument `{name}` must be an integer of at least {least}. "
-            f"Received: {name}={value!r}"
-        )
-    return int(value)
+    return check_count(name, value, least)
 
 
 def number(name, value, above=None):
