@@ -79,6 +79,20 @@ def fit(optimizer, model=None, inputs=INPUTS, targets=TARGETS, **options):
     return model
 
 
+def random_steps(model, numbers):
+    """Applies a random gradient for each number, the same for the same."""
+    for number in numbers:
+        rng = np.random.default_rng(number)
+        gradients = [
+            rng.normal(size=tuple(v.shape)).astype("float32")
+            for v in model.trainable_variables
+        ]
+        model.optimizer.apply(
+            [keras.ops.convert_to_tensor(g) for g in gradients],
+            model.trainable_variables,
+        )
+
+
 def weights(model):
     return np.concatenate(
         [np.ravel(w).astype("float32") for w in model.get_weights()]

@@ -10,8 +10,12 @@ from keras import ops
 
 import keras_l2o
 from keras_l2o import policies
+from tests.learned_optimizer.helpers import random_steps
 
-pytestmark = pytest.mark.backend
+pytestmark = [
+    pytest.mark.backend,
+    pytest.mark.usefixtures("uncompiled"),
+]
 
 POOL = [policies.Adam(0.01, name="one"), policies.SGD(0.1, name="two")]
 
@@ -52,28 +56,6 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def uncompiled():
-    """What is compiled is tested elsewhere, and takes long for each model."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keras_l2o.backend, "compiled", lambda function: function)
-        yield
-
-
-def steps(model, numbers):
-    for number in numbers:
-        rng = np.random.default_rng(number)
-        model.optimizer.apply(
-            [
-                ops.convert_to_tensor(
-                    rng.normal(size=tuple(v.shape)).astype("float32")
-                )
-                for v in model.trainable_variables
-            ],
-            model.trainable_variables,
-        )
-
-
 def values(model):
     variables = [*model.variables, *model.optimizer.variables]
     return [
@@ -88,12 +70,12 @@ def check(name, options, folder):
     optimizer = keras_l2o.LearnedOptimizer(POLICIES[name](), **options)
     model.compile(optimizer, "mse")
     model.optimizer.build(model.trainable_variables)
-    steps(model, [0, 1])
+    random_steps(model, [0, 1])
     model.save(folder / "model.keras")
-    steps(model, [2, 3])
+    random_steps(model, [2, 3])
     loaded = keras.models.load_model(folder / "model.keras")
     assert loaded.optimizer.get_config() == model.optimizer.get_config()
-    steps(loaded, [2, 3])
+    random_steps(loaded, [2, 3])
     for left, right in zip(values(model), values(loaded), strict=True):
         np.testing.assert_array_equal(left, right)
 

@@ -12,19 +12,15 @@ from keras import ops
 
 import keras_l2o
 from keras_l2o import policies
+from tests.learned_optimizer.helpers import random_steps
 
-pytestmark = pytest.mark.backend
+pytestmark = [
+    pytest.mark.backend,
+    pytest.mark.usefixtures("uncompiled"),
+]
 
 #: Layers of which three have one shape: what Keras cannot tell apart.
 LAYERS = ("first", "second", "third", "last")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def uncompiled():
-    """What is compiled is tested elsewhere, and takes long for each model."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keras_l2o.backend, "compiled", lambda function: function)
-        yield
 
 
 def make_model(dtype="float32", names=LAYERS):
@@ -53,20 +49,6 @@ def make_optimizer(kind):
 def freeze(model, frozen):
     for layer in model.layers:
         layer.trainable = layer.name not in frozen
-
-
-def train(model, steps=2):
-    rng = np.random.default_rng(0)
-    for _ in range(steps):
-        model.optimizer.apply(
-            [
-                ops.convert_to_tensor(
-                    rng.normal(size=tuple(v.shape)).astype("float32")
-                )
-                for v in model.trainable_variables
-            ],
-            model.trainable_variables,
-        )
 
 
 def load(function):
@@ -117,7 +99,7 @@ def attempt(kind, before, after, dtype, how, folder):
     freeze(model, before)
     model.compile(make_optimizer(kind), "mse")
     model.optimizer.build(model.trainable_variables)
-    train(model)
+    random_steps(model, range(2))
     if how == "model":
         freeze(model, after)
         model.save(folder / "model.keras")
@@ -152,7 +134,7 @@ def check(kind, before, after, dtype, how, folder):
         assert warned
         assert int(ops.convert_to_numpy(inner(loaded).iterations)) == 0
         assert_same(state_of(loaded.optimizer), fresh_state(loaded))
-    train(loaded)  # goes on
+    random_steps(loaded, range(2))  # goes on
 
 
 SUBSETS = st.sets(st.sampled_from(LAYERS), max_size=3)
@@ -202,7 +184,7 @@ def test_layers_made_again_under_other_names_have_their_state(tmp_path):
     model = make_model()
     model.compile(make_optimizer("flat"), "mse")
     model.optimizer.build(model.trainable_variables)
-    train(model)
+    random_steps(model, range(2))
     model.save_weights(tmp_path / "model.weights.h5")
     again = make_model(names=("a", "b", "c", "d"))
     again.compile(make_optimizer("flat"), "mse")
@@ -216,7 +198,7 @@ def test_a_discriminator_switched_off_loads(tmp_path):
     critic = make_model()
     critic.compile(make_optimizer("flat"), "mse")
     critic.optimizer.build(critic.trainable_variables)
-    train(critic)
+    random_steps(critic, range(2))
     critic.trainable = False  # as while the generator learns
     critic.save(tmp_path / "critic.keras")
     loaded, warned = load(
@@ -232,7 +214,7 @@ def test_files_of_the_first_layout_still_load(tmp_path):
     model.compile(make_optimizer("flat"), "mse")
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
-    train(model)
+    random_steps(model, range(2))
     # As they were: every variable by number, marks and counts were not there.
     later = {id(v) for v in optimizer.variables if "mark_" in v.path}
     later.add(id(optimizer.skipped_steps))
