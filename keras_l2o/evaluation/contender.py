@@ -15,9 +15,10 @@ from keras_l2o.evaluation import rules
 from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.policies import Policy
 
-#: Options of a `LearnedOptimizer` that came later, and what does as before:
-#: evaluations that were stored without them go on.
-_LATER = {"skip_nonfinite": True, "weight_decay_rate": 1e-3}
+#: Options of a `LearnedOptimizer` that came later, and values that do as
+#: before: evaluations that were stored without them go on. A run without a
+#: bad gradient is the same with both values of the first.
+_LATER = {"skip_nonfinite": (True, False), "weight_decay_rate": (1e-3,)}
 
 
 class Contender(NamedTuple):
@@ -35,8 +36,8 @@ class Contender(NamedTuple):
     def digest(self):
         """SHA-256 of the optimizer's configuration, its weights included."""
         config = without_names(keras.optimizers.serialize(self.make()))
-        for key, value in _LATER.items():
-            if config["config"].get(key) == value:
+        for key, values in _LATER.items():
+            if config["config"].get(key) in values:
                 del config["config"][key]
         text = json.dumps(config, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -43,7 +43,7 @@ def rule(name, rate=None):
         rate: Float. Defaults to the rule's in `TRAIN_RATES`.
 
     Returns:
-        A `LearnedOptimizer`.
+        A `LearnedOptimizer`, which takes bad gradients as the rule does.
     """
     if name not in RULES:
         near = difflib.get_close_matches(name, RULES, n=1)
@@ -53,5 +53,7 @@ def rule(name, rate=None):
             + f" Known: {', '.join(RULES)}"
         )
     return LearnedOptimizer(
-        RULES[name](TRAIN_RATES[name] if rate is None else rate), name=name
+        RULES[name](TRAIN_RATES[name] if rate is None else rate),
+        name=name,
+        skip_nonfinite=False,
     )
