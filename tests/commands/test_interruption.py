@@ -25,6 +25,14 @@ ENDLESS = """
 """.split()
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Of a suite that was started in the background, SIGINT is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def start(*arguments):
     return subprocess.Popen(
         [sys.executable, "-c", MAIN, *arguments],
