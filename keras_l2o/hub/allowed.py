@@ -171,6 +171,8 @@ class _Checker:
                     f"{name} in config.json has {len(node)} entries. At most "
                     f"{LARGEST_COUNT} are expected."
                 )
+            if owner is _OURS and name in SIZELESS:
+                name = f"an entry of {name}"  # where it may set a size
             for value in node:
                 self.count(LEAST_SQUARE if owner is _OURS else 0)
                 self.value(value, name, owner, depth + 1)

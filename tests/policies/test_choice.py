@@ -256,9 +256,15 @@ def test_a_random_choice_takes_every_member_equally_often():
     [
         ({"pool": []}, "`pool` must be a list of at least one"),
         ({"pool": [3]}, "must be a"),
-        ({"time_scale": 0.0}, "`time_scale` must be positive"),
-        ({"hardness": -1.0}, "`hardness` must not be negative"),
-        ({"rate_scale": -1.0}, "`rate_scale` must not be negative"),
+        ({"time_scale": 0.0}, "`time_scale` must be a finite number above 0"),
+        (
+            {"hardness": -1.0},
+            "`hardness` must be a finite number of at least 0",
+        ),
+        (
+            {"rate_scale": -1.0},
+            "`rate_scale` must be a finite number of at least 0",
+        ),
     ],
 )
 def test_bad_arguments_are_named(options, message):

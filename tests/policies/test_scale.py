@@ -141,11 +141,11 @@ def test_networks_above_carry_what_one_tensor_sees_to_another():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"units": ()}, "`units` must be one to three widths"),
-        ({"units": (4, 3, 2, 1)}, "`units` must be one to three widths"),
-        ({"units": (4, 0)}, "`units` must be one to three widths"),
-        ({"timescales": 0}, "must be positive"),
-        ({"learning_rate": 0.0}, "must be positive"),
+        ({"units": ()}, "`units` must name 1 to 3 widths"),
+        ({"units": (4, 3, 2, 1)}, "`units` must name 1 to 3 widths"),
+        ({"units": (4, 0)}, "`units` must name 1 to 3 widths"),
+        ({"timescales": 0}, "`timescales` must be an integer of at least 1"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be .* above 0"),
     ],
 )
 def test_bad_arguments_are_named(options, message):
