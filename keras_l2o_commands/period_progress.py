@@ -26,6 +26,7 @@ class PeriodProgress(keras.callbacks.Callback):
         rows = self.strategy.rows
         self._look_ahead(rows)
         self._period = self._ahead[0]
+        self._steps = self.strategy.outer_steps(self._period)
         self._before = sum(_work(row.period) for row in rows)
         self._title, self._total = f"period {len(rows) + 1}", None
         if len(self._ahead) < MOST:
@@ -38,12 +39,12 @@ class PeriodProgress(keras.callbacks.Callback):
         self._compiled = True
         self._move(
             batch + 1,
-            f"step {batch + 1} of {self._period.steps}, "
+            f"step {batch + 1} of {self._steps}, "
             f"loss {float(logs['loss']):.3g}",
         )
 
     def on_test_begin(self, logs=None):
-        self._move(self._period.steps, "validation")
+        self._move(self._steps, "validation")
 
     def on_epoch_end(self, epoch, logs=None):
         validation = float(logs["val_log_loss"])
@@ -67,7 +68,7 @@ class PeriodProgress(keras.callbacks.Callback):
 
     def _move(self, steps, line):
         self.progress.move(
-            self._before + steps * self._period.unroll,
+            self._before + steps * _work(self._period) // self._steps,
             f"{self._title}: {line}",
             self._total,
         )
@@ -94,4 +95,4 @@ def periods_ahead(strategy, rows):
 
 
 def _work(period):
-    return period.steps * period.unroll
+    return period.truncations * period.unroll

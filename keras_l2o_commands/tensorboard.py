@@ -27,7 +27,8 @@ class TensorBoard(keras.callbacks.Callback):
         from tensorboard.summary import Writer
 
         self._writer = Writer(self.folder)
-        self._step = sum(row.period.steps for row in self.strategy.rows)
+        periods = (row.period for row in self.strategy.rows)
+        self._step = sum(map(self.strategy.outer_steps, periods))
 
     def on_train_batch_end(self, batch, logs=None):
         self._write("outer_step", logs, self._step)

@@ -198,6 +198,10 @@ def _from_bits(array, dtype):
     return jax.lax.bitcast_convert_type(array, dtype)
 
 
+def stateless_apply(optimizer):
+    return optimizer.stateless_apply
+
+
 def functional_optimizer(optimizer):
     return type(optimizer).from_config(optimizer.get_config())
 
@@ -223,6 +227,13 @@ class StatefulStep:
         return stateless(self.validation_step, groups, state, data)
 
 
+def map_replicates(function, own, shared, count):
+    values = jax.tree.leaves(own)
+    if _outgrows_cache(values):
+        return jax.lax.map(lambda row: function(row, shared), own)
+    return jax.vmap(function, in_axes=(0, None))(own, shared)
+
+
 def _outgrows_cache(values):
     """Whether a processor had better make the replicates one by one.
 
@@ -231,53 +242,6 @@ def _outgrows_cache(values):
     """
     size = sum(value.size * value.dtype.itemsize for value in values)
     return _on_processor() and size > 2**24
-
-
-class ReplicatedStep:
-    def train_step(self, state, data):
-        trainable, values, optimizer, metrics = state
-        # The optimizer's own values are the template's, but for the rate.
-        known = zip(self.template.optimizer.variables, optimizer)
-        shared = {id(variable) for variable in self.shared}
-        logs, values = self._replicated(
-            self.template.outer_step,
-            values,
-            [pair for pair in known if id(pair[0]) in shared],
-            data,
-        )
-        logs = self.report(logs, validation=False)
-        return logs, (trainable, values, optimizer, metrics)
-
-    def test_step(self, state, data):
-        trainable, values, metrics = state
-        logs, values = self._replicated(
-            self.template.validation_step, values, [], data
-        )
-        return self.report(logs, validation=True), (trainable, values, metrics)
-
-    def _replicated(self, step, values, known, data):
-        """The template's step on every replicate's values and data.
-
-        Returns:
-            The logs, a vector each, and the new values.
-        """
-        varying, common = self.varying, self.shared_state
-        count = len(varying)
-        known = [*known, *zip(common, values[count:])]
-
-        def one(own, data):
-            mapping = [*zip(varying, own), *known]
-            with keras.StatelessScope(state_mapping=mapping) as scope:
-                logs = step(data)
-            get = scope.get_current_value
-            return logs, [get(v) for v in varying], [get(v) for v in common]
-
-        own = values[:count]
-        if _outgrows_cache(own):
-            logs, own, rest = jax.lax.map(lambda pair: one(*pair), (own, data))
-        else:
-            logs, own, rest = jax.vmap(one)(own, data)
-        return logs, [*own, *(rows[0] for rows in rest)]
 
 
 def jit_compile_training():

@@ -409,9 +409,46 @@ def functional_optimizer(optimizer):
     The class is made so that the optimizer's own overrides come first, then
     the functional ones, then TensorFlow's: Nadam, say, keeps its own update.
     """
-    cls = type(optimizer)
-    functional = type(cls.__name__, (cls, _Functional), {})
+    functional = _functional_class(type(optimizer))
     return functional.from_config(optimizer.get_config())
+
+
+def _functional_class(cls):
+    return type(cls.__name__, (cls, _Functional), {})
+
+
+def stateless_apply(optimizer):
+    """An optimizer's step as a pure function.
+
+    Args:
+        optimizer: `keras.optimizers.Optimizer`, built.
+
+    Returns:
+        Function of the values of the optimizer's variables, the gradients and
+        the values of the variables that it was built for, all lists. It
+        returns the new values of the latter and of the former.
+    """
+    # Shares the optimizer's variables, which are never assigned through it.
+    functional = object.__new__(_functional_class(type(optimizer)))
+    functional.__dict__.update(optimizer.__dict__)
+    functional._trainable_variables_indices = {
+        functional._var_key(variable): index
+        for index, variable in enumerate(optimizer._trainable_variables)
+    }
+    return functional.stateless_apply
+
+
+def map_replicates(function, own, shared, count):
+    """Applies a function to each replicate and stacks what it returns.
+
+    Args:
+        function: Maps two nests of tensors to a nest of tensors.
+        own: Nest of tensors with a first axis of `count`: the first argument,
+            but for that axis.
+        shared: Nest of tensors: the second argument, the same for all.
+        count: Int.
+    """
+    return map_tasks(function, own, shared, count)
 
 
 class StatefulStep:
@@ -431,16 +468,6 @@ class StatefulStep:
 
     def test_step(self, data):
         return self.validation_step(data)
-
-
-class ReplicatedStep:
-    """Gives a model the steps of another, for many sets of values at once.
-
-    The model has `template`, whose `outer_step` and `validation_step` are
-    run; lists of the template's variables, `varying`, `shared` and, of these,
-    `shared_state`, those that are not the optimizer's; and `report(logs,
-    validation)`. There is nothing of it but on JAX.
-    """
 
 
 def jit_compile_training():

@@ -155,21 +155,32 @@ def walk(optimizer, body, variables, inputs, length):
     return torch.stack(outputs)
 
 
+def map_replicates(function, own, shared, count):
+    results = [function(_row(own, index), shared) for index in range(count)]
+    return keras.tree.map_structure(
+        lambda *leaves: torch.stack(leaves), *results
+    )
+
+
 def functional_optimizer(optimizer):
     copy = type(optimizer).from_config(optimizer.get_config())
-    stateless_apply = copy.stateless_apply
+    copy.stateless_apply = stateless_apply(copy)
+    return copy
+
+
+def stateless_apply(optimizer):
+    apply = optimizer.stateless_apply
 
     def without_side_effects(optimizer_variables, gradients, variables):
         # Torch's optimizers update in place: give them tensors of their own.
         with torch.no_grad():
-            return stateless_apply(
+            return apply(
                 [v.clone() for v in optimizer_variables],
                 [g if g is None else g.clone() for g in gradients],
                 [v.clone() for v in variables],
             )
 
-    copy.stateless_apply = without_side_effects
-    return copy
+    return without_side_effects
 
 
 class StatefulStep:
@@ -180,10 +191,6 @@ class StatefulStep:
     def test_step(self, data):
         with torch.no_grad():
             return self.validation_step(data)
-
-
-class ReplicatedStep:
-    pass
 
 
 def jit_compile_training():

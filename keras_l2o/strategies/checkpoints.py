@@ -3,6 +3,8 @@
 import hashlib
 import os
 
+import h5py
+
 from keras_l2o.files import whole
 from keras_l2o.strategies.errors import RunError
 from keras_l2o.strategies.errors import named
@@ -59,6 +61,11 @@ def load(folder, trainer, name, digest=""):
             f"SHA-256 is not the one in summary.csv. {WAY_OUT}"
         )
     try:
+        with h5py.File(path) as file:
+            # The first version's replicates were another kind of model.
+            if trainer.replicates is not None and "template" in file:
+                trainer.load_first_version(file["vars"])
+                return
         trainer.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(

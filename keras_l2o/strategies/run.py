@@ -4,8 +4,8 @@ import time
 import keras
 import numpy as np
 
-from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.strategies import replay
+from keras_l2o.strategies.best_so_far import BestSoFar
 from keras_l2o.strategies.checkpoints import WAY_OUT
 from keras_l2o.strategies.errors import RunError
 from keras_l2o.strategies.rows import Row
@@ -14,8 +14,12 @@ from keras_l2o.strategies.run_directory import RunDirectory
 from keras_l2o.version import versions
 
 
-class Run:
-    """A strategy's run of one trainer, on disk from period to period.
+class Run(keras.callbacks.Callback):
+    """A strategy's run of a trainer: the one owner of its periods.
+
+    `MetaTrainer.fit` enters it, trains each of its `periods()` with it among
+    the callbacks, and leaves it. A period is on disk when the next is asked
+    for; an exception loses the one at hand alone.
 
     Args:
         strategy: The `Strategy`, which says where the run's directory is.
@@ -23,12 +27,18 @@ class Run:
     """
 
     def __init__(self, strategy, trainer):
+        super().__init__()
         self.strategy, self.trainer = strategy, trainer
+        self._scratch = None
         directory = strategy.directory
         if directory is None:
             self._scratch = tempfile.TemporaryDirectory()
             directory = self._scratch.name
         self.files = RunDirectory(directory)
+        self.best = BestSoFar(strategy, trainer, self.files, self._describe)
+
+    def __enter__(self):
+        strategy = self.strategy
         try:
             self.files.open(
                 {
@@ -37,39 +47,65 @@ class Run:
                     "metadata": strategy.metadata,
                 }
             )
-            self.rows = self.files.rows()
-            replay.check(self.rows, strategy, self.files.path / SUMMARY)
+            rows = self.files.rows()
+            replay.check(rows, strategy, self.files.path / SUMMARY)
         except BaseException:
-            self.clean()
+            self.__exit__()
             raise
+        strategy.rows = rows
         # Which checkpoint the trainer's weights are: the run's first weights,
         # or, in a run that is taken up again, none.
-        self._weights = None if self.rows else ""
+        self._weights = None if rows else ""
+        return self
 
-    def prepare(self):
-        """Readies the trainer for the next period and returns the `Period`."""
+    def __exit__(self, *_):
+        """Gives up what was only for the time of the run."""
+        self.files.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+    @property
+    def rows(self):
+        """List of `Row`, the finished periods: the strategy's."""
+        return self.strategy.rows
+
+    def periods(self):
+        """Readies the trainer for each `Period` in turn, and yields it."""
+        if self.rows and self.trainer.replicates is not None:
+            # A kill may have come between the last row and its optimizers.
+            self._load(self.rows[-1].checkpoint)
+            self.best.save(self.rows)
+        while (period := self.strategy.next(self.rows)) is not None:
+            self._prepare(period)
+            yield period
+            self._commit(period)
+            if self.trainer.stop_training:
+                break
+        self.best.give_back(self.rows, self._load)
+
+    def _prepare(self, period):
         strategy, trainer = self.strategy, self.trainer
-        period = strategy.next(self.rows)
-        if period is None:
-            return None
         if period.start != self._weights:
-            self.load(period.start)
+            self._load(period.start)
         seed = (strategy.seed, period.stage, period.period, period.attempt)
         trainer.set_episodes(**strategy.episodes(period), seed=seed)
         trainer.set_validation(**strategy.validation(period))
         trainer.imitation_weight.assign(period.imitation_weight)
         _reseed(trainer, seed)
-        self.steps, self.figures = [], {}
+        self._steps, self._figures = [], {}
         self._began = time.perf_counter()
-        return period
 
-    def log(self, step, logs):
-        """Takes down the logs of one outer step."""
-        figures = {name: float(value) for name, value in logs.items()}
-        self.steps.append({"step": step, **figures})
+    def on_train_batch_end(self, batch, logs=None):
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        self._steps.append({"step": batch, **figures})
 
-    def load(self, name):
+    def on_epoch_end(self, epoch, logs=None):
+        self._figures = {k: float(v) for k, v in (logs or {}).items()}
+
+    def _load(self, name):
         """Gives the trainer the weights after a finished period."""
+        if name == self._weights:
+            return
         (row,) = (row for row in self.rows if row.checkpoint == name)
         self.files.load_checkpoint(self.trainer, name, row.sha256)
         if not self._is_sound():
@@ -79,23 +115,24 @@ class Run:
             )
         self._weights = name
 
-    def commit(self, period):
+    def _commit(self, period):
         """Puts the period on disk. Its row in `summary.csv` comes last."""
-        validation = self.figures["val_log_loss"]
+        validation = self._figures["val_log_loss"]
         sound = self._is_sound()
         if np.isnan(validation) or not sound:
             validation = float("inf")  # NaN would be neither more nor less
         name = replay.name_of(period)
         kept = self.strategy.keeps(self.rows, validation)
         if kept and not sound:
+            place = self.strategy.directory or "the run"
             raise RunError(
                 f"The student is not finite after period {name}, and the "
-                f"plan has no other attempt at it. What {self._place} "
+                f"plan has no other attempt at it. What {place} "
                 "has is from before. Take a smaller rate of the outer "
                 "optimizer, or another seed, and a new directory."
             )
-        if self.steps:
-            self.files.write_log(name, self.steps)
+        if self._steps:
+            self.files.write_log(name, self._steps)
         digest = ""
         if kept:
             digest = self.files.save_checkpoint(self.trainer, name)
@@ -105,72 +142,27 @@ class Run:
             validation,
             kept,
             name if kept else "",
-            self.figures,
+            self._figures,
             time.perf_counter() - self._began,
             digest,
         )
-        self.rows = [*self.rows, row]
-        self.files.write_rows(self.rows)
-        self.save_if_best(row)
-        self.files.keep_checkpoints(self.rows, self.strategy.needed(self.rows))
-
-    def save_if_best(self, row):
-        """Saves the optimizer after the last period, if it is the best."""
-        if self.strategy.best(self.rows) is row:
-            self.files.save_optimizer(*self._optimizer(row))
-
-    def close(self):
-        """Gives the trainer the best student, and saves it once more.
-
-        A kill may have come between the last row and its optimizer.
-        """
-        best = self.strategy.best(self.rows)
-        if best is not None:
-            if best.checkpoint != self._weights:
-                self.load(best.checkpoint)
-            self.files.save_optimizer(*self._optimizer(best))
-        self.clean()
-
-    def clean(self):
-        """Gives up what was only for the time of the run."""
-        self.files.close()
-        if self.strategy.directory is None:
-            self._scratch.cleanup()
-
-    def _optimizer(self, row, student=None, **more):
-        """The optimizer after a period, the last run, and its metadata."""
-        use = self.strategy.validation(row.period)
-        optimizer = LearnedOptimizer(
-            student or self.trainer.student.copy(),
-            warmup_steps=use["warmup"] * use["unroll"],
-            warmup_rate=use["warmup_rate"],
-        )
-        metadata = {
-            **self.strategy.metadata,
-            **self._describe(),
-            "data": {p.name: p.digest() for p in self.trainer.problems},
-            "versions": versions(),
-            "checkpoint": row.checkpoint,
-            "outer_steps": sum(row.period.steps for row in self.rows),
-            "figures": {
-                name: value
-                for name, value in row.figures.items()
-                if name.startswith("val_") and np.isfinite(value)
-            },
-            **more,
-        }
-        return optimizer, metadata
-
-    def _first_student(self):
-        return self.trainer.student
+        rows = [*self.rows, row]
+        self.files.write_rows(rows)
+        self.strategy.rows = rows
+        self.best.save(rows)
+        self.files.keep_checkpoints(rows, self.strategy.needed(rows))
 
     def _is_sound(self):
         """Whether there is a student to go on with."""
-        return is_finite(self.trainer.student)
-
-    @property
-    def _place(self):
-        return self.strategy.directory or "the run"
+        count = self.trainer.replicates
+        students = [None] if count is None else range(count)
+        return any(
+            all(
+                np.isfinite(weight).all()
+                for weight in self.trainer.get_student(index).get_weights()
+            )
+            for index in students
+        )
 
     def _describe(self):
         """What the run is made of, in what JSON can hold."""
@@ -180,7 +172,7 @@ class Run:
                 "name": type(self.strategy).__name__.lower(),
                 **self.strategy.get_config(),
             },
-            "student": serialize(self._first_student()),
+            "student": serialize(trainer.student),
             "teachers": {
                 name: serialize(teacher)
                 for name, teacher in zip(
@@ -189,11 +181,6 @@ class Run:
             },
             "problems": [problem.name for problem in trainer.problems],
         }
-
-
-def is_finite(policy):
-    """Whether all weights of a policy are finite."""
-    return all(np.isfinite(weight).all() for weight in policy.get_weights())
 
 
 def _reseed(trainer, key):

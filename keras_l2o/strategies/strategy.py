@@ -1,16 +1,14 @@
 from keras_l2o import hub
 from keras_l2o.strategies.errors import RunError
-from keras_l2o.strategies.family_run import FamilyRun
 from keras_l2o.strategies.run import Run
 from keras_l2o.strategies.run_directory import RunDirectory
 from keras_l2o.strategies.schedules import Schedule
 from keras_l2o.training import checks
 from keras_l2o.training.periods import Period
-from keras_l2o.training.periods import PeriodCallback
-from keras_l2o.training.replicates import Replicates
+from keras_l2o.training.periods import Plan
 
 
-class Strategy(PeriodCallback):
+class Strategy(Plan):
     """Base class: plans a run's periods, and keeps the run on disk.
 
     Hand it to `MetaTrainer.fit(callbacks=[...])`. A period is `epochs`
@@ -261,35 +259,9 @@ class Strategy(PeriodCallback):
             )
         return hub.load(folders[str(replicate)], self.custom_objects)
 
-    # What `fit` calls.
-
-    def open(self):
-        several = isinstance(self.model, Replicates)
-        self._run = (FamilyRun if several else Run)(self, self.model)
-        self.rows = self._run.rows
-
-    @property
-    def finished(self):
-        return len(self.rows)
-
-    def prepare(self):
-        return self._run.prepare()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._run.log(batch, logs or {})
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._run.figures = {k: float(v) for k, v in (logs or {}).items()}
-
-    def commit(self, period):
-        self._run.commit(period)
-        self.rows = self._run.rows
-
-    def close(self):
-        self._run.close()
-
-    def abandon(self):
-        self._run.clean()
+    def run(self, trainer):
+        """The `Run` of a trainer, which `fit` enters."""
+        return Run(self, trainer)
 
     def get_config(self):
         """The arguments that shape the plan, as the constructor takes them."""

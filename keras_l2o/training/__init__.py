@@ -1,15 +1,15 @@
 """Meta-training: distilling a pool of optimizers into one."""
 
+from keras_l2o.training import estimators
 from keras_l2o.training.episodes import Episodes
 from keras_l2o.training.episodes import ValidationEpisodes
 from keras_l2o.training.meta_trainer import MetaTrainer
 from keras_l2o.training.objective import Objective
-from keras_l2o.training.replicates import Replicates
 
 __all__ = [
     "Episodes",
     "MetaTrainer",
     "Objective",
-    "Replicates",
     "ValidationEpisodes",
+    "estimators",
 ]

@@ -57,3 +57,28 @@ def same_tasks(episodes, old):
             f"tasks: its variables hold {old.tasks} of {old.problems}. "
             f"Received: {episodes.tasks} tasks of {episodes.problems}"
         )
+
+
+def strategy(value, replicates):
+    """That a strategy can plan for as many students."""
+    if replicates is not None and not value.plans_ahead:
+        raise ValueError(
+            "This strategy goes by the validation of one student. Received: "
+            f"strategy={value} for {replicates} replicates. Use "
+            "`strategies.Simple`, or train each with its own `MetaTrainer` "
+            "and strategy."
+        )
+
+
+def replicate(value, replicates):
+    """That there is such a replicate; none of a trainer of one student."""
+    if replicates is None and value is not None:
+        raise ValueError(
+            "Argument `replicate` must be left out for a trainer of one "
+            f"student. Received: replicate={value!r}"
+        )
+    if replicates is not None and value not in range(replicates):
+        raise ValueError(
+            f"Argument `replicate` must be in [0, {replicates}): which of "
+            f"this trainer's students. Received: replicate={value!r}"
+        )

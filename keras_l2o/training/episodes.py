@@ -25,6 +25,10 @@ class Episodes:
             scaled by `exp(u)`, `u` uniform in `[-s, s]`.
         warmup: Int. First truncations of an episode that warm up.
         seed: Int, or a tuple of ints.
+        whole: Bool. Whether an outer step is a whole episode: as many inner
+            steps as the longest has, and in `horizon` how many of them count,
+            drawn log-uniformly from `unroll` times the range of depths.
+            Defaults to `False`.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Episodes:
         parameter_scale_spread=0.0,
         warmup=0,
         seed=0,
+        whole=False,
     ):
         self.problems = problems
         self.tasks = checks.count("tasks", tasks)
@@ -46,29 +51,38 @@ class Episodes:
         )
         self.warmup = checks.count("warmup", warmup, least=0)
         self.seed = seed
+        self.whole = whole
         self._key = tuple(seed) if isinstance(seed, (tuple, list)) else (seed,)
         self._starts = {}  # (problem, task) -> first outer step of episodes
         self._episodes = {}  # (problem, task) -> (number, its first values)
 
     @property
+    def steps(self):
+        """Int. Inner steps of an outer step."""
+        return self.unroll * (self.depth[1] if self.whole else 1)
+
+    @property
     def traced(self):
         """What a compiled step depends on, besides the data's shapes."""
-        return self.unroll, bool(self.spread), bool(self.warmup)
+        return self.unroll, self.steps, bool(self.spread), bool(self.warmup)
+
+    @property
+    def arguments(self):
+        """The constructor's arguments."""
+        return {
+            "problems": self.problems,
+            "tasks": self.tasks,
+            "unroll": self.unroll,
+            "depth": self.depth,
+            "parameter_scale_spread": self.spread,
+            "warmup": self.warmup,
+            "seed": self.seed,
+            "whole": self.whole,
+        }
 
     def changed(self, **arguments):
         """The same episodes, but for the arguments given here."""
-        return Episodes(
-            **{
-                "problems": self.problems,
-                "tasks": self.tasks,
-                "unroll": self.unroll,
-                "depth": self.depth,
-                "parameter_scale_spread": self.spread,
-                "warmup": self.warmup,
-                "seed": self.seed,
-                **arguments,
-            }
-        )
+        return Episodes(**{**self.arguments, **arguments})
 
     def stream(self, outer_step=0):
         """Yields the data of each outer step from this one on, for `fit`."""
@@ -90,6 +104,8 @@ class Episodes:
 
     def position(self, problem, task, outer_step):
         """Number of a task's episode, and the truncation within it."""
+        if self.whole:
+            return outer_step, 0
         # A copy, because an older `fit` may still draw in its own thread.
         starts = list(self._starts.get((problem, task), [0]))
         rng = np.random.default_rng
@@ -113,14 +129,16 @@ class Episodes:
         batches, replaced = finite_batches(
             self.problems[problem],
             np.random.default_rng([*key, truncation + 1]),
-            self.unroll,
+            self.steps,
         )
+        if self.whole:
+            truncation = np.arange(self.depth[1])
         return {
             **cached[1],
             "batches": batches,
             "replaced_batches": np.float32(replaced),
-            "reset": np.bool_(truncation == 0),
-            "warming": np.bool_(truncation < self.warmup),
+            "reset": np.bool_(np.min(truncation) == 0),
+            "warming": np.asarray(truncation < self.warmup),
             "draw": self._draw(outer_step),
         }
 
@@ -137,7 +155,12 @@ class Episodes:
         )
         parameters = np.concatenate([np.ravel(value) for value in trainable])
         exponent = rng.uniform(-self.spread, self.spread, parameters.shape)
+        low, high = np.log(self.unroll * np.array(self.depth))
+        horizon = {
+            "horizon": np.int32(np.round(np.exp(rng.uniform(low, high))))
+        }
         return {
+            **(horizon if self.whole else {}),
             "parameters": parameters,
             "non_trainable": {
                 str(i): np.asarray(v) for i, v in enumerate(non_trainable)
@@ -166,21 +189,23 @@ class ValidationEpisodes(keras.utils.PyDataset):
         self.depth = checks.count("depth", depth)
         self.rollouts = checks.count("rollouts", rollouts)
 
+    @property
+    def arguments(self):
+        """The constructor's arguments."""
+        episodes = self.episodes
+        return {
+            "problems": episodes.problems,
+            "tasks": episodes.tasks,
+            "unroll": episodes.unroll,
+            "depth": self.depth,
+            "warmup": episodes.warmup,
+            "seed": episodes.seed,
+            "rollouts": self.rollouts,
+        }
+
     def changed(self, **arguments):
         """The same rollouts, but for the arguments given here."""
-        episodes = self.episodes
-        return ValidationEpisodes(
-            **{
-                "problems": episodes.problems,
-                "tasks": episodes.tasks,
-                "unroll": episodes.unroll,
-                "depth": self.depth,
-                "warmup": episodes.warmup,
-                "seed": episodes.seed,
-                "rollouts": self.rollouts,
-                **arguments,
-            }
-        )
+        return ValidationEpisodes(**{**self.arguments, **arguments})
 
     def __len__(self):
         return self.depth * self.rollouts

@@ -30,7 +30,10 @@ class Records(NamedTuple):
     log_distances: Any  # (unroll, teachers), after each update
     alive: Any  # (unroll, teachers), whether the teacher is still finite
     teacher_losses: Any  # (unroll, teachers), before each update
-    running: Any = None  # (unroll,), whether the student had not stopped
+    running: Any = None  # (unroll,), whether the step counts
+    goes_on: Any = None  # (unroll,), whether the student does after the step
+    index: Any = None  # (unroll,), the step's number in what is weighed
+    horizon: Any = None  # scalar, how many steps are weighed together
 
 
 def initial_state(policy, problem):
@@ -180,6 +183,9 @@ def unroll(
     distance=mean_square,
     stop_above=None,
     rematerialize=False,
+    first=None,
+    running=True,
+    within=None,
 ):
     """Runs the student and every teacher over the same batches.
 
@@ -201,19 +207,27 @@ def unroll(
         stop_above: Float or `None`. Where the student's loss exceeds this
             multiple of the first parameters', its trajectory stops.
         rematerialize: As in `backend.scan`.
+        first: The student's `Trajectory` that losses are relative to.
+            Defaults to the one it starts from.
+        running: Boolean scalar. Whether the student has not stopped before.
+        within: Booleans `(length,)`, true and then false: from where they are
+            false nothing moves, and no step counts. Defaults to `None`, all.
 
     Returns:
         The trajectories after the last step, and `Records`.
     """
-    first = trajectories[0]
+    first = trajectories[0] if first is None else first
+    may_stop = stop_above is not None or within is not None
 
     def body(carry, inputs):
         (old_student, teacher_trajectories), alive, running = carry
-        batch, step_offsets, step_noise = inputs
+        batch, step_offsets, step_noise, holds = inputs
+        for held in holds:
+            running = ops.logical_and(running, held)
         values = [v + offset for v, offset in zip(student_values, step_offsets)]
         values += student_values[len(values) :]
         origin = old_student
-        if stop_above is not None:
+        if may_stop:
             # A stopped student steps from where it once was, to no effect:
             # numbers there are finite, and no gradient comes back from it.
             origin = numerics.select(running, old_student, first)
@@ -236,6 +250,7 @@ def unroll(
             goes_on = ops.logical_and(
                 running, loss <= stop_above * initial_loss
             )
+        if may_stop:
             student_trajectory = numerics.select(
                 goes_on, student_trajectory, old_student
             )
@@ -258,6 +273,9 @@ def unroll(
                 alive[index],
                 numerics.all_finite([teacher_loss, gap, new.parameters]),
             )
+            for held in holds:
+                new = numerics.select(held, new, old)
+                survives = ops.where(held, survives, alive[index])
             parameters = backend.kept(
                 ops.stop_gradient(
                     ops.where(survives, new.parameters, old.parameters)
@@ -277,21 +295,32 @@ def unroll(
             alive=alive,
             teacher_losses=_stack(teacher_losses, loss),
             running=running,
+            goes_on=goes_on,
+            index=(),
+            horizon=(),
         )
 
     carry = (
         trajectories,
         ops.ones((len(teachers),), "bool"),
-        ops.ones((), "bool"),
+        ops.convert_to_tensor(running, "bool"),
     )
     (trajectories, _, _), records = backend.scan(
         body,
         carry,
-        (batches, list(offsets), list(noise)),
+        (
+            batches,
+            list(offsets),
+            list(noise),
+            [] if within is None else [within],
+        ),
         length,
         rematerialize,
     )
-    return trajectories, records
+    return trajectories, records._replace(
+        index=ops.arange(length, dtype="int32"),
+        horizon=ops.convert_to_tensor(length, "int32"),
+    )
 
 
 def _stack(scalars, like):

@@ -55,21 +55,27 @@ class Logs:
     def metrics(self):
         return [*self.training, *self.validation]
 
+    @property
+    def variables(self):
+        return [v for metric in self.metrics for v in metric.variables]
+
     def update_tasks(self, results, replaced_batches):
         """Takes in the results of a problem's tasks, stacked."""
+        figures = results.figures
         weight = ops.cast(results.counts, "float32")
-        for metric, losses in zip(self.losses, results.losses):
+        for index, metric in enumerate(self.losses):
             metric.update_state(
-                ops.where(results.counts, losses, 0.0), sample_weight=weight
+                ops.where(results.counts, figures.losses[:, index], 0.0),
+                sample_weight=weight,
             )
         self.diverged_tasks.update_state(
-            1.0 - ops.cast(results.finite, "float32")
+            1.0 - ops.cast(figures.finite, "float32")
         )
-        self.diverged_teachers.update_state(results.dead_teachers)
+        self.diverged_teachers.update_state(figures.dead_teachers)
         self.replaced_batches.update_state(replaced_batches)
-        self.negative_losses.update_state(results.negative)
+        self.negative_losses.update_state(figures.negative)
         for measure, metrics in self.teachers.items():
-            means, weights = results.measures[measure]
+            means, weights = figures.measures[measure]
             for index, metric in enumerate(metrics):
                 metric.update_state(
                     ops.where(results.counts, means[:, index], 0.0),

@@ -6,6 +6,7 @@ from keras_l2o import problems as problems_module
 from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.perturbations import Perturbation
 from keras_l2o.training import checks
+from keras_l2o.training import estimators
 from keras_l2o.training import periods
 from keras_l2o.training.episodes import Episodes
 from keras_l2o.training.episodes import ValidationEpisodes
@@ -14,11 +15,17 @@ from keras_l2o.training.logs import Logs
 from keras_l2o.training.logs import watched
 from keras_l2o.training.objective import one_objective
 from keras_l2o.training.outer_loop import OuterLoop
-from keras_l2o.training.replicates import make_replicates
+from keras_l2o.training.outer_loop import Rollouts
+from keras_l2o.training.outer_state import Shared
+from keras_l2o.training.outer_update import OuterUpdate
+from keras_l2o.training.side_by_side import EpisodesSideBySide
+from keras_l2o.training.side_by_side import ValidationSideBySide
+from keras_l2o.training.stateful_loop import StatefulLoop
+from keras_l2o.training.task import Distillation
 from keras_l2o.training.teachers import named_teachers
 
 
-class MetaTrainer(OuterLoop):
+class MetaTrainer(StatefulLoop):
     """Distils a pool of optimizers into one learned optimizer.
 
     One Keras batch is one outer step: the student and every teacher make
@@ -62,11 +69,20 @@ class MetaTrainer(OuterLoop):
             Defaults to `False`.
         seed: Int, or a tuple of ints. Seed of episodes and validation.
             Defaults to `0`.
+        estimator: A `keras_l2o.training.estimators.Estimator`, or its name:
+            how the outer gradient is estimated. Defaults to
+            `TruncatedBackprop()`.
         replicates: Int. If given, as many students are trained at once, each
-            with its own seed, and what is made is a
-            `keras_l2o.training.Replicates`. Each starts from weights of its
-            own; all from those of `student`, if it is built, as one that was
-            trained before is. On JAX alone. Defaults to `None`.
+            with its own seed. Student `i` is what `MetaTrainer(..., seed=seed
+            + i)` trains, to rounding, if its student was made after
+            `keras.utils.set_random_seed(seed + i)`; where `student` is built,
+            as one that was trained before is, all start from its weights.
+            Perturbations draw the same noise for each, and knobs, such as the
+            learning rate, are one for all. `fit` reports each figure's mean
+            over the students and each one's `val_log_loss`, such as
+            `val_log_loss_replicate_3`; `get_student` and `to_optimizer` take
+            one out. On JAX all make their steps side by side in one program,
+            elsewhere one after the other. Defaults to `None`: one student.
 
     Several devices share the tasks: construct and compile the trainer in the
     scope of a `tf.distribute.MirroredStrategy` on TensorFlow, or after
@@ -81,13 +97,6 @@ class MetaTrainer(OuterLoop):
     Reference:
         - [Huang et al., 2022](https://arxiv.org/abs/2203.06474)
     """
-
-    def __new__(cls, student=None, *args, replicates=None, **kwargs):
-        if replicates is None:
-            return super().__new__(cls, student, *args, **kwargs)
-        fresh = not getattr(student, "built", False)
-        trainer = cls(student, *args, **kwargs)
-        return make_replicates(trainer, replicates, fresh)
 
     def __init__(
         self,
@@ -111,10 +120,14 @@ class MetaTrainer(OuterLoop):
         log_losses=False,
         log_teachers=False,
         seed=0,
+        estimator=None,
         replicates=None,
         name=None,
     ):
         super().__init__(name=name)
+        if replicates is not None:
+            checks.count("replicates", replicates)
+        self.replicates = replicates
         self.student = policies.RNNProp() if student is None else student
         if not isinstance(self.student, policies.Policy):
             raise ValueError(
@@ -122,6 +135,7 @@ class MetaTrainer(OuterLoop):
                 f"Received: student={student!r}"
             )
         self.teachers, self.teacher_names = named_teachers(teachers)
+        fresh = not self.student.built
         if not self.student.built:
             self.student.build(None)
         if not self.student.trainable_variables:
@@ -138,6 +152,7 @@ class MetaTrainer(OuterLoop):
             )
         ]
         self.objective = one_objective(objective, reduce)
+        self.estimator = estimators.get(estimator)
         self.warmup_rate = checks.number("warmup_rate", warmup_rate)
         self.validation_warmup_rate = self.warmup_rate
         self.synchronize_teachers = synchronize_teachers
@@ -152,6 +167,7 @@ class MetaTrainer(OuterLoop):
             parameter_scale_spread,
             warmup,
             seed,
+            whole=self.estimator.whole_episodes,
         )
         self._validation = ValidationEpisodes(
             self.problems,
@@ -173,11 +189,74 @@ class MetaTrainer(OuterLoop):
         self.logs = Logs(
             self.teacher_names, [key for key, on in measures.items() if on]
         )
-        self.create_variables(
-            checks.number("meta_weight", meta_weight),
+        self.gradient_clipping, self.clipping_floor = 0.1, 1e-3
+        self.rematerialize = backend.REMATERIALIZES
+        self._update = None
+        self.meta_weight = self.scalar(
+            "meta_weight", checks.number("meta_weight", meta_weight)
+        )
+        self.imitation_weight = self.scalar(
+            "imitation_weight",
             checks.number("imitation_weight", imitation_weight),
         )
+        self.estimator.build()
+        seeds = [next_seed(seed, by) for by in range(replicates or 1)]
+        if replicates is not None:
+            self._episodes = EpisodesSideBySide(self._episodes, replicates)
+            self._validation = ValidationSideBySide(
+                [self._validation.changed(seed=next_seed(s)) for s in seeds]
+            )
+        firsts = [s if isinstance(s, int) else s[0] for s in seeds]
+        self.hold([first if fresh else None for first in firsts])
         self.built = True
+
+    @property
+    def outer_loop(self):
+        """The pure `OuterLoop` of the trainer as it is now set."""
+        episodes, rollouts = self._episodes, self._validation.episodes
+        return OuterLoop(
+            distillation=Distillation(
+                student=self.student,
+                teachers=self.teachers,
+                objective=self.objective,
+                unroll=episodes.unroll,
+                scaled=bool(episodes.spread),
+                warmup_rate=self.warmup_rate if episodes.warmup else None,
+                synchronize_teachers=self.synchronize_teachers,
+                perturbations=list(self.perturbations),
+                log_losses=self.log_losses,
+                log_teachers=self.log_teachers,
+                rematerialize=self.rematerialize,
+            ),
+            problems=self.problems,
+            estimator=self.estimator,
+            tasks=episodes.tasks,
+            steps=episodes.steps,
+            rollouts=Rollouts(
+                tasks=rollouts.tasks,
+                unroll=rollouts.unroll,
+                warmup_rate=self.validation_warmup_rate
+                if rollouts.warmup
+                else None,
+            ),
+            logs=self.logs,
+            update=self._update,
+            knobs=Shared(
+                meta_weight=self.meta_weight,
+                imitation_weight=self.imitation_weight,
+                learning_rate=self._update.rates if self._update else [],
+                noise=self.noise,
+            ),
+        )
+
+    @property
+    def noise(self):
+        """Variables of the perturbations and of the estimator."""
+        return [
+            variable
+            for part in (*self.perturbations, self.estimator)
+            for variable in part.variables
+        ]
 
     @property
     def episodes(self):
@@ -193,7 +272,7 @@ class MetaTrainer(OuterLoop):
         if episodes.traced != self._episodes.traced:
             self.train_function = None
         self._episodes = episodes
-        self._first_step = int(self.outer_steps.numpy())
+        self._first_step = self.outer_steps
 
     @property
     def validation(self):
@@ -207,14 +286,6 @@ class MetaTrainer(OuterLoop):
         if validation.episodes.traced != old.traced:
             self.test_function = None
         self._validation = validation
-
-    @property
-    def unroll(self):
-        return self.episodes.unroll
-
-    @property
-    def warmup(self):
-        return self.episodes.warmup
 
     def set_episodes(self, warmup_rate=None, **changes):
         """Changes the episodes from the next `fit` on, which starts afresh.
@@ -289,6 +360,8 @@ class MetaTrainer(OuterLoop):
         self.clipping_floor = checks.number("clipping_floor", clipping_floor)
         if optimizer is None:
             optimizer = keras.optimizers.Adam(1e-3)
+        # The student's weights and loss are float32 whatever the policy.
+        kwargs.setdefault("auto_scale_loss", False)
         with backend.device_scope(self):
             super().compile(
                 optimizer=optimizer,
@@ -296,6 +369,10 @@ class MetaTrainer(OuterLoop):
                 **kwargs,
             )
             self.optimizer.build(self.student.trainable_variables)
+        self._update = OuterUpdate(
+            self.optimizer, self.gradient_clipping, self.clipping_floor
+        )
+        self.hold_optimizer()
 
     def fit(
         self,
@@ -338,11 +415,12 @@ class MetaTrainer(OuterLoop):
         self._attach_perturbations(callbacks)
         strategy = periods.find(callbacks)
         if strategy is not None:
-            return periods.run(self, super().fit, strategy, callbacks, **kwargs)
-        if x is None:
-            x = self.episodes.stream(
-                int(self.outer_steps.numpy()) - self._first_step
+            checks.strategy(strategy, self.replicates)
+            return periods.fit_periods(
+                self, super().fit, strategy, callbacks, **kwargs
             )
+        if x is None:
+            x = self.episodes.stream(self.outer_steps - self._first_step)
         if validation_data is None:
             validation_data = self.validation
         return super().fit(
@@ -379,18 +457,19 @@ class MetaTrainer(OuterLoop):
         kwargs.setdefault("return_dict", True)
         return super().evaluate(self.validation if x is None else x, **kwargs)
 
-    def to_optimizer(self, learning_rate=1.0):
+    def to_optimizer(self, learning_rate=1.0, replicate=None):
         """Returns the student, as it is now, as a `LearnedOptimizer`.
 
         Args:
             learning_rate: Float. Multiplies the update. Defaults to `1.0`.
+            replicate: As in `get_student`.
 
         Returns:
             The optimizer, which warms up as the student did in validation.
         """
         episodes = self.validation.episodes
         return LearnedOptimizer(
-            self.student.copy(),
+            self.get_student(replicate),
             learning_rate=learning_rate,
             warmup_steps=episodes.warmup * episodes.unroll,
             warmup_rate=self.validation_warmup_rate,

@@ -4,11 +4,7 @@ from keras_l2o import numerics
 
 REDUCTIONS = {"max": ops.max, "mean": ops.mean}
 KINDS = ("log", "ratio")
-STEP_WEIGHTS = {
-    "mean": ops.mean,
-    "sum": ops.sum,
-    "final": lambda values: values[-1],
-}
+STEP_WEIGHTS = ("mean", "sum", "final")
 MODES = ("sum", "switch", "imitation", "meta")
 
 
@@ -129,15 +125,21 @@ class Objective:
 
     def _over_steps(self, values, records):
         """One number from one an inner step."""
-        if self.stop_above is not None:
-            counts = records.running
-            if self.step_weights == "final":  # the last step that counts
-                ended = ops.logical_not(counts[1:])
-                ended = ops.concatenate([ended, ops.ones((1,), "bool")])
-                counts = ops.logical_and(counts, ended)
-                return ops.sum(ops.where(counts, values, 0.0))
-            values = ops.where(counts, values, 0.0)
-        return STEP_WEIGHTS[self.step_weights](values)
+        weights = ops.cast(self._weights(records), values.dtype)
+        return ops.sum(ops.where(weights > 0, values, 0.0) * weights)
+
+    def _weights(self, records):
+        """What each inner step counts, `(unroll,)`."""
+        counts = records.running
+        if self.step_weights == "final":  # the last step that counts
+            goes_on = ops.logical_and(
+                records.goes_on, records.index + 1 < records.horizon
+            )
+            return ops.logical_and(counts, ops.logical_not(goes_on))
+        weights = ops.cast(counts, "float32")
+        if self.step_weights == "mean":
+            weights = weights / ops.cast(records.horizon, "float32")
+        return weights
 
     def __call__(self, records, meta_weight, imitation_weight, draw=0.0):
         """Returns the total, the meta loss and the imitation loss.

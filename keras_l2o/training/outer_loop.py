@@ -1,84 +1,108 @@
+import dataclasses
+from typing import Any
+from typing import NamedTuple
+
 import keras
 from keras import ops
 
 from keras_l2o import backend
+from keras_l2o import keras_internals
 from keras_l2o.training import inner_loop
-from keras_l2o.training import outer_step
-from keras_l2o.training.carry import Carry
-from keras_l2o.training.guard import guarded_apply
+from keras_l2o.training.outer_state import OuterState
+from keras_l2o.training.task import Distillation
+from keras_l2o.training.task import Task
+from keras_l2o.training.task import Tensors
 from keras_l2o.training.validation import validation_truncation
 
 
-class OuterLoop(backend.StatefulStep, keras.Model):
-    """Base class of `MetaTrainer`: the steps that Keras compiles.
+class Rollouts(NamedTuple):
+    """What validation runs."""
 
-    They read the variables, call the pure functions of `outer_step` and
-    `validation`, and assign what comes back. The subclass's constructor sets
-    the attributes that they look at and calls `create_variables`.
+    tasks: int
+    unroll: int  # inner steps of a truncation
+    warmup_rate: Any  # float, or None if no truncation warms up
+
+
+@dataclasses.dataclass(frozen=True)
+class OuterLoop:
+    """Meta-training as pure functions of an `OuterState` and of data.
+
+    The objects that it is made of say what to do; their variables are read
+    from the state alone, but for the teachers', which stay as they are.
+    `MetaTrainer` keeps the state in variables, for one student or for many.
     """
 
-    def create_variables(self, meta_weight, imitation_weight):
-        """Makes what a run keeps, besides the policies' weights."""
+    distillation: Distillation
+    problems: list  # of Problem
+    estimator: Any  # Estimator
+    tasks: int  # episodes side by side, for each problem
+    steps: int  # inner steps of an outer step
+    rollouts: Rollouts
+    logs: Any  # Logs
+    update: Any  # OuterUpdate
+    knobs: Any  # Shared, of variables
 
-        def scalar(name, value, dtype=None):
-            return self.add_weight(
-                shape=(),
-                initializer=keras.initializers.Constant(value),
-                dtype=dtype,
-                trainable=False,
-                name=name,
-            )
+    def init(self, seed=None):
+        """The state before the first outer step.
 
-        self.meta_weight = scalar("meta_weight", meta_weight)
-        self.imitation_weight = scalar("imitation_weight", imitation_weight)
-        self.outer_steps = scalar("outer_steps", 0, "int32")
-        pool = [self.student, *self.teachers]
+        Args:
+            seed: Int. The student's first weights are those of a student that
+                is made after `keras.utils.set_random_seed(seed)`. Defaults to
+                `None`: the weights that it has now.
 
-        def carries(tasks, name):
-            return [
-                Carry(self, problem, pool, tasks, f"{name}_{index}")
-                for index, problem in enumerate(self.problems)
-            ]
-
-        self._carries = carries(self.episodes.tasks, "carry")
-        self._validation_carries = carries(
-            self.validation.episodes.tasks, "validation_carry"
+        Returns:
+            `OuterState`. The optimizer's values, the metrics' and what is
+            shared are as the variables are now.
+        """
+        distillation = self.distillation
+        student = distillation.student
+        if seed is not None:
+            student = _made_after(student, seed)
+        weights = _values(student.trainable_variables)
+        carries, validation = [], []
+        for problem in self.problems:
+            start = _first_trajectories(distillation.pool, problem)
+            carry = self.estimator.start(start, weights)
+            carries.append(_zeros(carry, self.tasks))
+            validation.append(_zeros(start, self.rollouts.tasks))
+        return OuterState(
+            weights=weights,
+            frozen=_values(student.non_trainable_variables),
+            optimizer=_values(self.update.variables if self.update else []),
+            carries=carries,
+            validation=validation,
+            metrics=[ops.zeros(v.shape, v.dtype) for v in self.logs.variables],
+            steps=ops.zeros((), "int32"),
+            shared=keras.tree.map_structure(backend.read, self.knobs),
         )
 
-    @property
-    def metrics(self):
-        return self.logs.metrics
+    def step(self, state, data):
+        """One outer step.
 
-    @property
-    def non_trainable_variables(self):
-        # The perturbations' variables come and go with the callbacks of a
-        # `fit`, so they cannot be the model's own; the compiled step has to
-        # have them all the same.
-        return super().non_trainable_variables + [
-            variable
-            for perturbation in self.perturbations
-            for variable in perturbation.variables
-        ]
+        Args:
+            state: `OuterState` of tensors.
+            data: Of `Episodes`: a tuple over problems, stacked over tasks.
 
-    def outer_step(self, data):
-        """One outer step on the data of `Episodes`, on any backend."""
-        tensors = self._tensors()
-        distillation = self._distillation()
-        gradients = [ops.zeros_like(weight) for weight in tensors.weights]
+        Returns:
+            The new state, and a dict of scalars for `fit` to report.
+        """
+        teachers = _teachers(self.distillation)
+        with self._scope(state) as scope:
+            state, logs = self._step(state, data, teachers)
+            return self._leave(scope, state), logs
+
+    def _step(self, state, data, teachers):
+        weights = state.weights
+        tensors = self._tensors(state, teachers)
+        gradients = [ops.zeros_like(weight) for weight in weights]
         count = ops.zeros(())
         cold = ops.convert_to_tensor(True)  # whether all tasks warm up
-        for problem, carry, tasks in zip(self.problems, self._carries, data[0]):
-            results = outer_step.outer_gradients(
-                distillation,
-                problem,
-                tensors,
-                tasks,
-                carry.read(),
-                self.episodes.tasks,
-            )
-            carry.assign(backend.gather_tasks(results.trajectories))
+        carries = []
+        for problem, carry, tasks in zip(self.problems, state.carries, data):
+            results = self._estimate(problem, tensors, tasks, carry)
+            carries.append(backend.gather_tasks(results.carried))
             gradients = [
-                total + outer_step.masked_sum(gradient, results.counts)
+                total + _masked_sum(gradient, results.counts)
                 for total, gradient in zip(gradients, results.gradients)
             ]
             count = count + ops.sum(ops.cast(results.counts, "float32"))
@@ -89,81 +113,158 @@ class OuterLoop(backend.StatefulStep, keras.Model):
             gradient / ops.cast(ops.maximum(count, 1.0), gradient.dtype)
             for gradient in gradients
         ]
-        applied = guarded_apply(
-            self.optimizer,
-            self.student.trainable_variables,
-            tensors.weights,
+        weights, optimizer, applied = self.update(
+            weights,
+            state.optimizer,
+            state.shared.learning_rate,
             gradients,
             count > 0,
-            self.gradient_clipping,
-            self.clipping_floor,
         )
         # Every device that runs this counts its share of the one update. Where
         # all tasks warm up there is none that could be skipped.
-        share = backend.local_tasks(self.episodes.tasks) / self.episodes.tasks
+        share = backend.local_tasks(self.tasks) / self.tasks
         self.logs.skipped_updates.update_state(
             (1.0 - ops.cast(ops.logical_or(applied, cold), "float32")) * share
         )
-        self.outer_steps.assign_add(1)
-        # Copies: on torch a sum is its variable, which validation sets to zero.
-        return {m.name: m.result() + 0.0 for m in self.logs.training}
-
-    def _distillation(self):
-        return outer_step.Distillation(
-            student=self.student,
-            teachers=self.teachers,
-            objective=self.objective,
-            unroll=self.unroll,
-            scaled=bool(self.episodes.spread),
-            warmup_rate=self.warmup_rate if self.warmup else None,
-            synchronize_teachers=self.synchronize_teachers,
-            perturbations=list(self.perturbations),
-            log_losses=self.log_losses,
-            log_teachers=self.log_teachers,
-            rematerialize=self.rematerialize,
-        )
-
-    def _tensors(self):
-        student, *teachers = self._policy_values()
-        count = len(self.student.trainable_variables)
-        weights = student[:count]
-        drawn = [p.offsets(weights, self.unroll) for p in self.perturbations]
-        drawn = [offsets for offsets in drawn if offsets is not None]
-        return outer_step.Tensors(
+        state = state._replace(
             weights=weights,
-            frozen=student[count:],
-            teachers=teachers,
-            offsets=[sum(parts) for parts in zip(*drawn)],
-            meta_weight=backend.read(self.meta_weight),
-            imitation_weight=backend.read(self.imitation_weight),
+            optimizer=optimizer,
+            carries=carries,
+            steps=state.steps + 1,
+        )
+        # Copies: on torch a sum is its variable, which is set to zero later.
+        return state, {m.name: m.result() + 0.0 for m in self.logs.training}
+
+    def _estimate(self, problem, tensors, tasks, carried):
+        """`TaskResult`, stacked over the tasks that this device runs."""
+        shape = (self.tasks, self.steps, problem.size)
+        noise = [
+            p.gradient_noise(shape, problem.dtype)
+            for p in self.distillation.perturbations
+        ]
+        noise = [part for part in noise if part is not None]
+        drawn = self.estimator.draw(tensors.weights, self.tasks)
+        inputs = backend.share_tasks(
+            (carried, [sum(noise)] if noise else [], drawn), self.tasks
+        )
+        return backend.map_tasks(
+            lambda task, tensors: self.estimator.attacked(
+                Task(self.distillation, problem, tensors, *task)
+            ),
+            (tasks, *inputs),
+            tensors,
+            backend.local_tasks(self.tasks),
         )
 
-    def _policy_values(self):
-        return [
-            [
-                backend.read(variable)
-                for variable in inner_loop.policy_variables(policy)
-            ]
-            for policy in (self.student, *self.teachers)
+    def _tensors(self, state, teachers):
+        offsets = [
+            p.offsets(state.weights, self.steps)
+            for p in self.distillation.perturbations
         ]
+        offsets = [parts for parts in offsets if parts is not None]
+        return Tensors(
+            weights=state.weights,
+            frozen=state.frozen,
+            teachers=teachers,
+            offsets=[sum(parts) for parts in zip(*offsets)],
+            meta_weight=state.shared.meta_weight,
+            imitation_weight=state.shared.imitation_weight,
+        )
 
-    def validation_step(self, data):
-        """One truncation of the validation rollouts, on any backend."""
-        values = self._policy_values()
-        pool = [self.student, *self.teachers]
-        episodes = self.validation.episodes
-        warmup_rate = self.validation_warmup_rate if episodes.warmup else None
-        for problem, carry, tasks in zip(
-            self.problems, self._validation_carries, data[0]
-        ):
+    def validate(self, state, data):
+        """One truncation of the validation rollouts, as `step` is of training.
+
+        Args:
+            state: `OuterState` of tensors.
+            data: Of `ValidationEpisodes`.
+
+        Returns:
+            The new state, and a dict of scalars for `fit` to report.
+        """
+        teachers = _teachers(self.distillation)
+        with self._scope(state) as scope:
+            state, logs = self._validate(state, data, teachers)
+            return self._leave(scope, state), logs
+
+    def _validate(self, state, data, teachers):
+        rollouts, pool = self.rollouts, self.distillation.pool
+        values = [[*state.weights, *state.frozen], *teachers]
+        validation = []
+        for problem, carry, tasks in zip(self.problems, state.validation, data):
             trajectories, log_losses = backend.map_tasks(
                 lambda task, values, problem=problem: validation_truncation(
-                    pool, values, problem, episodes.unroll, warmup_rate, *task
+                    pool,
+                    values,
+                    problem,
+                    rollouts.unroll,
+                    rollouts.warmup_rate,
+                    *task,
                 ),
-                (tasks, backend.share_tasks(carry.read(), episodes.tasks)),
+                (tasks, backend.share_tasks(carry, rollouts.tasks)),
                 values,
-                backend.local_tasks(episodes.tasks),
+                backend.local_tasks(rollouts.tasks),
             )
-            carry.assign(backend.gather_tasks(trajectories))
+            validation.append(backend.gather_tasks(trajectories))
             self.logs.update_validation(log_losses, tasks["last"])
-        return {m.name: m.result() for m in self.logs.validation}
+        state = state._replace(validation=validation)
+        return state, {m.name: m.result() for m in self.logs.validation}
+
+    def _scope(self, state):
+        """Where metrics and shared variables have the state's values."""
+        variables = [*self.logs.variables, *keras.tree.flatten(self.knobs)]
+        values = [*state.metrics, *keras.tree.flatten(state.shared)]
+        return keras.StatelessScope(state_mapping=list(zip(variables, values)))
+
+    def _leave(self, scope, state):
+        """The state with what metrics and generators have come to."""
+        get = scope.get_current_value
+        noise = [get(variable) for variable in self.knobs.noise]
+        return state._replace(
+            metrics=[get(variable) for variable in self.logs.variables],
+            shared=state.shared._replace(noise=noise),
+        )
+
+
+def _values(variables):
+    return [backend.read(variable) for variable in variables]
+
+
+def _teachers(distillation):
+    return [
+        _values(inner_loop.policy_variables(teacher))
+        for teacher in distillation.teachers
+    ]
+
+
+def _made_after(student, seed):
+    """A student like this one, made after Keras's seed was set."""
+    with keras_internals.globally_seeded(seed):
+        made = type(student).from_config(student.get_config())
+        if not made.built:
+            made.build(None)
+    return made
+
+
+def _first_trajectories(pool, problem):
+    """A trajectory of each policy, of zeros."""
+    _, non_trainable = problem.initial_values(0)
+    zeros = ops.zeros((problem.size,), problem.dtype)
+    others = [ops.zeros(v.shape, str(v.dtype)) for v in non_trainable]
+    return tuple(
+        inner_loop.start(policy, problem, zeros, others) for policy in pool
+    )
+
+
+def _zeros(nest, tasks):
+    return keras.tree.map_structure(
+        lambda leaf: ops.zeros(
+            (tasks, *leaf.shape), keras.backend.standardize_dtype(leaf.dtype)
+        ),
+        nest,
+    )
+
+
+def _masked_sum(stacked, mask):
+    """Sum over the first axis of the entries that the mask holds for."""
+    mask = ops.reshape(mask, (-1,) + (1,) * (len(stacked.shape) - 1))
+    return ops.sum(ops.where(mask, stacked, ops.zeros_like(stacked)), axis=0)

@@ -33,52 +33,53 @@ class Period(NamedTuple):
     start: str
 
     @property
-    def steps(self):
-        """Outer steps of the period."""
+    def truncations(self):
+        """Int. Truncations of all episodes together."""
         return self.episodes * (self.depth + self.warmup)
 
 
-class PeriodCallback(keras.callbacks.Callback):
+class Plan(keras.callbacks.Callback):
     """Base class of callbacks that split a `fit` of MetaTrainer into periods.
 
     `fit` then runs each period as one Keras epoch, until there is no next.
     """
 
-    #: Finished periods: the number of the next Keras epoch.
-    finished = 0
     #: How many periods there will be at least, for the progress bar.
     planned = 1
     #: Whether the plan is the same whatever a student's validation says.
     plans_ahead = False
+    #: Whether an outer step is a whole episode; `fit` says so.
+    whole_episodes = False
+    #: The finished periods.
+    rows = ()
 
-    def open(self):
-        """Called once before the first period; `self.model` is the trainer."""
+    def run(self, trainer):
+        """A run of a trainer.
 
-    def prepare(self):
-        """Readies the trainer for the next period and returns the `Period`.
+        Args:
+            trainer: The `MetaTrainer`.
 
-        Returns `None` if the run has come to its end.
+        Returns:
+            A Keras callback that is a context, too. Its `periods()` readies
+            the trainer for one `Period` after the other, and yields it.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} must implement `prepare`."
+            f"{type(self).__name__} must implement `run`."
         )
 
-    def commit(self, period):
-        """Called after a period's training, validation and callbacks."""
-
-    def close(self):
-        """Called once after the last period."""
-
-    def abandon(self):
-        """Called instead of `close` where an exception ends the run."""
+    def outer_steps(self, period):
+        """Int. Outer steps of a period."""
+        if self.whole_episodes:
+            return period.episodes
+        return period.truncations
 
 
 def find(callbacks):
-    """The `PeriodCallback` among callbacks, or `None`."""
+    """The `Plan` among callbacks, or `None`."""
     found = [
         callback
         for callback in keras.tree.flatten(callbacks or [])
-        if isinstance(callback, PeriodCallback)
+        if isinstance(callback, Plan)
     ]
     if len(found) > 1:
         raise ValueError(
@@ -88,62 +89,48 @@ def find(callbacks):
     return found[0] if found else None
 
 
-def run(trainer, fit, strategy, callbacks, verbose="auto", **kwargs):
-    """Runs all periods of a strategy.
+def fit_periods(trainer, fit, plan, callbacks, verbose="auto", **kwargs):
+    """Fits all periods of a plan.
 
     Args:
         trainer: The `MetaTrainer`.
         fit: Its `keras.Model.fit`.
-        strategy: The `PeriodCallback`, one of `callbacks`.
+        plan: The `Plan`, one of `callbacks`.
         callbacks, verbose, **kwargs: As in `keras.Model.fit`.
 
     Returns:
         Keras's `History`, with an epoch for each period that ran.
     """
-    strategy.set_model(trainer)
-    strategy.open()
-    try:
-        _run_periods(trainer, fit, strategy, callbacks, verbose, **kwargs)
-    except BaseException:
-        strategy.abandon()
-        raise
+    plan.set_model(trainer)
+    plan.whole_episodes = trainer.estimator.whole_episodes
+    with plan.run(trainer) as run:
+        callbacks = _OneTraining(
+            [*callbacks, run],
+            add_history=True,
+            add_progbar=verbose != 0,
+            model=trainer,
+            verbose=verbose,
+            epochs=plan.planned,
+            steps=None,
+        )
+        callbacks.begin_training()
+        for period in run.periods():
+            epoch, steps = len(plan.rows), plan.outer_steps(period)
+            epochs = max(plan.planned, epoch + 1)
+            callbacks.set_params(
+                {"verbose": verbose, "epochs": epochs, "steps": steps}
+            )
+            fit(
+                trainer.episodes.stream(),
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                steps_per_epoch=steps,
+                callbacks=callbacks,
+                validation_data=trainer.validation,
+                **kwargs,
+            )
+        callbacks.end_training()
     return trainer.history
-
-
-def _run_periods(trainer, fit, strategy, callbacks, verbose, **kwargs):
-    callbacks = _OneTraining(
-        callbacks,
-        add_history=True,
-        add_progbar=verbose != 0,
-        model=trainer,
-        verbose=verbose,
-        epochs=strategy.planned,
-        steps=None,
-    )
-    callbacks.begin_training()
-    while (period := strategy.prepare()) is not None:
-        epoch = strategy.finished
-        callbacks.set_params(
-            {
-                "verbose": verbose,
-                "epochs": max(strategy.planned, epoch + 1),
-                "steps": period.steps,
-            }
-        )
-        fit(
-            trainer.episodes.stream(),
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            steps_per_epoch=period.steps,
-            callbacks=callbacks,
-            validation_data=trainer.validation,
-            **kwargs,
-        )
-        strategy.commit(period)
-        if trainer.stop_training:
-            break
-    strategy.close()
-    callbacks.end_training()
 
 
 class _OneTraining(keras.callbacks.CallbackList):

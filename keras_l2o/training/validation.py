@@ -2,7 +2,8 @@ from keras import ops
 
 from keras_l2o import numerics
 from keras_l2o.training import inner_loop
-from keras_l2o.training import outer_step
+from keras_l2o.training.task import fresh_trajectories
+from keras_l2o.training.task import warming
 
 #: Validation reports the mean over this many inner steps at the end.
 END_STEPS = 50
@@ -27,7 +28,7 @@ def validation_truncation(
     """
     trajectories = numerics.select(
         data["reset"],
-        outer_step.fresh_trajectories(pool, problem, data),
+        fresh_trajectories(pool, problem, data),
         carried,
     )
     results = [
@@ -38,7 +39,7 @@ def validation_truncation(
             trajectory,
             data["batches"],
             unroll,
-            outer_step.warming(warmup_rate, data),
+            warming(warmup_rate, data),
         )
         for policy, policy_values, trajectory in zip(pool, values, trajectories)
     ]

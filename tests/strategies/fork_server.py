@@ -45,7 +45,8 @@ class Trainer(keras.Model):
 
     problems, teachers, teacher_names, validation = (), (), (), None
     episodes = types.SimpleNamespace(stream=lambda: None)
-    stop_training = False
+    stop_training, replicates = False, None
+    estimator = types.SimpleNamespace(whole_episodes=False)
 
     def __init__(self):
         super().__init__()
@@ -57,6 +58,9 @@ class Trainer(keras.Model):
         self.imitation_weight = self.add_weight(name="imitation_weight")
         self.built = True
 
+    def get_student(self, replicate):
+        return self.student.copy()
+
     def set_episodes(self, seed, **_):
         self.random = np.random.default_rng(seed)
 
@@ -64,7 +68,9 @@ class Trainer(keras.Model):
         pass
 
     def train(self, strategy):
-        return periods.run(self, self._fit, strategy, [strategy], verbose=0)
+        return periods.fit_periods(
+            self, self._fit, strategy, [strategy], verbose=0
+        )
 
     def _fit(self, x, initial_epoch, steps_per_epoch, callbacks, **_):
         callbacks.on_epoch_begin(initial_epoch)

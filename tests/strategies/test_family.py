@@ -21,176 +21,179 @@ def plan(directory, **options):
     return strategies.Simple(str(directory), **{**arguments, **options})
 
 
-if keras.backend.backend() == "jax":
+def family(problem, replicates=2):
+    return trainer(
+        problem,
+        student=policies.FeatureMLP(name="student"),
+        teachers=[policies.Adam(0.02, name="adam")],
+        unroll=3,
+        tasks=1,
+        seed=4,
+        replicates=replicates,
+    )
 
-    def family(problem, replicates=2):
-        return trainer(
-            problem,
-            student=policies.FeatureMLP(name="student"),
-            teachers=[policies.Adam(0.02, name="adam")],
-            unroll=3,
-            tasks=1,
-            seed=4,
-            replicates=replicates,
-        )
 
-    def rows(directory):
-        with open(directory / "summary.csv") as file:
-            lines = list(csv.DictReader(file))
-        # Checkpoints hold Keras's automatic names, which count up in a process.
-        spared = ("seconds", "sha256")
-        return [{k: v for k, v in x.items() if k not in spared} for x in lines]
+def rows(directory):
+    with open(directory / "summary.csv") as file:
+        lines = list(csv.DictReader(file))
+    # Checkpoints hold Keras's automatic names, which count up in a process.
+    spared = ("seconds", "sha256")
+    return [{k: v for k, v in x.items() if k not in spared} for x in lines]
 
-    def optimizers(directory):
-        return [
-            keras_l2o.load(directory / str(number) / "optimizer")
-            for number in (1, 2)
-        ]
 
-    def test_each_replicate_leaves_the_student_of_its_best_period(
-        tiny_problem, tmp_path
-    ):
-        model = family(tiny_problem)
-        students = []
+def optimizers(directory):
+    return [
+        keras_l2o.load(directory / str(number) / "optimizer")
+        for number in (1, 2)
+    ]
 
-        class Look(keras.callbacks.Callback):
-            def on_epoch_end(self, epoch, logs=None):
-                pair = [model.student(i).get_weights() for i in range(2)]
-                students.append(pair)
 
-        model.fit(callbacks=[plan(tmp_path), Look()], verbose=0)
-        lines = rows(tmp_path)
-        assert len(lines) == len(students) == 3
-        assert model.outer_steps == 9
-        for index, optimizer in enumerate(optimizers(tmp_path)):
-            name = f"val_log_loss_replicate_{index}"
-            best = int(np.argmin([float(line[name]) for line in lines]))
-            for own, kept, there in zip(
-                optimizer.policy.get_weights(),
-                students[best][index],
-                model.to_optimizer(index).policy.get_weights(),
-            ):
-                np.testing.assert_array_equal(own, kept)
-                np.testing.assert_array_equal(own, there)
-            folder = tmp_path / str(index + 1) / "optimizer"
-            metadata = keras_l2o.hub.folder.read_metadata(folder)
-            assert metadata["seed"] == 4 + index
-            assert metadata["figures"]["val_log_loss"] == float(
-                lines[best][name]
-            )
+def test_each_replicate_leaves_the_student_of_its_best_period(
+    tiny_problem, tmp_path
+):
+    model = family(tiny_problem)
+    students = []
 
-    @pytest.mark.parametrize("kept", [True, False])
-    def test_in_the_end_each_replicate_is_its_best_not_its_last(
-        tiny_problem, tmp_path, kept
-    ):
-        def made():
-            model = family(tiny_problem)
-            # At this rate the first period is the best.
-            model.compile(keras.optimizers.SGD(30.0), gradient_clipping=None)
-            return model
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            pair = [model.get_student(i).get_weights() for i in range(2)]
+            students.append(pair)
 
-        model, students = made(), []
-
-        class Look(keras.callbacks.Callback):
-            def on_epoch_end(self, epoch, logs=None):
-                losses = [logs[f"val_log_loss_replicate_{i}"] for i in range(2)]
-                weights = [model.student(i).get_weights() for i in range(2)]
-                students.append((losses, weights))
-
-        directory = tmp_path if kept else None
-        strategy = strategies.Simple(
-            directory, num_periods=3, unroll_len=3, depth=2, epochs=1, seed=4
-        )
-        model.fit(callbacks=[strategy, Look()], verbose=0)
-        trainers = [model]
-        if kept:  # taken up again, there is nothing left but the end
-            trainers.append(made())
-            trainers[1].fit(
-                callbacks=[
-                    strategies.Simple(
-                        directory, num_periods=3, unroll_len=3, depth=2,
-                        epochs=1, seed=4,
-                    )
-                ],
-                verbose=0,
-            )  # fmt: skip
-        lasts = 0
-        for index in range(2):
-            best = int(np.argmin([losses[index] for losses, _ in students]))
-            lasts += best == 2
-            for trainer_ in trainers:
-                for own, kept_ in zip(
-                    trainer_.to_optimizer(index).policy.get_weights(),
-                    students[best][1][index],
-                ):
-                    np.testing.assert_array_equal(own, kept_)
-        assert lasts < 2
-
-    def test_a_family_that_was_killed_ends_as_one_that_was_not(
-        tiny_problem, tmp_path
-    ):
-        class Killed(Exception):
-            pass
-
-        class Kill(keras.callbacks.Callback):
-            def on_train_batch_end(self, batch, logs=None):
-                begun = (tmp_path / "b" / "summary.csv").exists()
-                if begun and len(rows(tmp_path / "b")) == 2:
-                    raise Killed
-
-        whole = family(tiny_problem)
-        whole.fit(callbacks=[plan(tmp_path / "a")], verbose=0)
-        with pytest.raises(Killed):
-            family(tiny_problem).fit(
-                callbacks=[plan(tmp_path / "b"), Kill()], verbose=0
-            )
-        # As if the kill had come before the last period's optimizers.
-        files = strategies.RunDirectory(tmp_path / "b")
-        for number in (1, 2):
-            if files.checkpoint_of(number) == files.rows()[-1].checkpoint:
-                shutil.rmtree(tmp_path / "b" / str(number))
-        model = family(tiny_problem)
-        model.fit(callbacks=[plan(tmp_path / "b")], verbose=0)
-        assert rows(tmp_path / "b") == rows(tmp_path / "a")
-        for index in range(2):
-            for own, kept in zip(
-                model.student(index).get_weights(),
-                whole.student(index).get_weights(),
-            ):
-                np.testing.assert_array_equal(own, kept)
-        for own, kept in zip(
-            optimizers(tmp_path / "b"), optimizers(tmp_path / "a")
+    model.fit(callbacks=[plan(tmp_path), Look()], verbose=0)
+    lines = rows(tmp_path)
+    assert len(lines) == len(students) == 3
+    assert model.outer_steps == 9
+    for index, optimizer in enumerate(optimizers(tmp_path)):
+        name = f"val_log_loss_replicate_{index}"
+        best = int(np.argmin([float(line[name]) for line in lines]))
+        for own, kept, there in zip(
+            optimizer.policy.get_weights(),
+            students[best][index],
+            model.to_optimizer(replicate=index).policy.get_weights(),
         ):
-            np.testing.assert_array_equal(
-                own.policy.get_weights()[0], kept.policy.get_weights()[0]
-            )
+            np.testing.assert_array_equal(own, kept)
+            np.testing.assert_array_equal(own, there)
+        folder = tmp_path / str(index + 1) / "optimizer"
+        metadata = keras_l2o.hub.folder.read_metadata(folder)
+        assert metadata["seed"] == 4 + index
+        assert metadata["figures"]["val_log_loss"] == float(lines[best][name])
 
-    def test_a_replicate_is_what_its_seed_alone_gives(tiny_problem, tmp_path):
-        def outer():
-            return keras.optimizers.SGD(0.01)
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_in_the_end_each_replicate_is_its_best_not_its_last(
+    tiny_problem, tmp_path, kept
+):
+    def made():
         model = family(tiny_problem)
-        model.compile(outer())
-        model.fit(callbacks=[plan(tmp_path)], verbose=0)
-        keras.utils.set_random_seed(5)
-        alone = trainer(
-            tiny_problem,
-            student=policies.FeatureMLP(name="student"),
-            teachers=[policies.Adam(0.02, name="adam")],
-            unroll=3,
-            tasks=1,
-            seed=5,
-        )
-        alone.compile(outer())
-        alone.fit(callbacks=[plan(tmp_path / "alone", seed=5)], verbose=0)
-        last = strategies.RunDirectory(tmp_path / "alone").rows()[-1]
-        name = "val_log_loss_replicate_1"
-        both = strategies.RunDirectory(tmp_path).rows()[-1].figures[name]
-        np.testing.assert_allclose(both, last.validation, rtol=1e-4)
+        # At this rate the first period is the best.
+        model.compile(keras.optimizers.SGD(30.0), gradient_clipping=None)
+        return model
 
-    def test_a_plan_that_waits_for_validation_is_refused(tiny_problem):
-        with pytest.raises(ValueError, match="validation of one student"):
-            family(tiny_problem).fit(callbacks=[strategies.Curriculum()])
+    model, students = made(), []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            losses = [logs[f"val_log_loss_replicate_{i}"] for i in range(2)]
+            weights = [model.get_student(i).get_weights() for i in range(2)]
+            students.append((losses, weights))
+
+    directory = tmp_path if kept else None
+    strategy = strategies.Simple(
+        directory, num_periods=3, unroll_len=3, depth=2, epochs=1, seed=4
+    )
+    model.fit(callbacks=[strategy, Look()], verbose=0)
+    trainers = [model]
+    if kept:  # taken up again, there is nothing left but the end
+        trainers.append(made())
+        trainers[1].fit(
+            callbacks=[
+                strategies.Simple(
+                    directory, num_periods=3, unroll_len=3, depth=2,
+                    epochs=1, seed=4,
+                )
+            ],
+            verbose=0,
+        )  # fmt: skip
+    lasts = 0
+    for index in range(2):
+        best = int(np.argmin([losses[index] for losses, _ in students]))
+        lasts += best == 2
+        for trainer_ in trainers:
+            for own, kept_ in zip(
+                trainer_.to_optimizer(replicate=index).policy.get_weights(),
+                students[best][1][index],
+            ):
+                np.testing.assert_array_equal(own, kept_)
+    assert lasts < 2
+
+
+def test_a_family_that_was_killed_ends_as_one_that_was_not(
+    tiny_problem, tmp_path
+):
+    class Killed(Exception):
+        pass
+
+    class Kill(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            begun = (tmp_path / "b" / "summary.csv").exists()
+            if begun and len(rows(tmp_path / "b")) == 2:
+                raise Killed
+
+    whole = family(tiny_problem)
+    whole.fit(callbacks=[plan(tmp_path / "a")], verbose=0)
+    with pytest.raises(Killed):
+        family(tiny_problem).fit(
+            callbacks=[plan(tmp_path / "b"), Kill()], verbose=0
+        )
+    # As if the kill had come before the last period's optimizers.
+    files = strategies.RunDirectory(tmp_path / "b")
+    for number in (1, 2):
+        if files.checkpoint_of(number) == files.rows()[-1].checkpoint:
+            shutil.rmtree(tmp_path / "b" / str(number))
+    model = family(tiny_problem)
+    model.fit(callbacks=[plan(tmp_path / "b")], verbose=0)
+    assert rows(tmp_path / "b") == rows(tmp_path / "a")
+    for index in range(2):
+        for own, kept in zip(
+            model.get_student(index).get_weights(),
+            whole.get_student(index).get_weights(),
+        ):
+            np.testing.assert_array_equal(own, kept)
+    for own, kept in zip(
+        optimizers(tmp_path / "b"), optimizers(tmp_path / "a")
+    ):
+        np.testing.assert_array_equal(
+            own.policy.get_weights()[0], kept.policy.get_weights()[0]
+        )
+
+
+def test_a_replicate_is_what_its_seed_alone_gives(tiny_problem, tmp_path):
+    def outer():
+        return keras.optimizers.SGD(0.01)
+
+    model = family(tiny_problem)
+    model.compile(outer())
+    model.fit(callbacks=[plan(tmp_path)], verbose=0)
+    keras.utils.set_random_seed(5)
+    alone = trainer(
+        tiny_problem,
+        student=policies.FeatureMLP(name="student"),
+        teachers=[policies.Adam(0.02, name="adam")],
+        unroll=3,
+        tasks=1,
+        seed=5,
+    )
+    alone.compile(outer())
+    alone.fit(callbacks=[plan(tmp_path / "alone", seed=5)], verbose=0)
+    last = strategies.RunDirectory(tmp_path / "alone").rows()[-1]
+    name = "val_log_loss_replicate_1"
+    both = strategies.RunDirectory(tmp_path).rows()[-1].figures[name]
+    np.testing.assert_allclose(both, last.validation, rtol=1e-4)
+
+
+def test_a_plan_that_waits_for_validation_is_refused(tiny_problem):
+    with pytest.raises(ValueError, match="validation of one student"):
+        family(tiny_problem).fit(callbacks=[strategies.Curriculum()])
 
 
 def test_drawn_depths_are_between_the_shortest_and_the_deepest(

@@ -55,7 +55,7 @@ def run(scope):
         [w.ravel() for w in trainer.student.get_weights()])
     carried = [
         keras.ops.convert_to_numpy(leaf).ravel().tolist()
-        for leaf in keras.tree.flatten(trainer._carries[0].read())]
+        for leaf in keras.tree.flatten(trainer.state.carries[0])]
     print("RESULT" + json.dumps([history, weights.tolist(), carried]))
     return trainer
 """

@@ -42,7 +42,7 @@ def test_a_poisoned_students_weight_is_never_trained_on(tiny_problem):
     assert history["diverged_tasks"] == [4.0]
     for old, new in zip(poisoned, model.student.get_weights()):
         np.testing.assert_array_equal(old, new)  # not zeroed, no more NaN
-    carried = [carry.read() for carry in model._carries]
+    carried = model.state.carries
     assert all(
         np.isfinite(ops.convert_to_numpy(leaf)).all()
         for leaf in keras.tree.flatten(carried)
@@ -109,7 +109,7 @@ def test_a_teacher_that_diverges_is_counted_and_left_out(tiny_problem):
     assert np.isfinite(history["loss"]).all()
     assert np.isfinite(history["val_good_log_loss"]).all()
     assert np.isinf(history["val_bad_log_loss"]).all()
-    carried = [c.read() for c in model._carries]
+    carried = model.state.carries
     assert all(
         np.isfinite(ops.convert_to_numpy(leaf)).all()
         for leaf in keras.tree.flatten(carried)

@@ -275,7 +275,7 @@ def test_the_optimizer_does_what_the_student_did(tiny_problem):
         losses.append(float(network.train_on_batch(x, y)))
     from keras_l2o.training import inner_loop
 
-    values = model._policy_values()[0]
+    values = model.state.weights
     start = inner_loop.start(
         model.student,
         tiny_problem,

@@ -21,6 +21,9 @@ def records(log_distances=LOG_DISTANCES, alive=None, running=None):
         alive=ops.convert_to_tensor(alive),
         teacher_losses=ops.convert_to_tensor(log_distances),
         running=ops.convert_to_tensor(running),
+        goes_on=ops.convert_to_tensor(np.append(running[1:], True)),
+        index=ops.arange(steps, dtype="int32"),
+        horizon=ops.convert_to_tensor(steps, "int32"),
     )
 
 
@@ -96,7 +99,7 @@ def test_each_scale_and_weight_of_the_steps(options, per_step, step_weights):
     total, meta, imitation = made(three_steps(), 2.0, 0.5)
     expected_meta = pick[step_weights](per_step)
     expected_imitation = pick[step_weights](DISTANCES.max(axis=1))
-    assert number(meta) == pytest.approx(expected_meta, rel=1e-5)
+    assert number(meta) == pytest.approx(expected_meta, rel=1e-5, abs=1e-6)
     assert number(imitation) == pytest.approx(expected_imitation, rel=1e-5)
     assert number(total) == pytest.approx(
         2.0 * expected_meta + 0.5 * expected_imitation, rel=1e-5

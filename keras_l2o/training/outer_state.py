@@ -1,0 +1,63 @@
+"""What an outer loop carries from one outer step to the next."""
+
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+
+class Shared(NamedTuple):
+    """What all replicates have in common.
+
+    Knobs, which callbacks may turn, and what noise is drawn from.
+    """
+
+    meta_weight: Any  # scalar
+    imitation_weight: Any  # scalar
+    learning_rate: list  # of one scalar, or of none if a schedule gives it
+    noise: list  # of the perturbations' and the estimator's variables
+
+
+class OuterState(NamedTuple):
+    """All that an outer step reads and changes, as tensors or as variables."""
+
+    weights: list  # of the student's trainable variables
+    frozen: list  # of the student's other variables
+    optimizer: list  # of the outer optimizer's variables, but for the rate
+    carries: list  # for each problem, what its tasks go on from
+    validation: list  # for each problem, where its rollouts stand
+    metrics: list  # of the metrics' variables
+    steps: Any  # int32 scalar, outer steps so far
+    shared: Shared
+
+    @property
+    def own(self):
+        """The state without what all replicates share."""
+        return self._replace(shared=())
+
+
+def arrays(state):
+    """A state's leaves as NumPy arrays, by name.
+
+    Args:
+        state: `OuterState` of tensors or variables.
+
+    Returns:
+        Dict from names such as `"weights/0"` to arrays.
+    """
+    return {
+        name: np.asarray(keras.ops.convert_to_numpy(leaf))
+        for name, leaf in named(state).items()
+    }
+
+
+def named(state):
+    """A state's leaves by name, such as `"weights/0"`."""
+    groups = {**state._asdict(), **state.shared._asdict()}
+    del groups["shared"]
+    return {
+        f"{group}/{index}": leaf
+        for group, nest in groups.items()
+        for index, leaf in enumerate(keras.tree.flatten(nest))
+    }

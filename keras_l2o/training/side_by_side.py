@@ -1,0 +1,50 @@
+"""The data of several replicates, stacked."""
+
+from keras_l2o.training.episodes import Episodes
+from keras_l2o.training.episodes import ValidationEpisodes
+from keras_l2o.training.episodes import next_seed
+from keras_l2o.training.episodes import stack
+
+
+class EpisodesSideBySide(Episodes):
+    """Episodes of several replicates, each of the next seed.
+
+    Args:
+        first: `Episodes` of the first replicate.
+        count: Int. Number of replicates.
+    """
+
+    def __init__(self, first, count):
+        super().__init__(**first.arguments)
+        self.each = [
+            first.changed(seed=next_seed(first.seed, by)) for by in range(count)
+        ]
+
+    def changed(self, **arguments):
+        first = self.each[0].changed(**arguments)
+        return EpisodesSideBySide(first, len(self.each))
+
+    def at(self, outer_step):
+        return stack([episodes.at(outer_step) for episodes in self.each])
+
+
+class ValidationSideBySide(ValidationEpisodes):
+    """Validation rollouts of several replicates.
+
+    A seed that is given to `changed` is that of all, which then compare.
+
+    Args:
+        each: List of `ValidationEpisodes`, one a replicate.
+    """
+
+    def __init__(self, each):
+        super().__init__(**each[0].arguments)
+        self.each = each
+
+    def changed(self, **arguments):
+        return ValidationSideBySide(
+            [validation.changed(**arguments) for validation in self.each]
+        )
+
+    def __getitem__(self, index):
+        return stack([validation[index] for validation in self.each])

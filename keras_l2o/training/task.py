@@ -1,0 +1,259 @@
+"""One task of an outer step: an optimizee that student and teachers train.
+
+Everything here maps tensors to tensors. An estimator asks a `Task` to run its
+truncation with some weights of the student, and makes a `TaskResult` of it.
+"""
+
+from typing import Any
+from typing import NamedTuple
+
+from keras import ops
+
+from keras_l2o import numerics
+from keras_l2o.training import inner_loop
+
+
+class Distillation(NamedTuple):
+    """What stays the same from one outer step to the next."""
+
+    student: Any  # Policy
+    teachers: list  # of policies
+    objective: Any  # Objective
+    unroll: int  # inner steps of a truncation
+    scaled: bool  # whether the student sees scaled coordinates
+    warmup_rate: Any  # float, or None if no truncation warms up
+    synchronize_teachers: bool
+    perturbations: list  # of Perturbation
+    log_losses: bool  # whether to measure the teachers' losses
+    log_teachers: bool  # whether to measure which teacher is furthest
+    rematerialize: bool  # as in `backend.scan`
+
+    @property
+    def pool(self):
+        return (self.student, *self.teachers)
+
+
+class Tensors(NamedTuple):
+    """The values that an outer step starts from, the same for all tasks."""
+
+    weights: list  # of the student's trainable variables
+    frozen: list  # of the student's other variables
+    teachers: list  # of lists, of each teacher's variables
+    offsets: list  # what perturbations add to the weights, by inner step
+    meta_weight: Any  # scalar
+    imitation_weight: Any  # scalar
+
+
+class Truncation(NamedTuple):
+    """What a truncation has come to."""
+
+    trajectories: tuple  # the student's, and a tuple of the teachers'
+    records: inner_loop.Records
+    losses: Any  # (3,): total, meta and imitation loss
+
+
+class Figures(NamedTuple):
+    """What is reported of a truncation, or of several together."""
+
+    finite: Any  # bool: whether the student is, and its losses
+    losses: Any  # (3,): total, meta and imitation loss
+    dead_teachers: Any  # how many diverged
+    negative: Any  # in how many inner steps a loss had no logarithm
+    measures: dict  # name: (means, weights), a row of one a teacher each
+
+    def combined(self, reduce):
+        """Figures of one from those of many, stacked along a first axis.
+
+        Args:
+            reduce: `keras.ops.sum` or `keras.ops.mean`: what is made of losses
+                and counts.
+        """
+        return Figures(
+            finite=ops.all(self.finite),
+            losses=reduce(self.losses, axis=0),
+            dead_teachers=reduce(self.dead_teachers, axis=0),
+            negative=reduce(self.negative, axis=0),
+            measures={
+                name: _weighted_mean(means, weights)
+                for name, (means, weights) in self.measures.items()
+            },
+        )
+
+
+class TaskResult(NamedTuple):
+    """What one task leaves; stacked over tasks by the outer loop."""
+
+    gradients: list  # one a weight
+    carried: Any  # what the next outer step goes on from
+    counts: Any  # bool: whether the gradients do
+    figures: Figures
+
+
+class Task(NamedTuple):
+    """What an estimator is given of a task."""
+
+    distillation: Distillation
+    problem: Any  # Problem
+    tensors: Tensors
+    data: dict  # of `Episodes`, one task's
+    carried: Any  # what the estimator left at the last outer step
+    noise: list  # of what is added to the gradients that the student sees
+    drawn: Any  # what the estimator has drawn for this task
+
+    def fresh(self):
+        """Every optimizer's trajectory at the start of the episode."""
+        return fresh_trajectories(
+            self.distillation.pool, self.problem, self.data
+        )
+
+    def together(self, trajectories):
+        """Trajectories of which the teachers start where the student is.
+
+        Their own they keep where teachers are not synchronized.
+        """
+        student, *teachers = trajectories
+        if self.distillation.synchronize_teachers:
+            teachers = [
+                teacher._replace(
+                    parameters=ops.stop_gradient(student.parameters),
+                    non_trainable=tuple(
+                        ops.stop_gradient(value)
+                        for value in student.non_trainable
+                    ),
+                )
+                for teacher in teachers
+            ]
+        return (student, *teachers)
+
+    def run(self, weights, trajectories, index=None, horizon=None, **options):
+        """Runs the truncation with these weights of the student.
+
+        Args:
+            weights: List of tensors.
+            trajectories: Where student and teachers start.
+            index: `(unroll,)` ints, the numbers of the inner steps in what
+                the objective weighs together. Defaults to this truncation.
+            horizon: Int scalar. How many steps that are. Defaults to `unroll`.
+            **options: `first`, `running` and `within` of `inner_loop.unroll`.
+
+        Returns:
+            A `Truncation`. Its losses can be differentiated by the weights.
+        """
+        distillation, tensors = self.distillation, self.tensors
+        student, *teachers = trajectories
+        reached, records = inner_loop.unroll(
+            self.problem,
+            distillation.student,
+            [*weights, *tensors.frozen],
+            distillation.teachers,
+            tensors.teachers,
+            (student, tuple(teachers)),
+            self.data["batches"],
+            distillation.unroll,
+            self.data["scale"] if distillation.scaled else None,
+            warming(distillation.warmup_rate, self.data),
+            tensors.offsets,
+            self.noise,
+            distillation.objective.distance,
+            distillation.objective.stop_above,
+            distillation.rematerialize,
+            **options,
+        )
+        if horizon is not None:
+            records = records._replace(index=index, horizon=horizon)
+        losses = distillation.objective(
+            records,
+            ops.cast(tensors.meta_weight, records.losses.dtype),
+            ops.cast(tensors.imitation_weight, records.losses.dtype),
+            self.data["draw"],
+        )
+        return Truncation(reached, records, ops.stack(losses))
+
+    def next_start(self, truncation, finite):
+        """Where each optimizer goes on: afresh if it is not finite any more."""
+        fresh = self.fresh()
+        student, teachers = truncation.trajectories
+        alive = truncation.records.alive[-1]
+        ends = [numerics.select(finite, student, fresh[0])]
+        for index, teacher in enumerate(teachers):
+            goes_on = ops.logical_and(finite, alive[index])
+            ends.append(numerics.select(goes_on, teacher, fresh[1 + index]))
+        return tuple(ends)
+
+    def figures(self, truncation):
+        """The `Figures` of a truncation."""
+        records = truncation.records
+        lowest = ops.minimum(records.losses, records.initial_losses)
+        negative = ops.logical_and(lowest < 0, records.running)
+        return Figures(
+            finite=numerics.all_finite(
+                [records.losses, truncation.trajectories[0], truncation.losses]
+            ),
+            losses=truncation.losses,
+            dead_teachers=ops.sum(1.0 - ops.cast(records.alive[-1], "float32")),
+            negative=ops.sum(ops.cast(negative, "float32")),
+            measures=_measures(self.distillation, records),
+        )
+
+    def result(self, gradients, carried, figures, counts=None):
+        """The `TaskResult`, which counts unless the task warms up.
+
+        Args:
+            gradients: List of tensors, one a weight.
+            carried: Nest of tensors, of the structure of `Estimator.start`.
+            figures: `Figures`.
+            counts: Boolean scalar, whether the gradients count. Defaults to
+                whether everything is finite.
+        """
+        counts = figures.finite if counts is None else counts
+        # A truncation that warms up does not depend on the weights.
+        warms_up = ops.all(self.data["warming"])
+        counts = ops.logical_and(counts, ops.logical_not(warms_up))
+        return TaskResult(gradients, carried, counts, figures)
+
+
+def fresh_trajectories(pool, problem, data):
+    """Every policy's trajectory at the start of an episode."""
+    non_trainable = [
+        data["non_trainable"][str(index)]
+        for index in range(len(data["non_trainable"]))
+    ]
+    return tuple(
+        inner_loop.start(policy, problem, data["parameters"], non_trainable)
+        for policy in pool
+    )
+
+
+def warming(rate, data):
+    """The argument `warming` of the inner loop, on the data of one task."""
+    return None if rate is None else (data["warming"], rate)
+
+
+def _measures(distillation, records):
+    """Figures of each teacher: their means, and how many steps each is of."""
+    measures = {}
+    dtype = records.losses.dtype
+    if distillation.log_losses:
+        alive = ops.cast(records.alive, dtype)
+        measures["loss"] = _weighted_mean(records.teacher_losses, alive)
+    if distillation.log_teachers:
+        lowest = ops.full_like(records.log_distances, float("-inf"))
+        furthest = ops.argmax(
+            ops.where(records.alive, records.log_distances, lowest), axis=-1
+        )
+        teachers = len(distillation.teachers)
+        counts = ops.logical_and(
+            records.running, ops.any(records.alive, axis=-1)
+        )
+        counts = ops.repeat(ops.cast(counts, dtype)[:, None], teachers, axis=1)
+        measures["furthest"] = _weighted_mean(
+            ops.one_hot(furthest, teachers, dtype=dtype), counts
+        )
+    return measures
+
+
+def _weighted_mean(values, weights):
+    """Means over the first axis of what has a weight, and the weights' sums."""
+    total = ops.sum(weights, axis=0)
+    values = ops.where(weights > 0, values, ops.zeros_like(values))
+    return ops.sum(values * weights, axis=0) / ops.maximum(total, 1.0), total
