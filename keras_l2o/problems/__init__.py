@@ -3,6 +3,7 @@
 from keras_l2o.problems import functions
 from keras_l2o.problems import networks
 from keras_l2o.problems.catalogue import get
+from keras_l2o.problems.catalogue import get_all
 from keras_l2o.problems.catalogue import names
 from keras_l2o.problems.datasets import Dataset
 from keras_l2o.problems.datasets import DatasetError
@@ -17,6 +18,7 @@ __all__ = [
     "Problem",
     "functions",
     "get",
+    "get_all",
     "load_dataset",
     "names",
     "nas",

@@ -168,3 +168,18 @@ def get(name, dataset=None, batch_size=None, examples=None):
     if found.noise is not None:
         data = NoisyImages(data, batch_size, *found.noise)
     return Problem(network, data, batch_size=batch_size, name=name)
+
+
+def get_all(problems):
+    """The problems of a list, each by its name or as it is.
+
+    Args:
+        problems: A `Problem`, its name, or a list of these.
+
+    Returns:
+        List of `Problem`.
+    """
+    several = problems if isinstance(problems, (list, tuple)) else [problems]
+    return [
+        get(entry) if isinstance(entry, str) else entry for entry in several
+    ]

@@ -3,6 +3,7 @@
 import math
 import numbers
 
+from keras_l2o.policies import Policy
 from keras_l2o.policies.arguments import check_count
 
 
@@ -81,4 +82,20 @@ def replicate(value, replicates):
         raise ValueError(
             f"Argument `replicate` must be in [0, {replicates}): which of "
             f"this trainer's students. Received: replicate={value!r}"
+        )
+
+
+def student(value):
+    """That it is a policy with weights to train, which are made if need be."""
+    if not isinstance(value, Policy):
+        raise ValueError(
+            "Argument `student` must be a `keras_l2o.policies.Policy`. "
+            f"Received: student={value!r}"
+        )
+    if not value.built:
+        value.build(None)
+    if not value.trainable_variables:
+        raise ValueError(
+            "Argument `student` must have trainable weights. "
+            f"{type(value).__name__} has none: it can be a teacher."
         )

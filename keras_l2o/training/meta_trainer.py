@@ -14,14 +14,11 @@ from keras_l2o.training.episodes import next_seed
 from keras_l2o.training.logs import Logs
 from keras_l2o.training.logs import watched
 from keras_l2o.training.objective import one_objective
-from keras_l2o.training.outer_loop import OuterLoop
-from keras_l2o.training.outer_loop import Rollouts
-from keras_l2o.training.outer_state import Shared
+from keras_l2o.training.outer_loop import outer_loop_of
 from keras_l2o.training.outer_update import OuterUpdate
 from keras_l2o.training.side_by_side import EpisodesSideBySide
 from keras_l2o.training.side_by_side import ValidationSideBySide
 from keras_l2o.training.stateful_loop import StatefulLoop
-from keras_l2o.training.task import Distillation
 from keras_l2o.training.teachers import named_teachers
 
 
@@ -129,28 +126,10 @@ class MetaTrainer(StatefulLoop):
             checks.count("replicates", replicates)
         self.replicates = replicates
         self.student = policies.RNNProp() if student is None else student
-        if not isinstance(self.student, policies.Policy):
-            raise ValueError(
-                "Argument `student` must be a `keras_l2o.policies.Policy`. "
-                f"Received: student={student!r}"
-            )
         self.teachers, self.teacher_names = named_teachers(teachers)
-        fresh = not self.student.built
-        if not self.student.built:
-            self.student.build(None)
-        if not self.student.trainable_variables:
-            raise ValueError(
-                "Argument `student` must have trainable weights. "
-                f"{type(self.student).__name__} has none: it can be a teacher."
-            )
-        self.problems = [
-            problems_module.get(problem)
-            if isinstance(problem, str)
-            else problem
-            for problem in (
-                problems if isinstance(problems, (list, tuple)) else [problems]
-            )
-        ]
+        fresh = not getattr(self.student, "built", False)
+        checks.student(self.student)
+        self.problems = problems_module.get_all(problems)
         self.objective = one_objective(objective, reduce)
         self.estimator = estimators.get(estimator)
         self.warmup_rate = checks.number("warmup_rate", warmup_rate)
@@ -191,7 +170,7 @@ class MetaTrainer(StatefulLoop):
         )
         self.gradient_clipping, self.clipping_floor = 0.1, 1e-3
         self.rematerialize = backend.REMATERIALIZES
-        self._update = None
+        self.update = None
         self.meta_weight = self.scalar(
             "meta_weight", checks.number("meta_weight", meta_weight)
         )
@@ -213,41 +192,7 @@ class MetaTrainer(StatefulLoop):
     @property
     def outer_loop(self):
         """The pure `OuterLoop` of the trainer as it is now set."""
-        episodes, rollouts = self._episodes, self._validation.episodes
-        return OuterLoop(
-            distillation=Distillation(
-                student=self.student,
-                teachers=self.teachers,
-                objective=self.objective,
-                unroll=episodes.unroll,
-                scaled=bool(episodes.spread),
-                warmup_rate=self.warmup_rate if episodes.warmup else None,
-                synchronize_teachers=self.synchronize_teachers,
-                perturbations=list(self.perturbations),
-                log_losses=self.log_losses,
-                log_teachers=self.log_teachers,
-                rematerialize=self.rematerialize,
-            ),
-            problems=self.problems,
-            estimator=self.estimator,
-            tasks=episodes.tasks,
-            steps=episodes.steps,
-            rollouts=Rollouts(
-                tasks=rollouts.tasks,
-                unroll=rollouts.unroll,
-                warmup_rate=self.validation_warmup_rate
-                if rollouts.warmup
-                else None,
-            ),
-            logs=self.logs,
-            update=self._update,
-            knobs=Shared(
-                meta_weight=self.meta_weight,
-                imitation_weight=self.imitation_weight,
-                learning_rate=self._update.rates if self._update else [],
-                noise=self.noise,
-            ),
-        )
+        return outer_loop_of(self)
 
     @property
     def noise(self):
@@ -369,7 +314,7 @@ class MetaTrainer(StatefulLoop):
                 **kwargs,
             )
             self.optimizer.build(self.student.trainable_variables)
-        self._update = OuterUpdate(
+        self.update = OuterUpdate(
             self.optimizer, self.gradient_clipping, self.clipping_floor
         )
         self.hold_optimizer()

@@ -9,6 +9,7 @@ from keras_l2o import backend
 from keras_l2o import keras_internals
 from keras_l2o.training import inner_loop
 from keras_l2o.training.outer_state import OuterState
+from keras_l2o.training.outer_state import Shared
 from keras_l2o.training.task import Distillation
 from keras_l2o.training.task import Task
 from keras_l2o.training.task import Tensors
@@ -223,6 +224,45 @@ class OuterLoop:
             metrics=[get(variable) for variable in self.logs.variables],
             shared=state.shared._replace(noise=noise),
         )
+
+
+def outer_loop_of(trainer):
+    """The `OuterLoop` of a `MetaTrainer`, as it is now set."""
+    episodes, rollouts = trainer.episodes, trainer.validation.episodes
+    return OuterLoop(
+        distillation=Distillation(
+            student=trainer.student,
+            teachers=trainer.teachers,
+            objective=trainer.objective,
+            unroll=episodes.unroll,
+            scaled=bool(episodes.spread),
+            warmup_rate=trainer.warmup_rate if episodes.warmup else None,
+            synchronize_teachers=trainer.synchronize_teachers,
+            perturbations=list(trainer.perturbations),
+            log_losses=trainer.log_losses,
+            log_teachers=trainer.log_teachers,
+            rematerialize=trainer.rematerialize,
+        ),
+        problems=trainer.problems,
+        estimator=trainer.estimator,
+        tasks=episodes.tasks,
+        steps=episodes.steps,
+        rollouts=Rollouts(
+            tasks=rollouts.tasks,
+            unroll=rollouts.unroll,
+            warmup_rate=trainer.validation_warmup_rate
+            if rollouts.warmup
+            else None,
+        ),
+        logs=trainer.logs,
+        update=trainer.update,
+        knobs=Shared(
+            meta_weight=trainer.meta_weight,
+            imitation_weight=trainer.imitation_weight,
+            learning_rate=trainer.update.rates if trainer.update else [],
+            noise=trainer.noise,
+        ),
+    )
 
 
 def _values(variables):
