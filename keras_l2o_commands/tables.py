@@ -50,13 +50,12 @@ def print_summary(frame):
         Console().print(table)
 
 
-def print_search(frame, best, oracle):
+def print_search(frame, best):
     """Prints the best rate of each rule.
 
     Args:
         frame: `pandas.DataFrame` as `gridsearch` returns.
         best: Dict from rules to rates.
-        oracle: Pair of a rule and its rate.
     """
     table = Table(title=f"{frame['problem'].iloc[0]}: the best rates")
     table.add_column("rule")
@@ -65,7 +64,7 @@ def print_search(frame, best, oracle):
     for rule, rate in best.items():
         rows = frame[(frame["rule"] == rule) & (frame["rate"] == rate)]
         table.add_row(
-            rule + " (oracle)" * ((rule, rate) == oracle),
+            rule,
             f"{rate:g}",
             f"{rows['validation_loss'].mean():.4g}",
             _percent(rows["validation_accuracy"].mean()),
