@@ -12,7 +12,7 @@ from keras_l2o import policies
 from keras_l2o import problems
 from keras_l2o import strategies
 from keras_l2o.config import sections
-from keras_l2o.config.configuration import check
+from keras_l2o.config.configuration import description
 from keras_l2o.config.errors import ConfigurationError
 from keras_l2o.strategies.run_directory import OPTIMIZER
 from keras_l2o.strategies.run_directory import RunDirectory
@@ -80,20 +80,14 @@ def build(configuration, directory=None, metadata=None, custom_objects=None):
 
 
 def _description(configuration, directory):
-    """What the run is, for its directory.
-
-    A directory may hold the same run, stored when fields had other names or
-    were fewer: it is then what stands there.
-    """
+    """What the run is, in the words of its directory, if it has one."""
+    stored = None
     if directory is not None:
         try:
             stored = RunDirectory(directory).config()["run"]
-            if check(stored) == configuration:
-                return stored
-        # Whether there is another run, or none, is for the strategy to say.
-        except (strategies.RunError, ConfigurationError):
-            pass
-    return configuration.model_dump(mode="json")
+        except strategies.RunError:
+            pass  # whether there is a damaged run is for the strategy to say
+    return description(configuration, stored)
 
 
 def trained_policy(directory, custom_objects=None):

@@ -92,6 +92,26 @@ def check(nest):
     return _validate(Configuration, nest, "")
 
 
+def description(configuration, stored=None):
+    """What a configuration is, for a directory that keeps it.
+
+    Args:
+        configuration: A `Configuration`.
+        stored: What the directory holds, if it holds anything.
+
+    Returns:
+        A dict that JSON can hold: what is stored, if that is the same
+        configuration from when fields had other names or were fewer.
+    """
+    if isinstance(stored, dict):
+        try:
+            if check(stored) == configuration:
+                return stored
+        except ConfigurationError:
+            pass
+    return configuration.model_dump(mode="json")
+
+
 def _policy(nest):
     nest = dict(nest)
     perturbation = nest.pop("perturbation", None)
