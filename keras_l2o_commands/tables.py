@@ -17,6 +17,7 @@ def print_summary(frame):
         frame: `pandas.DataFrame` as `evaluate` returns, or several of them
             concatenated, with or without a column `replicate`.
     """
+    from keras_l2o.evaluation import cells
     from keras_l2o.evaluation import statistics
 
     if "replicate" not in frame:
@@ -42,10 +43,11 @@ def print_summary(frame):
             table.add_row(
                 row.optimizer,
                 f"{row.replicates} x {row.runs // row.replicates}{failed}",
-                f"{_number(row.mean)} "
-                f"({_number(row.low)}, {_number(row.high)})",
-                _percent(accuracies[row.optimizer]),
-                *map(_number, (row.optimization, row.evaluation, row.meta)),
+                cells.interval(row.mean, row.low, row.high),
+                cells.percent(accuracies[row.optimizer]),
+                cells.number(row.optimization),
+                cells.number(row.evaluation),
+                cells.number(row.meta),
             )
         Console().print(table)
 
@@ -57,6 +59,8 @@ def print_search(frame, best):
         frame: `pandas.DataFrame` as `gridsearch` returns.
         best: Dict from rules to rates.
     """
+    from keras_l2o.evaluation import cells
+
     table = Table(title=f"{frame['problem'].iloc[0]}: the best rates")
     table.add_column("rule")
     for column in ("rate", "validation loss", "accuracy"):
@@ -66,15 +70,7 @@ def print_search(frame, best):
         table.add_row(
             rule,
             f"{rate:g}",
-            f"{rows['validation_loss'].mean():.4g}",
-            _percent(rows["validation_accuracy"].mean()),
+            cells.number(rows["validation_loss"].mean(), ".4g"),
+            cells.percent(rows["validation_accuracy"].mean()),
         )
     Console().print(table)
-
-
-def _number(value):
-    return "-" if value != value else f"{value:.2f}"
-
-
-def _percent(value):
-    return "-" if value != value else f"{100 * value:.1f} %"

@@ -222,6 +222,7 @@ def _built(configuration, seed):
 
 
 def _report(directory):
+    from keras_l2o.evaluation import cells
     from keras_l2o.tuner import search
 
     trials = search.read_trials(directory)
@@ -239,10 +240,10 @@ def _report(directory):
         table.add_row(
             trial.name,
             chosen["name"],
-            _number(chosen["config"].get("magnitude"), ".2e"),
-            _number(chosen["config"].get("steps"), "d"),
-            _number(trial.figures.get("val_log_loss"), ".4f"),
-            _number(trial.figures.get("val_log_loss_spread"), ".4f"),
+            cells.number(chosen["config"].get("magnitude"), ".2e"),
+            cells.number(chosen["config"].get("steps"), "d"),
+            cells.number(trial.figures.get("val_log_loss"), ".4f"),
+            cells.number(trial.figures.get("val_log_loss_spread"), ".4f"),
             note if trial.status == "COMPLETED" else trial.status.lower(),
         )
     Console().print(table)
@@ -257,7 +258,3 @@ def _report(directory):
             f"--policy/perturbation/name={best.perturbation['name']} "
             f"{' '.join(flags)} ..."
         )
-
-
-def _number(value, form):
-    return "-" if value is None else format(value, form)
