@@ -88,6 +88,32 @@ def test_a_run_directory_of_before_goes_on_by_the_same_command(tmp_path):
     assert (tmp_path / "config.json").read_text() == text
 
 
+RUNS = sorted(
+    path
+    for path in ROOT.glob("benchmarks/*/*/config.json")
+    if "run" in json.loads(path.read_text())
+)
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.parent.name)
+def test_run_directories_of_before_are_configurations(path):
+    stored = json.loads(path.read_text())["run"]
+    configuration = config.check(stored)
+    training = renamed(stored["training"], TRAINING)
+    del training["teachers"]
+    made = configuration.training.model_dump()
+    assert {name: made[name] for name in training} == training
+    assert config.description(configuration, stored) == stored
+
+
+def test_another_run_is_described_in_todays_words():
+    stored = STORED["mean"]["run"]
+    other = config.check(STORED["min-max"]["run"])
+    for found in (stored, None, {}, {"policy": 1}):
+        described = config.description(other, found)
+        assert described == other.model_dump(mode="json")
+
+
 @pytest.mark.parametrize(
     ("alias", "field"),
     [
