@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from keras_l2o_commands import baselines
 from keras_l2o_commands import bundled
 from keras_l2o_commands import hub
 from keras_l2o_commands import measure
@@ -38,7 +39,17 @@ def options(
     context.ensure_object(dict)["traceback"] = traceback
 
 
-for module in (run, presets, measure, plot, results, hub, tune, bundled):
+for module in (
+    run,
+    presets,
+    measure,
+    baselines,
+    plot,
+    results,
+    hub,
+    tune,
+    bundled,
+):
     module.register(application)
 
 

@@ -87,6 +87,6 @@ def goes_on(command):
         again = typed.line(typed.arguments(context))
         line = f"what has ended is stored in {directory}. Go on with: {again}"
         with interruptible(line):
-            command(context, directory=directory, **options)
+            command(context=context, directory=directory, **options)
 
     return interruptible_command

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_l2o_commands.declare import declare
-from keras_l2o_commands.run import overrides
+from keras_l2o_commands.options import Recipe
+from keras_l2o_commands.options import overrides
 from keras_l2o_commands.tables import print_line
 
 
@@ -42,12 +43,7 @@ def presets(
     if names is None and strategy is None and policy is None and not given:
         _print_all(config.PRESETS)
         return
-    configuration = config.resolve(
-        [name for name in (names or "").split(",") if name],
-        policy,
-        strategy,
-        given,
-    )
+    configuration = Recipe(names or "", strategy, policy).configuration(context)
     for line in fields(configuration.model_dump(mode="json"), entries=True):
         print_line(line)
 

@@ -1,6 +1,5 @@
 """Commands that make a run, take it up again, and package what comes out."""
 
-import difflib
 import pathlib
 
 import typer
@@ -9,7 +8,9 @@ from rich.table import Table
 
 from keras_l2o_commands import typed
 from keras_l2o_commands.declare import declare
+from keras_l2o_commands.declare import grouped
 from keras_l2o_commands.interruption import interruptible
+from keras_l2o_commands.options import Recipe
 from keras_l2o_commands.progress import Progress
 
 DIRECTORY = typer.Argument(help="Folder of the run.")
@@ -27,17 +28,11 @@ def register(application):
     declare(application, package)
 
 
+@grouped
 def train(
     context: typer.Context,
-    presets: str = typer.Option("", help="Names of presets, with commas."),
-    strategy: str = typer.Option(
-        None, help="simple, repeat or curriculum, the default."
-    ),
-    policy: str = typer.Option(
-        None, help="Name of the policy to be trained. Default: rnnprop."
-    ),
+    recipe: Recipe,
     directory: str = typer.Option(help="Folder of the run."),
-    seed: int = typer.Option(0, help="Of weights and data."),
     tensorboard: bool = TENSORBOARD,
 ):
     """Trains a policy. The same command goes on with a run that was stopped.
@@ -54,15 +49,7 @@ def train(
     command = typed.line(typed.arguments(context))
     line = f"no period is finished. Again: {command}"
     with interruptible(line) as interruption:
-        from keras_l2o import config
-
-        configuration = config.resolve(
-            [name for name in presets.split(",") if name],
-            policy,
-            strategy,
-            overrides(context),
-            seed,
-        )
+        configuration = recipe.configuration(context)
         metadata = {"command": command}
         _run(configuration, directory, metadata, tensorboard, interruption)
 
@@ -112,34 +99,6 @@ def package(
         target = str(pathlib.Path(output, replicate))
         hub.folder.copy(folder, target, overwrite)
         print(f"wrote {target}: keras_l2o.load({target!r})")
-
-
-def overrides(context):
-    """Pairs of a path and a value: the arguments that no option took.
-
-    Args:
-        context: `typer.Context` of the command.
-    """
-    options = [
-        name.removeprefix("--")
-        for parameter in context.command.params
-        for name in parameter.opts
-    ]
-    return [_override(argument, options) for argument in context.args]
-
-
-def _override(argument, options):
-    from keras_l2o import config
-
-    name = argument.partition("=")[0].removeprefix("--")
-    if "/" in name or name in config.Configuration.model_fields:
-        return config.parse_override(argument)
-    near = difflib.get_close_matches(name, options, 1)
-    raise ValueError(
-        f"Unknown option {argument}."
-        + (f" Did you mean --{near[0]}?" if near else "")
-        + " A field of the configuration is set by --path/to/field=value."
-    )
 
 
 def _run(configuration, directory, metadata, tensorboard, interruption):

@@ -17,6 +17,7 @@ def print_summary(frame):
         frame: `pandas.DataFrame` as `evaluate` returns, or several of them
             concatenated, with or without a column `replicate`.
     """
+    from keras_l2o.evaluation import cells
     from keras_l2o.evaluation import statistics
 
     if "replicate" not in frame:
@@ -42,22 +43,24 @@ def print_summary(frame):
             table.add_row(
                 row.optimizer,
                 f"{row.replicates} x {row.runs // row.replicates}{failed}",
-                f"{_number(row.mean)} "
-                f"({_number(row.low)}, {_number(row.high)})",
-                _percent(accuracies[row.optimizer]),
-                *map(_number, (row.optimization, row.evaluation, row.meta)),
+                cells.interval(row.mean, row.low, row.high),
+                cells.percent(accuracies[row.optimizer]),
+                cells.number(row.optimization),
+                cells.number(row.evaluation),
+                cells.number(row.meta),
             )
         Console().print(table)
 
 
-def print_search(frame, best, oracle):
+def print_search(frame, best):
     """Prints the best rate of each rule.
 
     Args:
         frame: `pandas.DataFrame` as `gridsearch` returns.
         best: Dict from rules to rates.
-        oracle: Pair of a rule and its rate.
     """
+    from keras_l2o.evaluation import cells
+
     table = Table(title=f"{frame['problem'].iloc[0]}: the best rates")
     table.add_column("rule")
     for column in ("rate", "validation loss", "accuracy"):
@@ -65,17 +68,9 @@ def print_search(frame, best, oracle):
     for rule, rate in best.items():
         rows = frame[(frame["rule"] == rule) & (frame["rate"] == rate)]
         table.add_row(
-            rule + " (oracle)" * ((rule, rate) == oracle),
+            rule,
             f"{rate:g}",
-            f"{rows['validation_loss'].mean():.4g}",
-            _percent(rows["validation_accuracy"].mean()),
+            cells.number(rows["validation_loss"].mean(), ".4g"),
+            cells.percent(rows["validation_accuracy"].mean()),
         )
     Console().print(table)
-
-
-def _number(value):
-    return "-" if value != value else f"{value:.2f}"
-
-
-def _percent(value):
-    return "-" if value != value else f"{100 * value:.1f} %"

@@ -1,8 +1,10 @@
 """The command that searches for a perturbation."""
 
+import dataclasses
 import enum
 import pathlib
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -10,9 +12,10 @@ from rich.table import Table
 
 from keras_l2o_commands import typed
 from keras_l2o_commands.declare import declare
+from keras_l2o_commands.declare import grouped
 from keras_l2o_commands.interruption import goes_on
+from keras_l2o_commands.options import Recipe
 from keras_l2o_commands.progress import Progress
-from keras_l2o_commands.run import overrides
 from keras_l2o_commands.tables import print_line
 
 
@@ -25,7 +28,52 @@ class Tuner(enum.StrEnum):
     grid = "grid"
 
 
-TUNER = typer.Option(Tuner.random, help="How the next trial is chosen.")
+@dataclasses.dataclass(frozen=True)
+class TrialRecipe(Recipe):
+    """How a trial trains; the seed is the search's, too."""
+
+    strategy: Annotated[
+        str,
+        typer.Option(help="simple, repeat or curriculum: how a trial trains."),
+    ] = "simple"
+    seed: Annotated[
+        int, typer.Option(help="Of weights, data and the search.")
+    ] = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """What is searched, and what counts."""
+
+    kinds: Annotated[
+        str | None,
+        typer.Option(help="Perturbations to try, with commas. Default: all."),
+    ] = None
+    steps: Annotated[
+        int, typer.Option(min=1, help="Most steps of pgd and cgd.")
+    ] = 3
+    replicates: Annotated[
+        int, typer.Option(min=1, help="Students of a trial.")
+    ] = 2
+    spread_weight: Annotated[
+        float, typer.Option(help="Weight of the spread between the students.")
+    ] = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """Who searches, and how long."""
+
+    tuner: Annotated[
+        Tuner, typer.Option(help="How the next trial is chosen.")
+    ] = Tuner.random
+    trials: Annotated[
+        int,
+        typer.Option(min=1, help="Number of trials. Hyperband has its own."),
+    ] = 20
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that run trials side by side.")
+    ] = 1
 
 
 def register(application):
@@ -33,35 +81,16 @@ def register(application):
     declare(application, goes_on(tune), takes_fields=True)
 
 
+@grouped
 def tune(
     context: typer.Context,
+    recipe: TrialRecipe,
+    effort: Effort,
+    space: Space,
     directory: str = typer.Option(help="Folder of the search."),
-    presets: str = typer.Option("", help="Names of presets, with commas."),
-    strategy: str = typer.Option(
-        "simple", help="simple, repeat or curriculum: how a trial trains."
-    ),
-    policy: str = typer.Option(
-        None, help="Name of the policy to be trained. Default: rnnprop."
-    ),
-    tuner: Tuner = TUNER,
-    trials: int = typer.Option(
-        20, min=1, help="Number of trials. Hyperband has its own."
-    ),
-    workers: int = typer.Option(
-        1, min=1, help="Processes that run trials side by side."
-    ),
-    replicates: int = typer.Option(2, min=1, help="Students of a trial."),
-    spread_weight: float = typer.Option(
-        1.0, help="Weight of the spread between the students."
-    ),
-    kinds: str = typer.Option(
-        None, help="Perturbations to try, with commas. Default: all."
-    ),
-    steps: int = typer.Option(3, min=1, help="Most steps of pgd and cgd."),
     tensorboard: bool = typer.Option(
         False, "--tensorboard", help="Write logs to the folder tensorboard."
     ),
-    seed: int = typer.Option(0, help="Of weights, data and the search."),
 ):
     """Searches for the kind and magnitude of perturbation that distils best.
 
@@ -84,49 +113,45 @@ def tune(
     from keras_l2o.tuner import search
     from keras_l2o_commands.trial_progress import TrialProgress
 
-    configuration = config.resolve(
-        [name for name in presets.split(",") if name],
-        policy,
-        strategy,
-        overrides(context),
-        seed,
-    )
-    _check(configuration, tuner)
+    configuration = recipe.configuration(context)
+    _check(configuration, effort.tuner)
     hypermodel = tuner_module.PerturbationHyperModel(
         lambda seed: _built(configuration, seed),
-        kinds=kinds.split(",") if kinds else None,
-        steps=(1, steps),
-        replicates=replicates,
-        spread_weight=spread_weight,
-        seed=seed,
+        kinds=space.kinds.split(",") if space.kinds else None,
+        steps=(1, space.steps),
+        replicates=space.replicates,
+        spread_weight=space.spread_weight,
+        seed=recipe.seed,
     )
     role = search.role()
     if role != "worker":
         opened = search.open_directory(
             directory,
             {
-                "run": configuration.model_dump(mode="json"),
-                "tuner": tuner.value,
+                "run": config.description(
+                    configuration, search.stored_run(directory)
+                ),
+                "tuner": effort.tuner.value,
                 "magnitudes": hypermodel.magnitudes,
-                "steps": steps,
-                "replicates": replicates,
-                "spread_weight": spread_weight,
+                "steps": space.steps,
+                "replicates": space.replicates,
+                "spread_weight": space.spread_weight,
             },
-            workers,
+            effort.workers,
         )
         context.with_resource(opened)
-    total = None if tuner is Tuner.hyperband else trials
+    total = None if effort.tuner is Tuner.hyperband else effort.trials
     with Progress("preparing", total) as progress:
-        if role == "alone" and workers > 1:
-            _search_in_crew(context, directory, workers, progress)
+        if role == "alone" and effort.workers > 1:
+            _search_in_crew(context, directory, effort.workers, progress)
         else:
             searching = search.make_tuner(
-                tuner.value,
+                effort.tuner.value,
                 hypermodel,
                 directory,
-                trials,
+                effort.trials,
                 configuration.strategy["num_periods"],
-                seed,
+                recipe.seed,
             )
             watching = TrialProgress(directory, total, progress)
             _search_here(directory, searching, watching, tensorboard)
@@ -197,6 +222,7 @@ def _built(configuration, seed):
 
 
 def _report(directory):
+    from keras_l2o.evaluation import cells
     from keras_l2o.tuner import search
 
     trials = search.read_trials(directory)
@@ -214,10 +240,10 @@ def _report(directory):
         table.add_row(
             trial.name,
             chosen["name"],
-            _number(chosen["config"].get("magnitude"), ".2e"),
-            _number(chosen["config"].get("steps"), "d"),
-            _number(trial.figures.get("val_log_loss"), ".4f"),
-            _number(trial.figures.get("val_log_loss_spread"), ".4f"),
+            cells.number(chosen["config"].get("magnitude"), ".2e"),
+            cells.number(chosen["config"].get("steps"), "d"),
+            cells.number(trial.figures.get("val_log_loss"), ".4f"),
+            cells.number(trial.figures.get("val_log_loss_spread"), ".4f"),
             note if trial.status == "COMPLETED" else trial.status.lower(),
         )
     Console().print(table)
@@ -232,7 +258,3 @@ def _report(directory):
             f"--policy/perturbation/name={best.perturbation['name']} "
             f"{' '.join(flags)} ..."
         )
-
-
-def _number(value, form):
-    return "-" if value is None else format(value, form)

@@ -5,6 +5,7 @@ from keras_l2o.config.build import build
 from keras_l2o.config.build import trained_policy
 from keras_l2o.config.configuration import Configuration
 from keras_l2o.config.configuration import check
+from keras_l2o.config.configuration import description
 from keras_l2o.config.configuration import resolve
 from keras_l2o.config.errors import ConfigurationError
 from keras_l2o.config.overrides import parse_override
@@ -17,6 +18,7 @@ __all__ = [
     "ConfigurationError",
     "build",
     "check",
+    "description",
     "parse_override",
     "resolve",
     "trained_policy",

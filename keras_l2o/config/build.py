@@ -11,8 +11,11 @@ from keras_l2o import perturbations
 from keras_l2o import policies
 from keras_l2o import problems
 from keras_l2o import strategies
+from keras_l2o.config import sections
+from keras_l2o.config.configuration import description
 from keras_l2o.config.errors import ConfigurationError
 from keras_l2o.strategies.run_directory import OPTIMIZER
+from keras_l2o.strategies.run_directory import RunDirectory
 from keras_l2o.training import MetaTrainer
 from keras_l2o.training import Objective
 
@@ -42,42 +45,29 @@ def build(configuration, directory=None, metadata=None, custom_objects=None):
         A `Built`.
     """
     keras.utils.set_random_seed(configuration.seed)
-    training = configuration.training
-    student = _rule(configuration.policy)
+    teachers = configuration.training.teachers
+    training = configuration.training.model_dump(exclude={"teachers"})
+    objective, fields, compilation = (
+        {name: training[name] for name in names}
+        for names in (
+            sections.OBJECTIVE, sections.TRAINER, sections.COMPILATION
+        )
+    )  # fmt: skip
     trainer = MetaTrainer(
-        student,
-        _teachers(training.teachers, custom_objects),
+        _rule(configuration.policy),
+        _teachers(teachers, custom_objects),
         [problems.get(**p.model_dump()) for p in configuration.problems],
-        objective=Objective(
-            reduce=training.loss_reduce,
-            kind=training.objective,
-            relative=training.relative,
-            step_weights=training.unroll_weight,
-            huber_delta=training.huber_delta,
-            mode=training.il_mode,
-            imitation_probability=training.imitation_probability,
-            stop_above=training.stop_above,
-        ),
-        meta_weight=training.meta_weight,
-        tasks=training.tasks,
-        validation_tasks=training.validation_tasks,
-        parameter_scale_spread=training.parameter_scale_spread,
-        synchronize_teachers=training.synchronize_teachers,
-        log_losses=training.log_losses,
-        log_teachers=training.log_teachers,
+        objective=Objective(**objective),
         seed=configuration.seed,
         replicates=configuration.replicates,
+        **fields,
     )
-    trainer.compile(
-        optimizer=_optimizer(configuration.optimizer),
-        gradient_clipping=training.gradient_clipping,
-        clipping_floor=training.clipping_floor,
-    )
+    trainer.compile(_optimizer(configuration.optimizer), **compilation)
     strategy = strategies.get(
         **configuration.strategy,
         seed=configuration.seed,
         directory=directory,
-        description=configuration.model_dump(mode="json"),
+        description=_description(configuration, directory),
         metadata=metadata,
     )
     callbacks = [strategy]
@@ -87,6 +77,17 @@ def build(configuration, directory=None, metadata=None, custom_objects=None):
             perturbations.get(perturbation["name"], **perturbation["config"])
         )
     return Built(trainer, strategy, callbacks)
+
+
+def _description(configuration, directory):
+    """What the run is, in the words of its directory, if it has one."""
+    stored = None
+    if directory is not None:
+        try:
+            stored = RunDirectory(directory).config()["run"]
+        except strategies.RunError:
+            pass  # whether there is a damaged run is for the strategy to say
+    return description(configuration, stored)
 
 
 def trained_policy(directory, custom_objects=None):

@@ -3,6 +3,7 @@ from typing import Any
 
 import pydantic
 
+from keras_l2o.config import aliases
 from keras_l2o.config import overrides as overrides_module
 from keras_l2o.config import presets as presets_module
 from keras_l2o.config import sections
@@ -23,7 +24,7 @@ class Configuration(sections.Section):
     strategy: dict[str, Any]
     training: sections.Training
     optimizer: dict[str, Any]
-    problems: list[sections.Problem]
+    problems: list[sections.ProblemSection]
 
 
 def resolve(presets=(), policy=None, strategy=None, overrides=(), seed=None):
@@ -56,13 +57,18 @@ def resolve(presets=(), policy=None, strategy=None, overrides=(), seed=None):
     nest.setdefault("problems", [{"name": "digits_train"}])
     nest["seed"] = 0 if seed is None else seed
     for path, value in overrides:
+        path = aliases.canonical_path(path)
+        value = aliases.canonical(value, path)
         overrides_module.apply_override(nest, path, value)
     return check(nest)
 
 
 def check(nest):
-    """Checks a nest of dicts and fills in the defaults: a `Configuration`."""
-    nest = copy.deepcopy(nest)
+    """Checks a nest of dicts and fills in the defaults: a `Configuration`.
+
+    Fields may go by the names in `aliases`, as those of stored runs do.
+    """
+    nest = aliases.canonical(copy.deepcopy(nest))
     for key in ("policy", "strategy", "optimizer", "training"):
         if not isinstance(nest.get(key), dict):
             raise ConfigurationError(
@@ -84,6 +90,26 @@ def check(nest):
             for index, teacher in enumerate(teachers)
         ]
     return _validate(Configuration, nest, "")
+
+
+def description(configuration, stored=None):
+    """What a configuration is, for a directory that keeps it.
+
+    Args:
+        configuration: A `Configuration`.
+        stored: What the directory holds, if it holds anything.
+
+    Returns:
+        A dict that JSON can hold: what is stored, if that is the same
+        configuration from when fields had other names or were fewer.
+    """
+    if isinstance(stored, dict):
+        try:
+            if check(stored) == configuration:
+                return stored
+        except ConfigurationError:
+            pass
+    return configuration.model_dump(mode="json")
 
 
 def _policy(nest):

@@ -118,7 +118,7 @@ PRESETS = {
     "il_more": _imitation(0.2, 0.1, 0.05, 0.02),
     "il_adjusted": _imitation(0.2, 0.04, 0.02, 0.01),
     "il_staged": _imitation(1.0, 0.0, 0.0, 0.0),
-    "reduce_mean": {"training": {"loss_reduce": "mean"}},
+    "reduce_mean": {"training": {"reduce": "mean"}},
     # the plan
     "cl_fixed": {
         "strategy": {
@@ -140,7 +140,7 @@ PRESETS = {
         }
     },
     # the student
-    "half_depth": {"policy": {"layers": [20]}},
+    "half_depth": {"policy": {"units": [20]}},
     "hard": {"policy": {"hardness": 10.0}},
     # training
     "noscale": {"training": {"parameter_scale_spread": 0.0}},
@@ -173,7 +173,7 @@ PRESETS = {
         },
     },
     "min_max": _distilled(),
-    "mean": _distilled(loss_reduce="mean"),
+    "mean": _distilled(reduce="mean"),
     "choice_small_base": _choice("less_choice", "rmsprop", "adam"),
     "choice_large_base": _choice("more_choice", *RELEASE_RATES),
     "choice_small": _amalgamated("choice-small"),
@@ -194,9 +194,14 @@ PRESETS = {
 }
 
 
+#: What every configuration starts from: where the recipe of the 2021 code is
+#: another than the constructors' defaults.
+RECIPE = {"training": {"parameter_scale_spread": 3.0}}
+
+
 def compose(names):
-    """The presets of these names, one laid over the other."""
-    nest = {}
+    """The presets of these names, laid over the recipe and one another."""
+    nest = RECIPE
     for name in names:
         if name not in PRESETS:
             raise ConfigurationError(

@@ -1,7 +1,7 @@
 """The typed sections of a configuration.
 
-Which fields a policy or a strategy has, and their defaults, is what its
-constructor says: nothing is written down a second time.
+Which fields a policy, a strategy or the training has, and their defaults, is
+what constructors say: nothing is written down a second time.
 """
 
 import inspect
@@ -18,6 +18,8 @@ from keras_l2o import strategies
 from keras_l2o.config.errors import ConfigurationError
 from keras_l2o.config.errors import nearest
 from keras_l2o.perturbations.names import NAMES
+from keras_l2o.training import MetaTrainer
+from keras_l2o.training import Objective
 from keras_l2o.training.objective import KINDS
 from keras_l2o.training.objective import MODES
 from keras_l2o.training.objective import REDUCTIONS
@@ -46,6 +48,40 @@ _STRATEGY_TYPES = {
 }
 _POLICY_TYPES = {"pool": list[dict[str, Any]] | None}
 _OPTIMIZER_TYPES = {"learning_rate": float | dict[str, Any]}
+_TRAINING_TYPES = {
+    "tasks": pydantic.PositiveInt,
+    "validation_tasks": pydantic.PositiveInt,
+    "parameter_scale_spread": pydantic.NonNegativeFloat,
+    "gradient_clipping": float | None,
+    "reduce": Literal[tuple(REDUCTIONS)],
+    "kind": Literal[tuple(KINDS)],
+    "step_weights": Literal[tuple(STEP_WEIGHTS)],
+    "mode": Literal[tuple(MODES)],
+    "huber_delta": float | None,
+    "stop_above": float | None,
+}
+
+#: Arguments of the training that are no fields of its section: other sections
+#: have them, the strategy sets them, or they are about the device alone.
+_ELSEWHERE = {
+    "self", "student", "teachers", "problems", "objective", "imitation_weight",
+    "unroll", "depth", "warmup", "warmup_rate", "validation_depth", "seed",
+    "replicates", "name", "optimizer", "jit_compile", "rematerialize", "kwargs",
+}  # fmt: skip
+
+
+def _defaults(function, leave_out=()):
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name not in _ELSEWHERE and name not in leave_out
+    }
+
+
+#: Fields of the section `training`, by what takes them, with their defaults.
+OBJECTIVE = _defaults(Objective)
+TRAINER = _defaults(MetaTrainer.__init__, leave_out=OBJECTIVE)
+COMPILATION = _defaults(MetaTrainer.compile)
 
 
 class Section(pydantic.BaseModel):
@@ -61,35 +97,12 @@ def _problem_name(name):
     return name
 
 
-class Problem(Section):
+class ProblemSection(Section):
     """What the student is trained on: a problem of the suite, by name."""
 
     name: Annotated[str, pydantic.AfterValidator(_problem_name)]
     dataset: str | None = None
     batch_size: pydantic.PositiveInt | None = None
-
-
-class Training(Section):
-    """How the student is trained. `teachers` have sections of their own."""
-
-    teachers: list[dict[str, Any]] = []
-    tasks: pydantic.PositiveInt = 2
-    loss_reduce: Literal[tuple(REDUCTIONS)] = "max"
-    il_mode: Literal[tuple(MODES)] = "sum"
-    imitation_probability: float = 0.5
-    meta_weight: float = 1.0
-    objective: Literal[tuple(KINDS)] = "log"
-    relative: bool = True
-    unroll_weight: Literal[tuple(STEP_WEIGHTS)] = "mean"
-    huber_delta: float | None = None
-    stop_above: float | None = None
-    parameter_scale_spread: pydantic.NonNegativeFloat = 3.0
-    synchronize_teachers: bool = True
-    gradient_clipping: float | None = 0.1
-    clipping_floor: float = 1e-3
-    validation_tasks: pydantic.PositiveInt = 2
-    log_losses: bool = False
-    log_teachers: bool = False
 
 
 def policy(name, path):
@@ -145,12 +158,20 @@ def check_name(path, name, known):
 
 def _section(title, defaults, types=None, **fixed):
     fields = {key: (Literal[value], value) for key, value in fixed.items()}
-    for key, default in defaults.items():
-        fields[key] = (
-            (types or {}).get(key) or _type(default),
+    return pydantic.create_model(
+        title, __base__=Section, **fields, **_fields(defaults, types or {})
+    )
+
+
+def _fields(defaults, types):
+    """Pydantic's fields: of each, its type and its default."""
+    return {
+        key: (
+            types.get(key) or _type(default),
             list(default) if isinstance(default, tuple) else default,
         )
-    return pydantic.create_model(title, __base__=Section, **fields)
+        for key, default in defaults.items()
+    }
 
 
 def _type(default):
@@ -160,3 +181,16 @@ def _type(default):
         kinds = {type(entry) for entry in default}
         return list[kinds.pop()] if len(kinds) == 1 else list[Any]
     return type(default)
+
+
+class _Teachers(Section):
+    """How the student is trained. `teachers` have sections of their own."""
+
+    teachers: list[dict[str, Any]] = []
+
+
+Training = pydantic.create_model(
+    "Training",
+    __base__=_Teachers,
+    **_fields({**TRAINER, **OBJECTIVE, **COMPILATION}, _TRAINING_TYPES),
+)

@@ -8,9 +8,7 @@ from keras_l2o.evaluation.comparison import speed_up
 from keras_l2o.evaluation.needs import PICTURES
 from keras_l2o.evaluation.needs import STATISTICS
 from keras_l2o.evaluation.needs import require
-from keras_l2o.evaluation.run import Run
-from keras_l2o.evaluation.run import end_loss
-from keras_l2o.evaluation.run import train
+from keras_l2o.evaluation.protocol import Protocol
 from keras_l2o.evaluation.search import baselines
 from keras_l2o.evaluation.search import best_rates
 from keras_l2o.evaluation.search import gridsearch
@@ -22,12 +20,16 @@ from keras_l2o.evaluation.storage import Evaluation
 from keras_l2o.evaluation.storage import read
 from keras_l2o.evaluation.suite import evaluate
 from keras_l2o.evaluation.suite import evaluate_replicates
+from keras_l2o.evaluation.training_run import TrainingRun
+from keras_l2o.evaluation.training_run import end_loss
+from keras_l2o.evaluation.training_run import train
 
 __all__ = [
     "PICTURES",
     "STATISTICS",
     "Evaluation",
-    "Run",
+    "Protocol",
+    "TrainingRun",
     "against_oracle",
     "baselines",
     "best_rates",

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_l2o import backend
 from keras_l2o.evaluation.contender import without_names
-from keras_l2o.evaluation.run import Run
+from keras_l2o.evaluation.training_run import TrainingRun
 from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.training.episodes import stack
 
@@ -52,7 +52,8 @@ def train_at_once(
             figures.
 
     Returns:
-        List of `Run`s. Their seconds are those of all runs over their number.
+        List of `TrainingRun`s. Their seconds are those of all runs over their
+        number.
     """
     training = _Training(problem, optimizers, seeds)
     runs, epochs = len(seeds), -(-steps // epoch_steps)
@@ -77,9 +78,9 @@ def train_at_once(
         # A run that has diverged stays so, whatever its numbers do.
         alive = np.isfinite(losses[:, :end]).all(axis=1)
         figures = training.validate()
-        for name, kept in (("loss", validation_loss), ("accuracy", accuracy)):
+        for name, rows in (("loss", validation_loss), ("accuracy", accuracy)):
             if name in figures:
-                kept[:, epoch] = np.where(alive, figures[name], np.nan)
+                rows[:, epoch] = np.where(alive, figures[name], np.nan)
         seconds[~alive, epoch] = np.nan
         for run in np.flatnonzero(alive) if on_epoch is not None else ():
             logs = {name: float(row[run]) for name, row in figures.items()}
@@ -97,7 +98,7 @@ def _finished(losses, validation_loss, accuracy, seconds):
     diverged = int(bad[0]) if bad.size else -1
     if bad.size:
         losses[diverged + 1 :] = np.nan
-    return Run(losses, validation_loss, accuracy, seconds, diverged, {})
+    return TrainingRun(losses, validation_loss, accuracy, seconds, diverged, {})
 
 
 class _Training:

@@ -4,6 +4,7 @@ import math
 import pathlib
 
 from keras_l2o.evaluation import held_out
+from keras_l2o.evaluation import reduction
 from keras_l2o.evaluation import search
 from keras_l2o.evaluation.statistics import figures
 from keras_l2o.hub import cards
@@ -29,7 +30,7 @@ def results(frame, directory):
             "runs": len(runs),
             **{
                 key: float(value)
-                for key, value in numbers.mean(skipna=False).items()
+                for key, value in numbers.agg(reduction.whole_mean).items()
                 # A function has no accuracy, a run that diverged no figure.
                 if math.isfinite(value)
             },
@@ -44,7 +45,7 @@ def results(frame, directory):
 def _add_distances(result, path):
     runs = held_out.distances(path.parent, path.name)
     for (replicate, problem), own in runs.groupby(["replicate", "problem"]):
-        mean = own["log_validation_loss"].mean(skipna=False)
+        mean = reduction.whole_mean(own["log_validation_loss"])
         if math.isfinite(mean):
             numbers = result[str(replicate)][problem]
             numbers["log_loss_from_oracle"] = float(mean)

@@ -14,6 +14,7 @@ from keras_l2o import hub
 from keras_l2o.evaluation import rules
 from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.policies import Policy
+from keras_l2o.policies import former
 
 #: Options of a `LearnedOptimizer` that came later, and values that do as
 #: before: evaluations that were stored without them go on. A run without a
@@ -28,14 +29,20 @@ class Contender(NamedTuple):
         name: String.
         make: Function without arguments that returns a new
             `keras.optimizers.Optimizer`.
+        rule: Name of the analytic rule that it runs, or `None`.
+        rate: Float. The rule's rate, or `None`.
     """
 
     name: str
     make: Any
+    rule: str | None = None
+    rate: float | None = None
 
     def digest(self):
         """SHA-256 of the optimizer's configuration, its weights included."""
         config = without_names(keras.optimizers.serialize(self.make()))
+        # Evaluations that were stored when arguments had other names go on.
+        config = former.to_former(config)
         for key, values in _LATER.items():
             if config["config"].get(key) in values:
                 del config["config"][key]
@@ -94,9 +101,24 @@ def contender(optimizer, custom_objects=None):
     )
 
 
+def of_rule(rule, rate=None):
+    """An analytic rule at a rate.
+
+    Args:
+        rule: Name, one of `rules.RULES`.
+        rate: Float. Defaults to the rule's in `rules.TRAIN_RATES`, which the
+            name then does not say.
+    """
+    make = functools.partial(rules.rule, rule, rate)
+    make()  # an unknown name fails here
+    if rate is None:
+        return Contender(rule, make, rule, rules.TRAIN_RATES[rule])
+    return Contender(f"{rule} {rate:g}", make, rule, float(rate))
+
+
 def _by_name(name, custom_objects):
     if name in rules.RULES:
-        return Contender(name, lambda: rules.rule(name))
+        return of_rule(name)
     folder = pathlib.Path(name)
     for candidate in (folder / "optimizer", folder):
         if (candidate / hub.folder.WEIGHTS).is_file():

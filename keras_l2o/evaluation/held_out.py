@@ -15,7 +15,7 @@ from keras_l2o.evaluation import reduction
 from keras_l2o.evaluation import search
 from keras_l2o.evaluation import statistics
 
-#: The rule and rate that a speed-up is measured against, if it was tuned.
+#: The rule that a speed-up is measured against, at its tuned rate.
 REFERENCE = "adam"
 
 
@@ -51,7 +51,8 @@ def table(directory, problem):
         A `pandas.DataFrame` with a row for each family (of its median
         replicate and its best, by validation loss), each tuned rule, and every
         other baseline that was evaluated: name, kind (`"median"`, `"best"`,
-        `"rule"`), tuned, replicate, runs, train_loss of the last epoch,
+        `"rule"`); of rules rule, rate and whether it is tuned, of families
+        family and replicate; runs, train_loss of the last epoch,
         validation_loss and accuracy, the best of any epoch, all means over the
         runs, of which one that diverged leaves losses infinite and no
         accuracy; and of families speed_up over tuned Adam with low and high,
@@ -61,45 +62,57 @@ def table(directory, problem):
     import pandas
 
     directory = pathlib.Path(directory)
-    rows, reference = _rules(directory, problem)
+    frame = _baselines(directory, problem)
+    rows = [_rule(runs) for _, runs in frame.groupby("optimizer", sort=False)]
+    reference = frame[frame["tuned"] & (frame["rule"] == REFERENCE)]
     for family, runs in _families(directory, problem):
         rows += _family(family, runs, reference)
     result = pandas.DataFrame(rows)
     return result.sort_values("validation_loss", ignore_index=True)
 
 
-def _rules(directory, problem):
-    """Rows of a `table` for the baselines, and tuned Adam's runs, if any."""
-    tuned = search.best_rates(search.read(directory, problem))
-    frame = _frame(directory / "baselines", problem)
-    rows = []
-    for name, runs in frame.groupby("optimizer", sort=False):
-        rule, _, rate = name.partition(" ")
-        best = tuned.get(rule) == float(rate)
-        rows.append(
-            {
-                **_figures(runs),
-                "name": f"{name}{', tuned' if best else ''}",
-                "optimizer": name,
-                "kind": "rule",
-                "tuned": best,
-            }
-        )
-    rate = tuned.get(REFERENCE, float("nan"))
-    return rows, frame[frame["optimizer"] == f"{REFERENCE} {rate:g}"]
+def _baselines(directory, problem):
+    """Runs of the rules, and whether each is at its rule's tuned rate."""
+    best = search.best_rates(search.read(directory, problem))
+    frame = _frame(pathlib.Path(directory, "baselines"), problem)
+    # Other optimizers may lie there, too: they have neither rule nor rate.
+    columns = dict.fromkeys([*frame.columns, "rule", "rate"])
+    frame = frame.reindex(columns=list(columns))
+    tuned = frame["rule"].map(best) == frame["rate"]
+    return frame.assign(tuned=tuned)
 
 
-def oracle(directory, problem):
-    """Name and rate of the tuned rule that does best on a problem."""
-    rows, _ = _rules(pathlib.Path(directory), problem)
-    rules = [row for row in rows if row["tuned"]]
-    if not rules:
+def _rule(runs):
+    """The row of a `table` for one rule at one rate."""
+    first = runs.iloc[0]
+    return {
+        **_figures(runs),
+        "name": first["optimizer"] + ", tuned" * bool(first["tuned"]),
+        "kind": "rule",
+        **first[["rule", "rate", "tuned"]],
+    }
+
+
+def oracle_runs(directory, problem):
+    """The runs of the oracle, the tuned rule that does best on a problem.
+
+    Args:
+        directory: Path.
+        problem: Name, one of `problems(directory)`.
+
+    Returns:
+        A `pandas.DataFrame` as `search.baselines` returns.
+    """
+    frame = _baselines(directory, problem)
+    tuned = frame[frame["tuned"]]
+    if tuned.empty:
         raise ValueError(
             f"No rule was run on {problem} at its tuned rate. `keras-l2o "
             f"baseline --problem={problem} --directory={directory} "
             "--rates=tuned` does."
         )
-    return min(rules, key=lambda row: row["validation_loss"])["optimizer"]
+    rule, rate = search.oracle(tuned)
+    return tuned[(tuned["rule"] == rule) & (tuned["rate"] == rate)]
 
 
 def overview(runs):
@@ -209,7 +222,8 @@ def ranking(runs):
         name=runs["optimizer"] + "/" + runs["replicate"].astype(str)
     )
     losses = runs.groupby(["name", "problem"])["log_validation_loss"]
-    means = losses.agg(lambda own: own.mean(skipna=False)).unstack().dropna()
+    means = losses.agg(reduction.compared_mean).unstack()
+    means = means[np.isfinite(means).all(axis=1)]
     means.insert(0, "distance", means.mean(axis=1))
     return means.sort_values("distance").reset_index()
 
@@ -234,9 +248,7 @@ def distances(directory, family=None):
         found = [frame for _, frame in _families(directory, problem, family)]
         if not found:
             continue
-        name = oracle(directory, problem)
-        rules = _frame(directory / "baselines", problem)
-        reference = statistics.figures(rules[rules["optimizer"] == name])
+        reference = statistics.figures(oracle_runs(directory, problem))
         reference = reference.set_index("seed")["log_validation_loss"]
         for frame in found:
             runs = statistics.figures(frame)
@@ -271,7 +283,7 @@ def _figures(runs):
         "runs": len(found),
         "train_loss": reduction.compared_mean(found["train_loss"]),
         "validation_loss": reduction.compared_mean(found["validation_loss"]),
-        "accuracy": found["accuracy"].mean(skipna=False),
+        "accuracy": reduction.whole_mean(found["accuracy"]),
     }
 
 

@@ -1,6 +1,6 @@
 """What `held_out` found, as texts: lists of dicts from a heading to a cell."""
 
-import numpy as np
+from keras_l2o.evaluation import cells
 
 
 def overview(frame):
@@ -10,11 +10,11 @@ def overview(frame):
             _with_interval(row)
             + (f", {row['failed']} failed" if row["failed"] else "")
         ),
-        "The median replicate": lambda row: f"{row['median']:+.3f}",
-        "The best replicate": lambda row: f"{row['best']:+.3f}",
-        "The worst replicate": lambda row: f"{row['worst']:+.3f}",
-        "Standard deviation between replicates": lambda row: (
-            f"{row['between']:.3f}"
+        "The median replicate": lambda row: cells.number(row["median"], "+.3f"),
+        "The best replicate": lambda row: cells.number(row["best"], "+.3f"),
+        "The worst replicate": lambda row: cells.number(row["worst"], "+.3f"),
+        "Standard deviation between replicates": lambda row: cells.number(
+            row["between"], ".3f"
         ),
     }
     return {title: _by_problem(frame, text) for title, text in titles.items()}
@@ -26,7 +26,7 @@ def differences(frame):
 
 
 def _with_interval(row):
-    return f"{row['mean']:+.3f} ({row['low']:+.3f}, {row['high']:+.3f})"
+    return cells.interval(row["mean"], row["low"], row["high"], "+.3f")
 
 
 def _by_problem(frame, text):
@@ -47,7 +47,7 @@ def ranking(frame):
         {
             "replicate": row.pop("name"),
             **{
-                key.replace("distance", "all"): f"{x:+.3f}"
+                key.replace("distance", "all"): cells.number(x, "+.3f")
                 for key, x in row.items()
             },
         }
@@ -66,16 +66,16 @@ def problem(frame):
 
 def _optimizer(row):
     kind = "" if row["kind"] == "rule" else f" ({row['kind']})"
-    accuracy, speed = row["accuracy"], row.get("speed_up", np.nan)
+    speed = [row.get(key) for key in ("speed_up", "low", "high")]
     return {
         "optimizer": row["name"] + kind,
         "runs": str(row["runs"]),
-        "train loss": f"{row['train_loss']:.4g}",
-        "val. loss": f"{row['validation_loss']:.4g}",
-        "accuracy": "" if np.isnan(accuracy) else f"{100 * accuracy:.1f} %",
-        "speed-up": ""
-        if np.isnan(speed)
-        else f"{speed:.2f} ({row['low']:.2f}, {row['high']:.2f})",
+        "train loss": cells.number(row["train_loss"], ".4g"),
+        "val. loss": cells.number(row["validation_loss"], ".4g"),
+        "accuracy": cells.percent(row["accuracy"], missing=""),
+        "speed-up": cells.interval(*speed)
+        if cells.number(speed[0], missing="")
+        else "",
     }
 
 

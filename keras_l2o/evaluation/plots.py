@@ -36,7 +36,7 @@ def plot_curves(panels, path, window=9):
 
     Args:
         panels: Dict from a panel's title to a dict from an optimizer's name
-            to its list of `Run`s, one a seed.
+            to its list of `TrainingRun`s, one a seed.
         path: Where the PNG goes.
         window: Int. Steps over which lines are smoothed (a running median of
             the seeds' geometric mean).

@@ -11,7 +11,7 @@ fail stands beside the number of those that did.
 import numpy as np
 
 
-def of_run(run):
+def _of_run(run):
     """The figures of a run.
 
     Args:
@@ -35,7 +35,7 @@ def of_run(run):
 
 
 def diverged(run):
-    """Whether a run diverged; takes what `of_run` takes."""
+    """Whether a run diverged; takes what `_of_run` takes."""
     validation = run["validation_loss"]
     whole = np.isfinite(run["train_loss"]).all()
     return not (
@@ -51,17 +51,32 @@ def of_runs(frame, keys):
         keys: List of the columns that tell the runs apart.
 
     Returns:
-        A `pandas.DataFrame` with a row for each run: the keys, seed, and what
-        `of_run` returns.
+        A `pandas.DataFrame` with a row for each run: the keys; seed;
+        train_loss, of the last epoch; best_train_loss, validation_loss and
+        accuracy, the best of any epoch. NaN where the problem has no such
+        figure, and all of them if the run diverged.
     """
     import pandas
 
     return pandas.DataFrame(
         [
-            {**dict(zip(keys, key)), "seed": run["seed"].iloc[0], **of_run(run)}
+            {
+                **dict(zip(keys, key)),
+                "seed": run["seed"].iloc[0],
+                **_of_run(run),
+            }
             for key, run in frame.groupby(keys, sort=False)
         ]
     )
+
+
+def whole_mean(figures):
+    """Mean of the runs' figures, to be shown: NaN if one has failed.
+
+    Args:
+        figures: `pandas.Series`.
+    """
+    return figures.mean(skipna=False)
 
 
 def compared_mean(losses):
@@ -70,4 +85,4 @@ def compared_mean(losses):
     Args:
         losses: `pandas.Series`.
     """
-    return losses.fillna(np.inf).mean()
+    return whole_mean(losses.fillna(np.inf))

@@ -57,3 +57,21 @@ def rule(name, rate=None):
         name=name,
         skip_nonfinite=False,
     )
+
+
+def named(name):
+    """The rule and the rate of a baseline's name, such as `"adam 0.005"`.
+
+    For evaluations that were stored when the name alone told them.
+
+    Args:
+        name: String.
+
+    Returns:
+        The rule's name and a float, or `None` twice if it is no such name.
+    """
+    rule, _, rate = name.partition(" ")
+    try:
+        return (rule, float(rate)) if rule in RULES else (None, None)
+    except ValueError:
+        return None, None

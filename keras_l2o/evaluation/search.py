@@ -1,6 +1,5 @@
 """Rates of the analytic rules, tuned problem by problem."""
 
-import functools
 import pathlib
 
 import numpy as np
@@ -8,9 +7,9 @@ import numpy as np
 from keras_l2o.evaluation import reduction
 from keras_l2o.evaluation import rules as analytic
 from keras_l2o.evaluation import storage
-from keras_l2o.evaluation.contender import Contender
+from keras_l2o.evaluation.contender import of_rule
+from keras_l2o.evaluation.protocol import Protocol
 from keras_l2o.evaluation.suite import evaluate
-from keras_l2o.evaluation.suite import prepared
 
 #: 5e-4, 1e-3, 2e-3, 5e-3 and so on to 1.
 RATES = (5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0)
@@ -51,16 +50,16 @@ def gridsearch(
     import pandas
 
     for rule in rules:
-        _rule(rule, 1.0)  # an unknown name fails before anything runs
+        of_rule(rule)  # an unknown name fails before anything runs
     problem = _prepared(problem, options)
     if options.get("steps") is None and hasattr(problem, "examples"):
         options["epochs"] = epochs
-    rows = []
+    frames = []
     for rule in rules:
         for rate in rates:
-            for seed in seeds:
-                frame = evaluate(
-                    _rule(rule, rate),
+            frames += [
+                evaluate(
+                    of_rule(rule, rate),
                     problem,
                     repeat=1,
                     seed=seed,
@@ -70,33 +69,20 @@ def gridsearch(
                     / f"seed-{seed}",
                     **options,
                 )
-                rows.append(
-                    {
-                        "problem": problem.name,
-                        "rule": rule,
-                        "rate": rate,
-                        "seed": seed,
-                        **_figures(frame),
-                    }
-                )
+                for seed in seeds
+            ]
             if on_run is not None:
                 on_run(rule, rate)
-    result = pandas.DataFrame(rows)
+    keys = ["problem", "rule", "rate", "seed"]
+    result = reduction.of_runs(pandas.concat(frames), keys)
+    result = result.rename(columns={"accuracy": "validation_accuracy"})
+    result = result.drop(columns="best_train_loss")
     if directory:
         storage.replace_file(
             path_in(directory, problem.name),
             result.to_csv(index=False).encode(),
         )
     return result
-
-
-def _figures(frame):
-    found = reduction.of_run(frame)
-    return {
-        "train_loss": found["train_loss"],
-        "validation_loss": found["validation_loss"],
-        "validation_accuracy": found["accuracy"],
-    }
 
 
 def path_in(directory, problem):
@@ -128,7 +114,8 @@ def best_rates(frame):
     Returns:
         Dict from the rule's name to its rate.
     """
-    losses = _mean_losses(frame)
+    groups = frame.groupby(["rule", "rate"], sort=False)
+    losses = groups["validation_loss"].agg(reduction.compared_mean)
     best = {}
     for rule, row in losses.groupby(level="rule", sort=False):
         if not np.isfinite(row.min()):
@@ -138,36 +125,6 @@ def best_rates(frame):
             )
         best[rule] = float(row.idxmin()[1])
     return best
-
-
-def oracle(frame, pool=None):
-    """The tuned pool member with the best validation loss on the problem.
-
-    Args:
-        frame: What `gridsearch` returned.
-        pool: Names of rules. Defaults to all in the frame.
-
-    Returns:
-        A pair: the rule's name and its rate.
-    """
-    if pool is not None:
-        frame = frame[frame["rule"].isin(list(pool))]
-    if frame.empty:
-        raise ValueError(
-            "Argument `pool` must name rules of the search. Received: "
-            f"pool={pool}"
-        )
-    losses = _mean_losses(frame)
-    if not np.isfinite(losses.min()):
-        raise ValueError("Every rate of every rule of the pool diverged.")
-    rule, rate = losses.idxmin()
-    return rule, float(rate)
-
-
-def _mean_losses(frame):
-    """Series by rule and rate."""
-    groups = frame.groupby(["rule", "rate"], sort=False)
-    return groups["validation_loss"].agg(reduction.compared_mean)
 
 
 def baselines(problem, rates, directory=None, **options):
@@ -182,12 +139,12 @@ def baselines(problem, rates, directory=None, **options):
         **options: As in `evaluate`.
 
     Returns:
-        A `pandas.DataFrame` like that of `evaluate`; the optimizer's name is
-        the rule's and its rate, such as `"adam 0.005"`.
+        A `pandas.DataFrame` like that of `evaluate`, with columns rule and
+        rate; the optimizer's name is both, such as `"adam 0.005"`.
     """
     import pandas
 
-    contenders = {rule: _rule(rule, rate) for rule, rate in rates.items()}
+    contenders = {rule: of_rule(rule, rate) for rule, rate in rates.items()}
     problem = _prepared(problem, options)
     return pandas.concat(
         [
@@ -207,10 +164,38 @@ def baselines(problem, rates, directory=None, **options):
 def _prepared(problem, options):
     """The problem, loaded once; its own options are taken out."""
     names = ("dataset", "batch_size", "examples")
-    return prepared(problem, **{n: options.pop(n, None) for n in names})
+    own = {name: options.pop(name, None) for name in names}
+    return Protocol(**own).prepared(problem)
 
 
-def _rule(rule, rate):
-    make = functools.partial(analytic.rule, rule, rate)
-    make()  # an unknown name fails here
-    return Contender(f"{rule} {rate:g}", make)
+def oracle(frame, pool=None):
+    """The tuned rule that did best on a problem, by validation loss.
+
+    The search says each rule's best rate, of few and short runs; which rule is
+    the best, their runs as baselines say. A rule with a run that diverged
+    counts as infinitely bad.
+
+    Args:
+        frame: What `baselines` returned of rules at their tuned rates, on one
+            problem, or `collection.collect` has read.
+        pool: Names of rules. Defaults to all in the frame.
+
+    Returns:
+        A pair: the rule's name and its rate.
+    """
+    if pool is not None:
+        frame = frame[frame["rule"].isin(list(pool))]
+    if frame.empty:
+        raise ValueError(
+            "Argument `pool` must name rules that were run. Received: "
+            f"pool={pool}"
+        )
+    keys = ["rule", "rate"]
+    found = reduction.of_runs(frame, [*keys, "run"]).groupby(keys, sort=False)
+    losses = found["validation_loss"].agg(reduction.compared_mean)
+    if not np.isfinite(losses.min()):
+        raise ValueError(
+            "Each rule of the pool has a run that diverged: none is an oracle."
+        )
+    rule, rate = losses.idxmin()
+    return rule, float(rate)

@@ -5,6 +5,7 @@ from textwrap import wrap
 import numpy as np
 
 from keras_l2o.evaluation import held_out
+from keras_l2o.evaluation import reduction
 from keras_l2o.evaluation.plots import COLORS
 from keras_l2o.evaluation.plots import new_figure
 
@@ -219,7 +220,7 @@ def plot_distances(runs, path):
             color = COLORS[position % len(COLORS)]
             own = chosen[chosen["optimizer"] == row.family]
             losses = own.groupby("replicate")["log_validation_loss"]
-            means = losses.agg(lambda own: own.mean(skipna=False))
+            means = losses.agg(reduction.whole_mean)
             axis.scatter(
                 means, [position] * len(means), s=16, color=color, alpha=0.45
             )

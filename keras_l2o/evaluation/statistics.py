@@ -51,29 +51,29 @@ def figures(frame):
     if "replicate" not in frame:
         frame = frame.assign(replicate=1)
     keys = ["problem", "optimizer", "replicate", "run"]
-    rows = []
-    for key, run in frame.groupby(keys, sort=False):
-        found = reduction.of_run(run)
-        jumps = float("nan")
-        if not reduction.diverged(run):
-            losses = run.sort_values("epoch")["validation_loss"]
-            jumps = optimization_stability(losses)
-        rows.append(
-            {
-                **dict(zip(keys, key)),
-                "seed": run["seed"].iloc[0],
-                "log_validation_loss": _log(found["validation_loss"]),
-                "log_train_loss": _log(found["best_train_loss"]),
-                "accuracy": found["accuracy"],
-                "instability": jumps,
-            }
-        )
-    return pandas.DataFrame(rows)
+    found = reduction.of_runs(frame, keys)
+    return pandas.DataFrame(
+        {
+            **found[[*keys, "seed"]],
+            "log_validation_loss": _log(found["validation_loss"]),
+            "log_train_loss": _log(found["best_train_loss"]),
+            "accuracy": found["accuracy"],
+            "instability": [
+                _instability(run) for _, run in frame.groupby(keys, sort=False)
+            ],
+        }
+    )
 
 
-def _log(value):
-    """Logarithm; of a loss of zero that of the least positive float32."""
-    return float(np.log(np.maximum(value, np.finfo("float32").tiny)))
+def _instability(run):
+    if reduction.diverged(run):
+        return float("nan")
+    return optimization_stability(run.sort_values("epoch")["validation_loss"])
+
+
+def _log(values):
+    """Logarithms; of a loss of zero that of the least positive float32."""
+    return np.log(np.maximum(values, np.finfo("float32").tiny))
 
 
 def without_seeds(frame, figure):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_l2o.evaluation import rules
 from keras_l2o.files import whole
 from keras_l2o.files.lock import Lock
 
@@ -77,16 +78,22 @@ class Evaluation(NamedTuple):
     def frame(self):
         """A `pandas.DataFrame` with a row for each run and epoch.
 
-        Columns: problem, optimizer, run, seed, epoch (from 1), step (the
-        steps made), train_loss (the mean over the epoch's batches),
-        validation_loss, validation_accuracy and seconds (of the epoch's
-        training, compilation included).
+        Columns: problem, optimizer, of an analytic rule also rule and rate,
+        run, seed, epoch (from 1), step (the steps made), train_loss (the
+        mean over the epoch's batches), validation_loss, validation_accuracy
+        and seconds (of the epoch's training, compilation included).
         """
         import pandas
 
         steps, per_epoch = (
             self.settings[key] for key in ("steps", "epoch_steps")
         )
+        names = ("problem", "optimizer", "rule", "rate")
+        what = {
+            key: self.settings[key]
+            for key in names
+            if self.settings.get(key) is not None
+        }
         rows = []
         for run in range(self.runs):
             for epoch in range(-(-steps // per_epoch)):
@@ -94,8 +101,7 @@ class Evaluation(NamedTuple):
                 losses = self.arrays["losses"][run, epoch * per_epoch : end]
                 rows.append(
                     {
-                        "problem": self.settings["problem"],
-                        "optimizer": self.settings["optimizer"],
+                        **what,
                         "run": run,
                         "seed": int(self.arrays["seeds"][run]),
                         "epoch": epoch + 1,
@@ -162,6 +168,9 @@ def read(path):
         raise
     except _UNREADABLE as error:
         raise ValueError(f"{path} is no stored evaluation: {error}") from error
+    if "rule" not in settings:  # stored when the name alone told it
+        rule, rate = rules.named(settings["optimizer"])
+        settings = {**settings, "rule": rule, "rate": rate}
     return Evaluation(settings, arrays)
 
 

@@ -3,46 +3,26 @@
 import contextlib
 import functools
 
-from keras_l2o import problems
 from keras_l2o.evaluation import at_once
 from keras_l2o.evaluation import private
-from keras_l2o.evaluation import storage
 from keras_l2o.evaluation.contender import contender
-from keras_l2o.evaluation.run import train
+from keras_l2o.evaluation.protocol import Protocol
+from keras_l2o.evaluation.shelf import Shelf
+from keras_l2o.evaluation.training_run import train
 from keras_l2o.problems import catalogue
 from keras_l2o.version import versions
-
-#: Settings that tell one evaluation from another; the rest is for the record.
-IDENTITY = (
-    "problem",
-    "optimizer_digest",
-    "dataset",
-    "data_digest",
-    "examples",
-    "batch_size",
-    "steps",
-    "epoch_steps",
-    "seed",
-    "trace",
-    "privacy",
-)
 
 
 def evaluate(
     optimizer,
     problem,
     repeat=10,
-    epochs=None,
-    steps=None,
-    examples=None,
-    batch_size=None,
-    dataset=None,
-    seed=0,
-    trace=None,
+    *,
     directory=None,
     overwrite=False,
     on_epoch=None,
     custom_objects=None,
+    **protocol,
 ):
     """Trains new models of a problem with an optimizer and validates them.
 
@@ -62,17 +42,6 @@ def evaluate(
         problem: Name of a problem, or a `Problem`.
         repeat: Int. Number of runs; run `i` has seed `seed + i`. Defaults to
             `10`.
-        epochs: Int. Defaults to `25` for classifiers.
-        steps: Int, instead of `epochs`. Defaults to `1000` for functions. For
-            data without epochs, a tenth of the steps is one.
-        examples: Int. Train on the first of the examples only. Defaults to
-            all.
-        batch_size: Int. Defaults to the problem's.
-        dataset: Name of another data set. Defaults to the problem's.
-        seed: Int. Defaults to `0`.
-        trace: Int. Look every so many steps at what the optimizer does: the
-            root mean square of its update by layer, and the weights of a
-            pool. Wants a `directory`. Defaults to no trace.
         directory: Path. The runs are stored in its
             `evaluations/<problem>.npz`, for `keras_l2o.evaluation.read`, with
             the losses of all batches and the trace. Defaults to nowhere.
@@ -82,11 +51,13 @@ def evaluate(
             its validation figures. Defaults to none.
         custom_objects: Dict of classes that an optimizer's folder may name,
             as in `keras_l2o.load`. Defaults to none.
+        **protocol: Any of `epochs` or `steps`, `examples`, `batch_size`,
+            `dataset`, `seed` and `trace`, as in `evaluation.Protocol`.
 
     Returns:
         A `pandas.DataFrame` with a row for each run and epoch: problem,
-        optimizer, run, seed, epoch, step, train_loss, validation_loss,
-        validation_accuracy, seconds.
+        optimizer, of an analytic rule also rule and rate, run, seed, epoch,
+        step, train_loss, validation_loss, validation_accuracy, seconds.
 
     Example:
 
@@ -94,24 +65,23 @@ def evaluate(
     ...                            epochs=2)
     """
     return _evaluate(
-        [(optimizer, directory)],
+        [(contender(optimizer, custom_objects), directory)],
         problem,
-        repeat=repeat,
-        epochs=epochs,
-        steps=steps,
-        examples=examples,
-        batch_size=batch_size,
-        dataset=dataset,
-        seed=seed,
-        trace=trace,
-        overwrite=overwrite,
-        on_epoch=on_epoch and (lambda _, *figures: on_epoch(*figures)),
-        custom_objects=custom_objects,
+        Protocol(repeat, **protocol),
+        overwrite,
+        on_epoch and (lambda _, *figures: on_epoch(*figures)),
     )[0]
 
 
 def evaluate_replicates(
-    optimizers, problem, directories=None, on_epoch=None, **options
+    optimizers,
+    problem,
+    directories=None,
+    *,
+    overwrite=False,
+    on_epoch=None,
+    custom_objects=None,
+    **protocol,
 ):
     """Evaluates the replicates of a family; on JAX all of them at once.
 
@@ -123,7 +93,8 @@ def evaluate_replicates(
             stored. Defaults to nowhere.
         on_epoch: Function of the replicate's number, from 1, the run's, the
             epoch's, and a dict of figures. Defaults to none.
-        **options: As in `evaluate`.
+        overwrite, custom_objects: As in `evaluate`.
+        **protocol: `repeat` and the others, as in `evaluation.Protocol`.
 
     Returns:
         A `pandas.DataFrame` as `evaluate` returns, with a column `replicate`,
@@ -139,10 +110,14 @@ def evaluate_replicates(
             f"Received: {len(directories)} of {len(optimizers)}"
         )
     frames = _evaluate(
-        list(zip(optimizers, directories)),
+        [
+            (contender(optimizer, custom_objects), directory)
+            for optimizer, directory in zip(optimizers, directories)
+        ],
         problem,
-        on_epoch=on_epoch,
-        **options,
+        Protocol(**protocol),
+        overwrite,
+        on_epoch,
     )
     return pandas.concat(
         [frame.assign(replicate=i + 1) for i, frame in enumerate(frames)],
@@ -150,43 +125,32 @@ def evaluate_replicates(
     )
 
 
-def _evaluate(pairs, problem, **options):
-    """A frame for each pair of an optimizer and a directory."""
-    with contextlib.ExitStack() as held:
-        return _evaluate_alone(held, pairs, problem, **options)
-
-
-def _evaluate_alone(
-    held,
-    pairs,
-    problem,
-    repeat=10,
-    epochs=None,
-    steps=None,
-    examples=None,
-    batch_size=None,
-    dataset=None,
-    seed=0,
-    trace=None,
-    overwrite=False,
-    on_epoch=None,
-    custom_objects=None,
-):
-    """As `_evaluate`; what is stored is this process's until `held` ends."""
-    if repeat < 1:
-        raise ValueError(
-            f"Argument `repeat` must be at least 1. Received: repeat={repeat}"
-        )
-    if trace is not None and not all(directory for _, directory in pairs):
+def _evaluate(pairs, problem, protocol, overwrite, on_epoch):
+    """A frame for each pair of a contender and a directory."""
+    if protocol.trace is not None and not all(path for _, path in pairs):
         raise ValueError(
             "A trace is only in the stored evaluation: give the argument "
-            f"`directory`, too. Received: trace={trace}"
+            f"`directory`, too. Received: trace={protocol.trace}"
         )
-    problem = prepared(problem, dataset, batch_size, examples)
+    problem = protocol.prepared(problem)
     entry = catalogue.CATALOGUE.get(problem.name)
-    steps, epoch_steps = _length(problem, entry, epochs, steps)
     privacy = private.Privacy() if getattr(entry, "private", False) else None
-    common = {
+    settings = _settings(problem, protocol, privacy)
+    with contextlib.ExitStack() as held:
+        shelves = [
+            Shelf(optimizer, directory, settings, overwrite, held)
+            for optimizer, directory in pairs
+        ]
+        _run_all(shelves, problem, protocol, privacy, on_epoch)
+    return [
+        shelf.evaluation.first(protocol.repeat).frame() for shelf in shelves
+    ]
+
+
+def _settings(problem, protocol, privacy):
+    """What is asked for, the optimizer aside."""
+    steps, epoch_steps = protocol.length(problem)
+    return {
         "problem": problem.name,
         "dataset": getattr(problem.data, "name", None),
         "data_digest": problem.digest(),
@@ -194,145 +158,62 @@ def _evaluate_alone(
         "batch_size": problem.batch_size,
         "steps": steps,
         "epoch_steps": epoch_steps,
-        "seed": seed,
-        "trace": trace,
+        "seed": protocol.seed,
+        "trace": protocol.trace,
         "privacy": _spent(privacy, problem, steps),
         "versions": versions(),
     }
-    shelves = [
-        _Shelf(
-            number,
-            contender(optimizer, custom_objects),
-            directory,
-            common,
-            overwrite,
-            held,
-        )
-        for number, (optimizer, directory) in enumerate(pairs, 1)
-    ]
+
+
+def _run_all(shelves, problem, protocol, privacy, on_epoch):
+    """Makes the runs that are not stored yet."""
+    length = protocol.length(problem)
     left = [
-        (shelf, number)
-        for shelf in shelves
-        for number in range(shelf.evaluation.runs, repeat)
+        (replicate, shelf, number)
+        for replicate, shelf in enumerate(shelves, 1)
+        for number in range(shelf.evaluation.runs, protocol.repeat)
     ]
 
-    def report(shelf, number, epoch, logs):
+    def report(run, epoch, logs):
         if on_epoch is not None:
-            on_epoch(shelf.replicate, number, epoch, logs)
+            replicate, _, number = run
+            on_epoch(replicate, number, epoch, logs)
 
-    if at_once.can_run(problem) and privacy is None and trace is None:
+    if at_once.can_run(problem) and privacy is None and protocol.trace is None:
         for group in _groups(left):
             runs = at_once.train_at_once(
                 problem,
-                [shelf.contender.make() for shelf, _ in group],
-                [seed + number for _, number in group],
-                steps,
-                epoch_steps,
-                lambda run, *figures, g=group: report(*g[run], *figures),
+                [shelf.contender.make() for _, shelf, _ in group],
+                [protocol.seed + number for *_, number in group],
+                *length,
+                lambda run, *figures, g=group: report(g[run], *figures),
             )
-            for (shelf, number), run in zip(group, runs):
-                shelf.put(run, seed + number)
-    else:
-        for shelf, number in left:
-            run = train(
-                problem,
-                shelf.contender.make(),
-                steps,
-                epoch_steps,
-                seed + number,
-                privacy=privacy,
-                trace=trace,
-                on_epoch=functools.partial(report, shelf, number),
-            )
-            shelf.put(run, seed + number)
-    return [shelf.evaluation.first(repeat).frame() for shelf in shelves]
-
-
-class _Shelf:
-    """Where the runs of one optimizer go."""
-
-    def __init__(
-        self, replicate, contender, directory, settings, overwrite, held
-    ):
-        self.replicate, self.contender = replicate, contender
-        settings = {
-            **settings,
-            "optimizer": contender.name,
-            "optimizer_digest": contender.digest(),
-        }
-        self.path = directory and storage.path_in(
-            directory, settings["problem"]
+            for (_, shelf, number), run in zip(group, runs):
+                shelf.put(run, protocol.seed + number)
+        return
+    for replicate, shelf, number in left:
+        run = train(
+            problem,
+            shelf.contender.make(),
+            *length,
+            protocol.seed + number,
+            privacy=privacy,
+            trace=protocol.trace,
+            on_epoch=functools.partial(report, (replicate, shelf, number)),
         )
-        self.evaluation = storage.Evaluation(settings, {})
-        if self.path:
-            held.enter_context(storage.hold(self.path))
-        if self.path and self.path.exists():
-            stored = _resumed(self.path, settings, overwrite)
-            self.evaluation = stored or self.evaluation
-
-    @functools.cached_property
-    def rule(self):
-        return at_once.rule(self.contender.make())
-
-    def put(self, run, seed):
-        arrays = run._asdict()
-        self.evaluation = self.evaluation.with_run(
-            {**arrays.pop("trace"), **arrays, "seeds": seed}
-        )
-        if self.path:
-            self.evaluation.write(self.path)
+        shelf.put(run, protocol.seed + number)
 
 
 def _groups(runs):
     """Runs that may go side by side: of one rule, and not too many."""
     groups = []
-    for shelf, number in runs:
+    for run in runs:
+        _, shelf, _ = run
         full = groups and len(groups[-1]) == at_once.RUNS
-        if not groups or full or groups[-1][-1][0].rule != shelf.rule:
+        if not groups or full or groups[-1][-1][1].rule != shelf.rule:
             groups.append([])
-        groups[-1].append((shelf, number))
+        groups[-1].append(run)
     return groups
-
-
-def prepared(problem, dataset=None, batch_size=None, examples=None):
-    """The problem of a name, or a `Problem` as it is."""
-    if isinstance(problem, str):
-        return problems.get(problem, dataset, batch_size, examples)
-    if (dataset, batch_size, examples) != (None, None, None):
-        raise ValueError(
-            "Arguments `dataset`, `batch_size` and `examples` go with the name "
-            "of a problem: a `Problem` has them already."
-        )
-    return problem
-
-
-def _length(problem, entry, epochs, steps):
-    """Steps of a run and of an epoch."""
-    if epochs is not None and steps is not None:
-        raise ValueError(
-            "Give one of the arguments `epochs` and `steps`. Received: "
-            f"epochs={epochs}, steps={steps}"
-        )
-    for name, value in (("epochs", epochs), ("steps", steps)):
-        if value is not None and value < 1:
-            raise ValueError(
-                f"Argument `{name}` must be at least 1. Received: "
-                f"{name}={value}"
-            )
-    if hasattr(problem, "examples"):
-        per_epoch = problem.examples // problem.batch_size
-        if steps is None:
-            default = catalogue.Entry._field_defaults["epochs"]
-            steps = per_epoch * (epochs or getattr(entry, "epochs", default))
-        return steps, per_epoch
-    if epochs is not None:
-        raise ValueError(
-            f"Problem {problem.name!r} has no epochs: give the argument "
-            f"`steps`. Received: epochs={epochs}"
-        )
-    default = catalogue.FunctionEntry._field_defaults["steps"]
-    steps = steps or getattr(entry, "steps", default)
-    return steps, max(1, steps // 10)
 
 
 def _spent(privacy, problem, steps):
@@ -345,24 +226,3 @@ def _spent(privacy, problem, steps):
             privacy, problem.batch_size, problem.examples, steps
         ),
     }
-
-
-def _resumed(path, settings, overwrite):
-    """The stored evaluation, if it is of these settings."""
-    stored = storage.read(path)
-    differing = [
-        key for key in IDENTITY if stored.settings.get(key) != settings[key]
-    ]
-    if not differing:
-        return stored
-    if overwrite:
-        return None
-    raise ValueError(
-        f"{path} holds an evaluation with other settings: "
-        + ", ".join(
-            f"{key} is {stored.settings.get(key)!s:.40} there and "
-            f"{settings[key]!s:.40} now"
-            for key in differing
-        )
-        + ". Choose another directory, or overwrite it with `overwrite=True`."
-    )

@@ -158,10 +158,10 @@ def load(folder, custom_objects=None, **overrides):
     contents = read(folder)
     name = folder.absolute().name
     source = f"{name}@sha256:{digest(contents)}"
-    return revive(contents, source, overrides, custom_objects)
+    return optimizer_of(contents, source, overrides, custom_objects)
 
 
-def revive(contents, source, overrides, custom_objects=None):
+def optimizer_of(contents, source, overrides, custom_objects=None):
     """Makes the optimizer of a folder's contents.
 
     Args:

@@ -8,8 +8,8 @@ from keras_l2o.hub.errors import MissingRevision
 from keras_l2o.hub.errors import UnknownName
 from keras_l2o.hub.folder import digest
 from keras_l2o.hub.folder import load
+from keras_l2o.hub.folder import optimizer_of
 from keras_l2o.hub.folder import read
-from keras_l2o.hub.folder import revive
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*/[0-9]+")
 
@@ -88,7 +88,7 @@ def from_hub(name, revision=None, custom_objects=None, **overrides):
         address = remote.parse(name)
         contents, commit = remote.fetch(address, revision)
         source = f"{address}@{commit}"
-        return revive(contents, source, overrides, custom_objects)
+        return optimizer_of(contents, source, overrides, custom_objects)
     if revision is not None:
         raise MissingRevision(
             "Argument `revision` belongs to an address that starts with "
@@ -107,7 +107,7 @@ def from_hub(name, revision=None, custom_objects=None, **overrides):
         raise UnknownName(f"There is no optimizer {name!r}.{_nearest(name)}")
     contents = read(folder)
     source = f"{name}@sha256:{digest(contents)}"
-    return revive(contents, source, overrides, custom_objects)
+    return optimizer_of(contents, source, overrides, custom_objects)
 
 
 def is_path(name):

@@ -90,7 +90,7 @@ def publish(
     contents = {}
     for path, folder in sources.items():
         contents[path] = folders.read(folder)
-        folders.revive(contents[path], None, {}, custom_objects)
+        folders.optimizer_of(contents[path], None, {}, custom_objects)
     head, note = None, None
     try:
         head = _head(address, branch, private, dry_run)

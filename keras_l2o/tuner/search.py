@@ -157,6 +157,15 @@ def open_directory(directory, description, workers=1):
         yield
 
 
+def stored_run(directory):
+    """What a trial of the search in a directory is, or `None` if none is."""
+    try:
+        text = pathlib.Path(directory, CONFIG).read_text("utf-8")
+        return json.loads(text).get("run")
+    except (OSError, ValueError, AttributeError):
+        return None  # what is wrong with it is for `open_directory` to say
+
+
 def _check_directory(directory, description):
     path = directory / CONFIG
     if not path.exists():

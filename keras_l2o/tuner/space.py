@@ -27,12 +27,10 @@ MAGNITUDES = {
 }
 
 
-class Choice(hyperparameters.Choice):
-    """A choice whose first sample is its default.
+class StartsAtDefault(hyperparameters.Choice):
+    """A hyperparameter with values to choose from, whose first is its default.
 
-    An oracle that draws at random so starts a search with the default. It has
-    the name of its base class because keras-tuner revives hyperparameters by
-    name: copies, such as a trial's, are plain choices.
+    An oracle that draws at random so starts a search with the default.
     """
 
     _sampled = False
@@ -42,6 +40,11 @@ class Choice(hyperparameters.Choice):
             return super().random_sample(seed)
         self._sampled = True
         return self.default
+
+
+# keras-tuner makes copies, such as a trial's, by the class's name: they are
+# plain choices.
+StartsAtDefault.__name__ = hyperparameters.Choice.__name__
 
 
 def declare(hp, magnitudes, steps, classes=NAMES):
@@ -55,7 +58,7 @@ def declare(hp, magnitudes, steps, classes=NAMES):
     """
     kinds = [NONE, *sorted(magnitudes)]
     if KIND not in hp:
-        hp.merge([Choice(KIND, kinds, ordered=False, default=NONE)])
+        hp.merge([StartsAtDefault(KIND, kinds, ordered=False, default=NONE)])
     for kind, (low, high) in magnitudes.items():
         usual = math.sqrt(low * high)
         if kind in NAMES:

@@ -49,7 +49,7 @@ def test_families_are_eight_students_of_one_recipe(presets, policy, reduce):
     configuration = resolve("release", *presets)
     assert configuration.replicates == 8
     assert configuration.policy["name"] == policy
-    assert configuration.training.loss_reduce == reduce
+    assert configuration.training.reduce == reduce
     teachers = configuration.training.teachers
     if presets[0].startswith("choice"):
         folder = f"results/{presets[0].replace('_', '-')}/base"
@@ -162,12 +162,12 @@ def test_a_perturbations_parameters_are_set_as_in_the_seed(
 @pytest.mark.parametrize(
     ("override", "value"),
     [
-        ("--policy/layers=[8]", [8]),
-        ("--policy/alpha=0.2", 0.2),
+        ("--policy/units=[8]", [8]),
+        ("--policy/learning_rate=0.2", 0.2),
         ("--strategy/depth=3", 3),
         ("--strategy/depth=[1,3]", [1, 3]),
         ("--strategy/warmup_rate=1e-1", 0.1),
-        ("--training/loss_reduce=mean", "mean"),
+        ("--training/reduce=mean", "mean"),
         ("--training/huber_delta=0.5", 0.5),
         ("--training/gradient_clipping=null", None),
         ("--training/teachers/0/learning_rate=0.1", 0.1),
@@ -189,11 +189,11 @@ def test_an_override_sets_any_field(override, value):
     [
         ("--strategy/dept=3", "'strategy/depth'"),
         ("--strategi/depth=3", "Did you mean 'strategy'"),
-        ("--policy/layer=[3]", "'policy/layers'"),
+        ("--policy/unit=[3]", "'policy/units'"),
         ("--policy/pertubation=1", "'policy/perturbation'"),
         ("--policy/name=rnprop", "'rnnprop'"),
-        ("--policy/alpha=big", "policy/alpha: Input should be a valid number"),
-        ("--policy/alpha/x=1", "policy/alpha: Input should be a valid number"),
+        ("--policy/alpha=big", "policy/learning_rate: Input should be a valid"),
+        ("--policy/alpha/x=1", "policy/learning_rate: Input should be a valid"),
         ("--training/loss_reduce=median", "'max' or 'mean'"),
         ("--training/tasks=1.5", "training/tasks: Input should be a valid int"),
         ("--training/teacher=1", "'training/teachers'"),

@@ -15,7 +15,7 @@ from keras_l2o.evaluation import carded
 from keras_l2o.evaluation import collection
 from keras_l2o.evaluation import held_out
 from keras_l2o.evaluation import held_out_tables
-from keras_l2o.evaluation import search
+from keras_l2o.evaluation import reduction
 
 SHORT = {"examples": 128, "batch_size": 32, "epochs": 3}
 #: A family whose replicates are known: the higher rates learn faster.
@@ -78,7 +78,8 @@ def best_losses(directory, *names):
 
 
 def test_families_are_measured_from_the_best_tuned_rule(directory):
-    assert held_out.oracle(directory, "digits_mlp") == "adam 0.02"
+    runs = held_out.oracle_runs(directory, "digits_mlp")
+    assert evaluation.oracle(runs) == ("adam", 0.02)
     (row,) = held_out.overview(held_out.distances(directory)).to_dict("records")
     oracle = best_losses(directory, "baselines", "adam-0.02")
     means = {
@@ -130,8 +131,8 @@ def test_a_run_that_diverged_counts_alike_in_every_place(directory):
     figures = evaluation.figures(frame)
     assert np.isfinite(figures["log_validation_loss"]).tolist() == [False, True]
     assert np.isnan(figures["accuracy"][0])
-    one = search._figures(frame[frame["run"] == 0])
-    assert np.isnan(list(one.values())).all()
+    one = reduction.of_runs(frame[frame["run"] == 0], ["run"]).iloc[0]
+    assert one.drop(["run", "seed"]).isna().all()
     row = table.loc["adam 0.02, tuned"]
     assert row["validation_loss"] == row["train_loss"] == np.inf
     assert np.isnan(row["accuracy"])
@@ -205,7 +206,7 @@ def test_a_search_without_baselines_says_what_makes_them(directory, tmp_path):
         tmp_path / "baselines" / "adam-0.0001",
     )
     with pytest.raises(ValueError, match="--rates=tuned"):
-        held_out.oracle(tmp_path, "digits_mlp")
+        held_out.oracle_runs(tmp_path, "digits_mlp")
 
 
 def test_a_directory_without_a_search_says_what_makes_one(tmp_path):

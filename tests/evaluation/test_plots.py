@@ -17,7 +17,7 @@ def test_curves_of_seeds_are_drawn(tmp_path):
     rng = np.random.default_rng(0)
     curves = {
         name: [
-            evaluation.Run(np.exp(-rng.random(50)), [], [], [], -1, {})
+            evaluation.TrainingRun(np.exp(-rng.random(50)), [], [], [], -1, {})
             for _ in range(3)
         ]
         for name in ("learned", "Adam")

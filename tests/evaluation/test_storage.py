@@ -1,10 +1,12 @@
 import os
 
 import keras
+import pandas
 import pytest
 
 import keras_l2o
 from keras_l2o import evaluation
+from keras_l2o.evaluation import rules
 from keras_l2o.evaluation import storage
 from keras_l2o.files import whole
 from keras_l2o.files.lock import Locked
@@ -54,3 +56,28 @@ def test_the_same_evaluation_is_read_where_nobody_may_write(
 
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
     assert len(evaluate(tmp_path, 1)) == 1
+
+
+def test_what_was_stored_by_name_alone_has_rule_and_rate(tmp_path):
+    path = storage.path_in(tmp_path, "digits_mlp")
+    frame = evaluation.baselines("digits_mlp", {"sgd": 0.1}, repeat=1, **{
+        key: value for key, value in OPTIONS.items() if key != "problem"
+    }, directory=tmp_path)  # fmt: skip
+    path = storage.path_in(tmp_path / "baselines" / "sgd-0.1", "digits_mlp")
+    stored = evaluation.read(path)
+    assert (stored.settings["rule"], stored.settings["rate"]) == ("sgd", 0.1)
+    for key in ("rule", "rate"):
+        del stored.settings[key]
+    stored.write(path)
+    pandas.testing.assert_frame_equal(evaluation.read(path).frame(), frame)
+
+
+@pytest.mark.parametrize("name", ["adam", "adam fast", "mine 0.1", ""])
+def test_other_names_say_no_rate(name):
+    assert rules.named(name) == (None, None)
+
+
+def test_an_optimizer_that_is_no_rule_has_neither_column(tmp_path):
+    frame = evaluate(tmp_path, 1)
+    assert not {"rule", "rate"} & set(frame)
+    assert list(keras_l2o.evaluate("sgd", **OPTIONS, repeat=1)["rate"]) == [0.2]

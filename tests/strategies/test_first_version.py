@@ -27,7 +27,7 @@ BACKEND = keras.backend.backend()
 def single(problem, **options):
     keras.utils.set_random_seed(3)
     return keras_l2o.MetaTrainer(
-        policies.RNNProp(layers=(4,), name="student"),
+        policies.RNNProp(units=(4,), name="student"),
         [policies.Adam(0.02, name="adam"), policies.SGD(0.1, name="sgd")],
         problem,
         unroll=4,

@@ -23,7 +23,7 @@ def fit(model, outer, **options):
 
 def alone(problem, seed, outer, **options):
     keras.utils.set_random_seed(seed)
-    model = trainer(problem, student=policies.RNNProp(layers=(4,)), seed=seed)
+    model = trainer(problem, student=policies.RNNProp(units=(4,)), seed=seed)
     return model, fit(model, outer, **options)
 
 

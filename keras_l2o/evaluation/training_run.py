@@ -10,8 +10,8 @@ from keras_l2o.evaluation.private import PrivateModel
 from keras_l2o.evaluation.trace import Trace
 
 
-class Run(NamedTuple):
-    """What one run leaves. What comes after a divergence is NaN.
+class TrainingRun(NamedTuple):
+    """What one training leaves. What comes after a divergence is NaN.
 
     Attributes:
         losses: Array `(steps,)`, of each batch before its update.
@@ -55,7 +55,7 @@ def train(
         on_epoch: Function of the epoch's number and a dict of its figures.
 
     Returns:
-        A `Run`.
+        A `TrainingRun`.
     """
     epoch_steps = steps if epoch_steps is None else epoch_steps
     for name, value in (("steps", steps), ("epoch_steps", epoch_steps)):
@@ -104,7 +104,7 @@ def train(
         if on_epoch is not None:
             on_epoch(epoch, logs)
         started = time.perf_counter()
-    return Run(
+    return TrainingRun(
         losses,
         validation_loss,
         accuracy,
