@@ -80,7 +80,7 @@ class Replicates:
 
     def reset_metrics(self):
         for variable in self._nests["metrics"]:
-            variable.assign(ops.zeros_like(variable))
+            variable.assign(ops.zeros(variable.shape, variable.dtype))
 
     def steps(self):
         """Int. Outer steps that each student has made."""
