@@ -124,7 +124,6 @@ def evaluate(
         return evaluation.contender.contender(source).at(learning_rate)
 
     if replicates:
-        evaluation.require(*evaluation.STATISTICS)
         optimizers = list(map(chosen, replicates))
         folders = list(replicates.values())
         _evaluate_family(name, optimizers, folders, problem.split(","), options)

@@ -1,13 +1,15 @@
 """How good an optimizer is: runs, baselines, statistics and pictures."""
 
+# ruff: noqa: E402
+from keras_l2o import extras
+
+extras.need("evaluation", "keras_l2o.evaluation")
+
 from keras_l2o.evaluation import collection
 from keras_l2o.evaluation import storage
 from keras_l2o.evaluation.comparison import against_oracle
 from keras_l2o.evaluation.comparison import paired_curves
 from keras_l2o.evaluation.comparison import speed_up
-from keras_l2o.evaluation.needs import PICTURES
-from keras_l2o.evaluation.needs import STATISTICS
-from keras_l2o.evaluation.needs import require
 from keras_l2o.evaluation.run import Run
 from keras_l2o.evaluation.run import end_loss
 from keras_l2o.evaluation.run import train
@@ -24,8 +26,6 @@ from keras_l2o.evaluation.suite import evaluate
 from keras_l2o.evaluation.suite import evaluate_replicates
 
 __all__ = [
-    "PICTURES",
-    "STATISTICS",
     "Evaluation",
     "Run",
     "against_oracle",
@@ -41,7 +41,6 @@ __all__ = [
     "oracle",
     "paired_curves",
     "read",
-    "require",
     "speed_up",
     "storage",
     "summary",

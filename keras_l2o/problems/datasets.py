@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_l2o import extras
 from keras_l2o.errors import UserError
 
 #: Seconds that a look whether a download's host answers may take.
@@ -52,6 +53,7 @@ def load(name):
     Raises:
         DatasetError: The set is not on disk and cannot be downloaded. Comes
             within five seconds.
+        MissingExtra: TensorFlow Datasets is not installed.
     """
     if name == "digits":
         return _digits()
@@ -136,14 +138,10 @@ def _tensorflow_dataset(name):
 
 
 def import_tfds():
-    """Imports TensorFlow Datasets, or says how to install it."""
-    try:
-        import tensorflow_datasets
-    except ImportError as error:
-        raise DatasetError(
-            "Data sets other than 'digits' need TensorFlow Datasets: "
-            f"pip install tensorflow-datasets. ({error})"
-        ) from error
+    """Imports TensorFlow Datasets, which also reads by TensorFlow."""
+    extras.need("datasets", "Every data set but 'digits'")
+    import tensorflow_datasets
+
     return tensorflow_datasets
 
 
