@@ -41,7 +41,7 @@ $(VENV)/installed: $(VENV)/bin/pip setup.cfg setup.py constraints.txt
 	@touch $@
 
 $(VENV)/installed-torch: $(VENV)/installed
-	$(PYTHON) -m pip install -q -c constraints.txt torch==2.13.0
+	$(PYTHON) -m pip install -q -c constraints.txt -e '.[torch]'
 	@touch $@
 
 demo: install

@@ -1,6 +1,12 @@
 """Learned optimizers for Keras: distil them, load them by name, use them."""
 
+# ruff: noqa: E402
 import importlib
+
+from keras_l2o import extras
+
+# Keras's own error, where its backend is missing, does not say what to do.
+extras.import_keras()
 
 from keras_l2o import hub
 from keras_l2o import policies

@@ -4,6 +4,11 @@
 without importing Keras for a help page.
 """
 
+# ruff: noqa: E402
+from keras_l2o import extras
+
+extras.need("cli", "keras-l2o's command line")
+
 from keras_l2o_commands.application import application
 from keras_l2o_commands.application import main
 

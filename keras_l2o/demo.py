@@ -10,6 +10,7 @@ from rich.progress import track
 from rich.table import Table
 
 import keras_l2o
+from keras_l2o import extras
 from keras_l2o import hub
 from keras_l2o.evaluation import end_loss
 from keras_l2o.evaluation import train
@@ -30,6 +31,7 @@ def main(output="demo", quick=False):
         output: Folder for the picture and the distilled optimizer.
         quick: Bool. A few steps of everything, to see that it runs.
     """
+    extras.need("plots", "The demonstration")
     console = Console()
     started = time.monotonic()
     output = pathlib.Path(output)
@@ -121,7 +123,7 @@ def fashion_mnist(console):
         return None
     try:
         return keras_l2o.problems.get("conv_fmnist", examples=FASHION_EXAMPLES)
-    except keras_l2o.problems.DatasetError as error:
+    except (keras_l2o.problems.DatasetError, extras.MissingExtra) as error:
         console.print(f"Without Fashion-MNIST: {error}", markup=False)
         return None
 

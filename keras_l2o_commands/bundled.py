@@ -1,5 +1,7 @@
 """Commands around what comes with the package: list, prepare, demo."""
 
+import math
+
 import typer
 from rich import box
 from rich.console import Console
@@ -20,9 +22,10 @@ def list_command():
 
     Example: keras-l2o list
     """
-    import keras_l2o
+    from keras_l2o.hub import listing
 
-    frame = keras_l2o.available()
+    rows = listing.figures()
+    measured = dict.fromkeys(key for row in rows for key in row)
     ending = ".log_loss_from_oracle"
     table = Table(
         title="keras_l2o.from_hub(name)",
@@ -36,20 +39,22 @@ def list_command():
     table.add_column("name", no_wrap=True)
     columns = {"val_log_loss": "own"} | {
         column: column.removesuffix(ending).replace("_", " ")
-        for column in frame.columns
+        for column in measured
         if column.endswith(ending)
     }
-    columns = {key: title for key, title in columns.items() if key in frame}
+    columns = {key: title for key, title in columns.items() if key in measured}
     for title in columns.values():
         # Where names of problems are too long, they fold; figures never do.
         table.add_column(title, justify="right", overflow="fold", min_width=5)
-    for row in frame.to_dict("records"):
-        figures = (row[column] for column in columns)
+    for row in rows:
         table.add_row(
-            row["name"],
-            *("" if value != value else f"{value:+.2f}" for value in figures),
+            row["name"], *(_figure(row.get(column)) for column in columns)
         )
     Console().print(table)
+
+
+def _figure(value):
+    return "" if value is None or math.isnan(value) else f"{value:+.2f}"
 
 
 def prepare(

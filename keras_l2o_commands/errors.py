@@ -12,7 +12,7 @@ def is_ours(error):
 
     That is a `keras_l2o.errors.UserError`, and any ValueError or ImportError
     that a `raise` statement of this package made: an argument that is not as
-    it must be, an extra that is not installed.
+    it must be, a version of Keras that is not known.
 
     Args:
         error: Exception that was caught.

@@ -85,9 +85,9 @@ def card(
         raise ValueError("Name the family that the evaluations are of.")
     results = None
     if evaluations:
-        from keras_l2o import evaluation
+        from keras_l2o import extras
 
-        evaluation.require(*evaluation.PICTURES)
+        extras.need("plots", "A picture")
         from keras_l2o.evaluation import carded
         from keras_l2o.evaluation import collection
 

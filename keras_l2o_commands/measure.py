@@ -97,7 +97,6 @@ def evaluate(
     else:
         replicates = {}
     if replicates:
-        evaluation.require(*evaluation.STATISTICS)
         optimizers = {
             folder: subject.at_rate(name) for name, folder in replicates.items()
         }

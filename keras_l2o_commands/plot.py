@@ -42,9 +42,9 @@ def plot(
     Example: keras-l2o plot losses results/rnnprop results/baseline
     --output=losses.png
     """
-    from keras_l2o import evaluation
+    from keras_l2o import extras
 
-    evaluation.require(*evaluation.PICTURES, *evaluation.STATISTICS)
+    extras.need("plots", "A picture")
     from keras_l2o.evaluation import collection
     from keras_l2o.evaluation import held_out
     from keras_l2o.evaluation import plots

@@ -1,6 +1,6 @@
-import importlib.util
-
 import keras
+
+from keras_l2o import extras
 
 
 class TensorBoard(keras.callbacks.Callback):
@@ -16,11 +16,7 @@ class TensorBoard(keras.callbacks.Callback):
 
     def __init__(self, folder, strategy):
         super().__init__()
-        if importlib.util.find_spec("tensorboard") is None:
-            raise ImportError(
-                "--tensorboard needs the package tensorboard: "
-                "pip install 'keras-l2o[tensorboard]'"
-            )
+        extras.need("tensorboard", "--tensorboard")
         self.folder, self.strategy = str(folder), strategy
 
     def on_train_begin(self, logs=None):

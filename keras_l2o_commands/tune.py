@@ -108,6 +108,11 @@ def tune(
     --directory=results/tune --trials=20 --workers=2 --tuner=bayesian
     --strategy/num_periods=5
     """
+    from keras_l2o import extras
+
+    if tensorboard:
+        # By Keras's callback, which writes by TensorFlow on every backend.
+        extras.need("tensorflow", "--tensorboard")
     from keras_l2o import config
     from keras_l2o import tuner as tuner_module
     from keras_l2o.tuner import search

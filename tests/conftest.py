@@ -17,6 +17,8 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+from tests import building  # noqa: E402
+
 
 def pytest_unconfigure():
     shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
@@ -28,6 +30,12 @@ def fixed_seed():
     yield
     # Collecting garbage after each test would take half the time of most.
     keras.backend.clear_session(free_memory=False)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """Path of the package's wheel."""
+    return building.wheel(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

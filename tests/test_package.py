@@ -1,4 +1,3 @@
-import os
 import statistics
 import subprocess
 import sys
@@ -41,24 +40,6 @@ def test_using_an_optimizer_imports_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip().splitlines()[-1] == "[]"
-
-
-def test_without_tensorflow_jax_distils_and_trains():
-    code = (
-        "import sys; sys.modules['tensorflow'] = None\n"
-        "import keras_l2o, keras\n"
-        "p = keras_l2o.policies\n"
-        "t = keras_l2o.MetaTrainer(p.RNNProp(units=(2,)), [p.SGD()],"
-        " 'digits_mlp', unroll=2, tasks=1, depth=1)\n"
-        "t.fit(epochs=1, steps_per_epoch=1, verbose=0)\n"
-        "m = keras_l2o.problems.get('digits_mlp').new_model(0)\n"
-        "m.compile(keras_l2o.from_hub('min-max/1'), 'mse')\n"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-    )
 
 
 def test_from_hub_is_quick_after_import():

@@ -1,5 +1,10 @@
 """What a run is: typed fields, presets of them, and overrides of any."""
 
+# ruff: noqa: E402
+from keras_l2o import extras
+
+extras.need("cli", "keras_l2o.config")
+
 from keras_l2o.config.build import Built
 from keras_l2o.config.build import build
 from keras_l2o.config.build import trained_policy

@@ -1,13 +1,15 @@
 """How good an optimizer is: runs, baselines, statistics and pictures."""
 
+# ruff: noqa: E402
+from keras_l2o import extras
+
+extras.need("evaluation", "keras_l2o.evaluation")
+
 from keras_l2o.evaluation import collection
 from keras_l2o.evaluation import storage
 from keras_l2o.evaluation.comparison import against_oracle
 from keras_l2o.evaluation.comparison import paired_curves
 from keras_l2o.evaluation.comparison import speed_up
-from keras_l2o.evaluation.needs import PICTURES
-from keras_l2o.evaluation.needs import STATISTICS
-from keras_l2o.evaluation.needs import require
 from keras_l2o.evaluation.protocol import Protocol
 from keras_l2o.evaluation.search import baselines
 from keras_l2o.evaluation.search import best_rates
@@ -25,8 +27,6 @@ from keras_l2o.evaluation.training_run import end_loss
 from keras_l2o.evaluation.training_run import train
 
 __all__ = [
-    "PICTURES",
-    "STATISTICS",
     "Evaluation",
     "Protocol",
     "TrainingRun",
@@ -43,7 +43,6 @@ __all__ = [
     "oracle",
     "paired_curves",
     "read",
-    "require",
     "speed_up",
     "storage",
     "summary",

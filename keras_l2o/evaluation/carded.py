@@ -3,6 +3,7 @@
 import math
 import pathlib
 
+from keras_l2o import extras
 from keras_l2o.evaluation import held_out
 from keras_l2o.evaluation import reduction
 from keras_l2o.evaluation import search
@@ -65,6 +66,7 @@ def plot(frame, folder):
         frame: As in `results`.
         folder: Path of the folder that the pictures go to.
     """
+    extras.need("plots", "A picture")
     from matplotlib.figure import Figure
 
     folder = pathlib.Path(folder)

@@ -1,13 +1,8 @@
-"""Pictures. Needs the extra `plots`, so nothing else imports this module."""
+"""Pictures, which need the extra `plots`."""
 
 import numpy as np
 
-try:
-    from matplotlib.figure import Figure
-except ImportError as error:
-    raise ImportError(
-        f"Pictures need matplotlib: pip install 'keras-l2o[plots]'. ({error})"
-    ) from error
+from keras_l2o import extras
 
 #: Colours that stay apart for most kinds of colour blindness (Okabe and Ito,
 #: with a grey in the place of their yellow, which is pale on white).
@@ -25,6 +20,9 @@ COLORS = (
 
 def new_figure(columns=1, rows=1, width=6.4, height=4.4):
     """A figure and its panels, an array `(rows, columns)`."""
+    extras.need("plots", "A picture")
+    from matplotlib.figure import Figure
+
     figure = Figure(
         figsize=(width * columns, height * rows), layout="constrained", dpi=130
     )

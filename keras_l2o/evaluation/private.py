@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_l2o import backend
+from keras_l2o import extras
 
 
 class Privacy(NamedTuple):
@@ -36,14 +37,10 @@ def epsilon(privacy, batch_size, examples, steps):
     Reference:
         - [Mironov et al., 2019](https://arxiv.org/abs/1908.10530)
     """
-    try:
-        import dp_accounting
-        from dp_accounting import rdp
-    except ImportError as error:
-        raise ImportError(
-            "Private training is accounted for with dp-accounting: pip "
-            f"install 'keras-l2o[private]'. ({error})"
-        ) from error
+    extras.need("private", "Private training")
+    import dp_accounting
+    from dp_accounting import rdp
+
     event = dp_accounting.PoissonSampledDpEvent(
         batch_size / examples,
         dp_accounting.GaussianDpEvent(privacy.noise_multiplier),

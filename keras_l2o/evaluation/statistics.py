@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_l2o.evaluation import needs
 from keras_l2o.evaluation import reduction
 
 #: Standard deviation, in epochs, of the curve's smoothing.
@@ -147,7 +146,6 @@ def mixed_interval(values, replicates):
     if spread == 0.0:
         mean = float(values[0])
         return Interval(mean, mean, mean, 0.0, 0.0)
-    needs.require(*needs.STATISTICS)
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     # The optimizer behind the model wants numbers of ordinary size.

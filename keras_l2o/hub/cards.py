@@ -5,6 +5,7 @@ import math
 import re
 from typing import NamedTuple
 
+from keras_l2o.extras import need
 from keras_l2o.hub.errors import HubError
 
 TAGS = ["keras", "keras-l2o", "learned-optimizer", "learning-to-optimize"]
@@ -82,6 +83,7 @@ def render(entries, title, address, extras, template):
     Returns:
         String: YAML for the Hub, then Markdown.
     """
+    need("hub", "A model card")
     import huggingface_hub
 
     entries = sorted(entries, key=_order)

@@ -6,6 +6,7 @@ import pathlib
 import re
 from typing import NamedTuple
 
+from keras_l2o import extras
 from keras_l2o.hub import bounded
 from keras_l2o.hub import folder as folders
 from keras_l2o.hub.errors import AccessDenied
@@ -57,6 +58,7 @@ class Address(NamedTuple):
 
 def parse(text):
     """The `Address` of a text like `"hf://org/repo/sub/folder"`."""
+    extras.need("hub", f"An address that starts with '{SCHEME}'")
     parts = str(text).removeprefix(SCHEME).split("/")
     if (
         not str(text).startswith(SCHEME)

@@ -128,7 +128,8 @@ def test_a_numpy_error_within_a_command_keeps_its_traceback():
         "space = vars(bundled); space['numpy'] = numpy\n"
         "exec('def fault(frame): return numpy.zeros(3) + numpy.zeros(2)',"
         " space)\n"
-        "import keras_l2o; keras_l2o.available = lambda: bundled.fault(None)\n"
+        "from keras_l2o.hub import listing\n"
+        "listing.figures = lambda: bundled.fault(None)\n"
     )
     result = run("list", before=before)
     assert result.returncode == 1

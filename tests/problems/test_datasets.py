@@ -19,6 +19,15 @@ def test_digits_are_embedded():
     assert set(data.y_train) == set(range(10))
 
 
+def test_digits_are_those_of_scikit_learn():
+    from sklearn.datasets import load_digits
+
+    theirs = load_digits()
+    with np.load(problems.datasets.DIGITS) as ours:
+        np.testing.assert_array_equal(ours["images"], theirs.images)
+        np.testing.assert_array_equal(ours["labels"], theirs.target)
+
+
 @pytest.mark.backend
 def test_named_problems_on_digits_have_the_networks_of_their_names():
     conv = problems.get("digits_train")

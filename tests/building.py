@@ -1,0 +1,40 @@
+"""The package's wheel, made once for all tests of a session."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import filelock
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def wheel(tmp_path_factory):
+    """Path of the wheel of what is checked out, which is built if need be."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with filelock.FileLock(shared / "wheel.lock"):
+        if not list((shared / "wheel").glob("*.whl")):
+            _build(shared / "source", shared / "wheel")
+    (path,) = (shared / "wheel").glob("keras_l2o-*.whl")
+    return path
+
+
+def _build(source, target):
+    # In a copy, since building leaves folders in the source.
+    source.mkdir()
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md",
+                 "LICENSE", "MANIFEST.in", "CHANGELOG.md"):  # fmt: skip
+        shutil.copy(ROOT / name, source)
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("keras_l2o", "keras_l2o_commands", "pre-trained",
+                 "hub_cards"):  # fmt: skip
+        shutil.copytree(ROOT / name, source / name, ignore=ignore)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps",
+         "--no-build-isolation", "--wheel-dir", str(target), str(source)],
+        check=True,
+    )  # fmt: skip
