@@ -3,9 +3,8 @@
 import inspect
 import math
 
-from keras_tuner.engine import hyperparameters
-
 from keras_l2o.perturbations.names import NAMES
+from keras_l2o.tuner import keras_tuner_internals
 
 #: Name of the hyperparameter that says which perturbation it is.
 KIND = "perturbation"
@@ -27,7 +26,7 @@ MAGNITUDES = {
 }
 
 
-class Choice(hyperparameters.Choice):
+class Choice(keras_tuner_internals.Choice):
     """A choice whose first sample is its default.
 
     An oracle that draws at random so starts a search with the default. It has
