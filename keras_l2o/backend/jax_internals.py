@@ -63,8 +63,10 @@ def called(equation: core.JaxprEqn) -> core.ClosedJaxpr | None:
 def run(equation: core.JaxprEqn, inputs: list[Tensor]) -> list[Tensor]:
     """The outputs of an operation as it is."""
     primitive = equation.primitive
-    parameters = take("jax", primitive, "get_bind_params")(equation.params)
-    outputs = primitive.bind(*inputs, **parameters)
+    given = take("jax", primitive, "get_bind_params")(equation.params)
+    # JAX 0.7 has functions apart from the other parameters.
+    functions, others = given if isinstance(given, tuple) else ((), given)
+    outputs = primitive.bind(*functions, *inputs, **others)
     return outputs if primitive.multiple_results else [outputs]
 
 
