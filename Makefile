@@ -9,7 +9,7 @@ FAMILIES := mean min-max choice-small choice-large \
 # Where their runs are stored, with those of the tuned rules.
 STORED := held_out held_out_25 meta_training
 
-.PHONY: help install demo test test-torch lint format fashion-mnist \
+.PHONY: help install demo test test-torch test-lowest test-newest lint format fashion-mnist \
 	magnitudes results benchmark clean \
 	$(FAMILIES) choice-small-base choice-large-base
 
@@ -17,6 +17,8 @@ help:
 	@echo "make demo           train with a learned optimizer, distil a small one"
 	@echo "make test           lint, import layers, tests on TensorFlow and JAX"
 	@echo "make test-torch     the backend tests on torch"
+	@echo "make test-lowest    the tests on the lowest versions that setup.cfg allows"
+	@echo "make test-newest    the tests on the newest versions there are"
 	@echo "make install        the environment alone, in $(VENV)"
 	@echo "make fashion-mnist  Fashion-MNIST, from Debian's package"
 	@echo "make FAMILY         distil pre-trained/FAMILY again, about an hour:"
@@ -53,6 +55,23 @@ test: install lint
 
 test-torch: $(VENV)/installed-torch
 	KERAS_BACKEND=torch $(PYTHON) -m pytest -n auto -m backend
+
+# The two ends of what the metadata allow, each in an environment of its own.
+.venv-lowest/installed: setup.cfg setup.py tools/lowest.py
+	python3 -m venv --clear .venv-lowest
+	python3 tools/lowest.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install -q \
+		-c .venv-lowest/constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv-newest/installed: setup.cfg setup.py
+	python3 -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip install -q -e '.[dev]'
+	@touch $@
+
+test-lowest test-newest: test-%: .venv-%/installed
+	KERAS_BACKEND=tensorflow .venv-$*/bin/python -m pytest -n auto
+	KERAS_BACKEND=jax .venv-$*/bin/python -m pytest -n auto -m backend
 
 lint: install
 	$(VENV)/bin/ruff check .
@@ -122,4 +141,4 @@ benchmark: install
 	$(PYTHON) benchmarks/evaluate.py
 
 clean:
-	rm -rf $(VENV) .data build dist *.egg-info
+	rm -rf $(VENV) .venv-lowest .venv-newest .data build dist *.egg-info

@@ -30,6 +30,7 @@ os.environ["KERAS_BACKEND"] = "jax"
 import jax
 
 import keras_l2o
+from keras_l2o import keras_internals
 
 
 def megabytes(unroll, rematerialize):
@@ -38,12 +39,7 @@ def megabytes(unroll, rematerialize):
         problems="digits_mlp", tasks=1, unroll=unroll
     )
     trainer.compile(rematerialize=rematerialize)
-    state = trainer._get_jax_state(
-        trainable_variables=True,
-        non_trainable_variables=True,
-        optimizer_variables=True,
-        metrics_variables=True,
-    )
+    state = keras_internals.jax_state(trainer)
     compiled = (
         jax.jit(trainer.train_step)
         .lower(state, (trainer.episodes.at(0),))

@@ -36,6 +36,7 @@ os.environ["KERAS_BACKEND"] = "jax"
 import jax
 
 import keras_l2o
+from keras_l2o import keras_internals
 
 
 def outer_step(tasks, **options):
@@ -50,14 +51,7 @@ def outer_step(tasks, **options):
     else:
         batch = (trainer.episodes.at(0),)
     batch = jax.tree.map(jax.numpy.asarray, batch)
-    held = [
-        trainer._get_jax_state(
-            trainable_variables=True,
-            non_trainable_variables=True,
-            optimizer_variables=True,
-            metrics_variables=True,
-        )
-    ]
+    held = [keras_internals.jax_state(trainer)]
 
     def step():
         _, held[0] = trainer.train_function(held[0], iter([batch]))

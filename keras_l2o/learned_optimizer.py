@@ -5,16 +5,18 @@ import numpy as np
 from keras import ops
 
 from keras_l2o import backend
+from keras_l2o import keras_internals
 from keras_l2o import saved_state
 from keras_l2o.optimizer_state import make_state
 from keras_l2o.policies import as_policy
 from keras_l2o.policies.arguments import check_count
 from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
+from keras_l2o.state_variables import scope
 
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
-class LearnedOptimizer(keras.optimizers.Optimizer):
+class LearnedOptimizer(keras_internals.WholeModelOptimizer):
     """Trains a model with a policy, learned or not.
 
     Use it wherever Keras takes an optimizer. Clipping, weight decay, moving
@@ -120,7 +122,7 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         state = make_state(self, variables) if variables else None
         self._policy_state = lambda: state
         if variables:
-            with backend.state_scope(self, variables[0]):
+            with scope(self, variables[0]):
                 self.skipped_steps = self.add_variable(
                     shape=(), dtype="int32", name="skipped_steps"
                 )
@@ -133,16 +135,14 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
         """
         return self._policy_state().read()
 
-    def _apply_weight_decay(self, variables):
-        """Nothing: the decay is a part of the step, and skipped with it."""
-
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        indices = [self._get_variable_index(v) for v in trainable_variables]
+    def update_all(self, gradients, variables, learning_rate):
+        indices = [self.index_of(variable) for variable in variables]
+        # The decay is a part of the step, and skipped with it.
         decays = [
             self.weight_decay * self.weight_decay_rate
-            if self.weight_decay and self._use_weight_decay(v)
+            if self.weight_decay and self.is_decayed(variable)
             else None
-            for v in trainable_variables
+            for variable in variables
         ]
 
         def step(gradients, variables, learning_rate):
@@ -151,7 +151,11 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
             )
 
         backend.update_variables(
-            self, step, grads, trainable_variables, learning_rate
+            step,
+            gradients,
+            variables,
+            learning_rate,
+            keras_internals.distribution_strategy(self),
         )
 
     def _policy_step(
@@ -184,8 +188,8 @@ class LearnedOptimizer(keras.optimizers.Optimizer):
                 if not known:
                     return
                 counts = None
-        all_gradients = [None] * len(self._trainable_variables)
-        parameters = list(self._trainable_variables)
+        parameters = keras_internals.trained_variables(self)
+        all_gradients = [None] * len(parameters)
         for index, gradient, variable in zip(indices, gradients, variables):
             all_gradients[index] = gradient
             parameters[index] = backend.read(variable)

@@ -17,6 +17,8 @@ from keras_l2o.packing import cut
 from keras_l2o.packing import kept
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.policy import next_step
+from keras_l2o.state_variables import add
+from keras_l2o.state_variables import scope
 
 
 def make_state(optimizer, variables):
@@ -38,7 +40,7 @@ class TensorState:
 
     def __init__(self, optimizer, variables):
         self.optimizer, self.trained = optimizer, variables
-        with backend.state_scope(optimizer, variables[0]):
+        with scope(optimizer, variables[0]):
             state = optimizer.policy.initial_state(variables)
             leaves = self._kept(state, 0)
         self.dtypes = [leaf.dtype for leaf in keras.tree.flatten(state)]
@@ -54,7 +56,7 @@ class TensorState:
             references.append(variables[0])
         self.marks = []
         self.variables = [
-            _add(optimizer, f"{reference.path}_{name}", leaf, reference)
+            add(optimizer, f"{reference.path}_{name}", leaf, reference)
             for name, reference, leaf in zip(self.names, references, leaves)
         ]
 
@@ -151,22 +153,22 @@ class FlatState:
         self.sizes = [math.prod(shape) for shape in self.shapes]
         self.size = sum(self.sizes)
         policy, first = optimizer.policy, variables[0]
-        with backend.state_scope(optimizer, first):
+        with scope(optimizer, first):
             # No coordinate's state starts unlike another's.
             state = policy.initial_state([ops.zeros((1,))])
             self.packing = Packing(state.tensors[0], optimizer.state_dtype)
             packed = self.packing.pack(state.tensors[0], [0])
         self.chunks, self.width = cut(self.size, sum(self.packing.sizes))
-        self.count = _add(optimizer, "step", state.step, first)
+        self.count = add(optimizer, "step", state.step, first)
         self._first = [ops.convert_to_numpy(leaf) for leaf in packed]
         self.packed = [
-            _add(optimizer, "state", leaf, first, (self.chunks, self.width))
+            add(optimizer, "state", leaf, first, (self.chunks, self.width))
             for leaf in packed
         ]
         # What wraps an optimizer, as for loss scaling, tells the state of
         # another model by the number of variables alone: one for each.
         self.marks = [
-            _add(optimizer, f"mark_{number}", np.zeros((), "int32"), first)
+            add(optimizer, f"mark_{number}", np.zeros((), "int32"), first)
             for number, _ in enumerate(variables)
         ]
         self.variables = [self.count, *self.packed, *self.marks]
@@ -202,13 +204,14 @@ class FlatState:
 
         weights = [backend.read(w) for w in self.optimizer.policy.variables]
         updates = backend.walk(
-            self.optimizer,
             lambda leaves, rows, index: self._run(
                 weights, step, counts, leaves, rows, index
             ),
             self.packed,
             rows,
             self.chunks,
+            self.optimizer.policy.variable_dtype,
+            self.optimizer.assign,
         )
         after = next_step(step)
         if counts is not None:
@@ -360,41 +363,3 @@ def _advance(optimizer, gradients, parameters, state):
     for index, value in zip(there, some):
         updates[index] = value
     return updates, state
-
-
-def _add(optimizer, name, leaf, reference, chunks=None):
-    """Variable for a leaf of the state, placed like the variable `reference`.
-
-    Args:
-        optimizer: The optimizer.
-        name: String.
-        leaf: Tensor, the first value.
-        reference: Variable. If the leaf's shape ends with its shape, the leaf
-            is sharded as it is.
-        chunks: Pair of ints, chunks and their width. If given, the variable
-            holds the leaf, which is one coordinate's, for each of theirs.
-    """
-    layout, shape = None, tuple(leaf.shape)
-    given = getattr(reference, "_layout", None)
-    rank = len(reference.shape)
-    if (
-        chunks is None
-        and isinstance(given, keras.distribution.TensorLayout)
-        and rank
-        and shape[-rank:] == tuple(reference.shape)
-    ):
-        features = (None,) * (len(shape) - rank)
-        layout = keras.distribution.TensorLayout(
-            features + tuple(given.axes), given.device_mesh
-        )
-    with backend.state_scope(optimizer, reference):
-        if chunks is not None:
-            times = (chunks[0], *(1 for _ in leaf.shape[1:]), chunks[1])
-            leaf = ops.tile(leaf[None], times)
-        return optimizer.add_variable(
-            shape=tuple(leaf.shape),
-            initializer=lambda *_, **__: leaf,
-            dtype=keras.backend.standardize_dtype(leaf.dtype),
-            layout=layout,
-            name="policy_" + name.replace("/", "_"),
-        )

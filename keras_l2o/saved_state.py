@@ -13,6 +13,8 @@ import zlib
 import numpy as np
 from keras import ops
 
+from keras_l2o import keras_internals
+
 LAYOUT = "layout"
 _STATE = "state_"
 
@@ -130,7 +132,8 @@ def _other_variables(here, there, optimizer):
         # then the values, saved with the state, tell.
         if (
             own.get("shape") != saved.get("shape")
-            or _print(optimizer._trainable_variables[number]) != saved["print"]
+            or _print(keras_internals.trained_variables(optimizer)[number])
+            != saved["print"]
         ):
             return (
                 "it trains other variables than the saved optimizer: "
@@ -158,7 +161,7 @@ def _shapes(expected, stored):
 def _layout(optimizer, values):
     """A dict for each trained variable: path, shape and, of values, a print."""
     layout = []
-    for variable in optimizer._trainable_variables:
+    for variable in keras_internals.trained_variables(optimizer):
         row = {
             "path": getattr(variable, "path", variable.name),
             "shape": list(variable.shape),
@@ -178,7 +181,7 @@ def _reset(optimizer, state):
 
     `LossScaleOptimizer` loads its inner optimizer's variables by number, too.
     """
-    rate = getattr(optimizer, "_learning_rate", None)
+    rate = keras_internals.learning_rate_variable(optimizer)
     for variable in _own(optimizer, state):
         if variable is not rate:
             variable.assign(np.zeros(variable.shape))

@@ -1,57 +1,140 @@
 """JAX's forms of the operations in `keras_l2o.backend`.
 
-The docstrings are TensorFlow's (`keras_l2o/backend/tensorflow.py`).
+Derivatives and loops are here; what devices share is in `jax_devices.py`,
+what one step of an optimizer needs in `jax_update.py`, convolutions as
+products in `products.py`, and names that JAX does not promise to keep in
+`jax_internals.py`.
 """
 
-import contextlib
+from collections.abc import Callable
 
 import jax
 import jax.ad_checkpoint
 import jax.numpy as jnp
-import keras
 
+from keras_l2o.backend.jax_devices import apply_gradients as apply_gradients
+from keras_l2o.backend.jax_devices import device_scope as device_scope
+from keras_l2o.backend.jax_devices import devices as devices
+from keras_l2o.backend.jax_devices import gather_tasks as gather_tasks
+from keras_l2o.backend.jax_devices import local_tasks as local_tasks
+from keras_l2o.backend.jax_devices import on_processor as _on_processor
+from keras_l2o.backend.jax_devices import share_tasks as share_tasks
+from keras_l2o.backend.jax_devices import sum_devices as sum_devices
+from keras_l2o.backend.jax_update import compiled as compiled
+from keras_l2o.backend.jax_update import (
+    functional_optimizer as functional_optimizer,
+)
+from keras_l2o.backend.jax_update import known as known
+from keras_l2o.backend.jax_update import read as read
+from keras_l2o.backend.jax_update import state_scope as state_scope
+from keras_l2o.backend.jax_update import stateless_apply as stateless_apply
+from keras_l2o.backend.jax_update import sum_of_squares as sum_of_squares
+from keras_l2o.backend.jax_update import update_variables as update_variables
+from keras_l2o.backend.jax_update import walk as walk
 from keras_l2o.backend.products import with_products
 from keras_l2o.backend.stateless import stateless
+from keras_l2o.backend.types import Nest
+from keras_l2o.backend.types import Tensor
 
 
-def read(variable):
-    if isinstance(variable, keras.Variable):
-        return variable.value
-    return variable
+def value_and_grad(function: Callable) -> Callable:
+    """Makes `(variables, *args) -> ((value, auxiliary), gradients)`.
 
+    By `jax.value_and_grad`.
 
-def value_and_grad(function):
+    Args:
+        function: `(variables, *args) -> (value, auxiliary)`, where
+            `variables` is a list of tensors and `value` a scalar.
+
+    Returns:
+        A function whose gradients are a list, zeros where there is none.
+    """
     return jax.value_and_grad(function, has_aux=True)
 
 
-def per_example_gradients(function):
+def per_example_gradients(function: Callable) -> Callable:
+    """Makes `(variables, examples) -> (values, gradients)`.
+
+    By `jax.vmap`, over the examples.
+
+    Args:
+        function: `(variables, example) -> value`, a scalar. Examples are a
+            nest of tensors with one first axis, which an example lacks; the
+            values and the gradients by each variable have it.
+    """
     return jax.vmap(jax.value_and_grad(function), in_axes=(None, 0))
 
 
-def unrolled(function):
+def unrolled(function: Callable) -> Callable:
+    """The form of an optimizee's loss that is the fastest to unroll.
+
+    On a processor with products in place of convolutions: there it is
+    differentiated twice and mapped over tasks, each with parameters of its
+    own, and the compiler's convolutions are slow at that.
+
+    Args:
+        function: Any function of nests of tensors.
+    """
     return with_products(function) if _on_processor() else function
 
 
-def _on_processor():
-    return jax.default_backend() == "cpu"
-
-
+#: Whether `scan` can compute a step's values again for the gradient.
 REMATERIALIZES = True
 _KEPT = "keras_l2o_kept"
 
 
-def scan(body, carry, inputs, length, rematerialize=False):
+def scan(
+    body: Callable,
+    carry: Nest,
+    inputs: Nest,
+    length: int,
+    rematerialize: bool = False,
+) -> tuple[Nest, Nest]:
+    """Runs `carry, output = body(carry, input)` over the first axis.
+
+    By `jax.lax.scan`.
+
+    Args:
+        body: The function of one step. Its carry keeps structure, shapes and
+            dtypes.
+        carry: Nest of tensors.
+        inputs: Nest of tensors with a first axis of `length`.
+        length: The number of steps.
+        rematerialize: Whether the values within a step, but for those that
+            `kept` names, are not kept for the gradient, but computed again.
+            Defaults to `False`.
+
+    Returns:
+        The last carry, and the outputs stacked along a new first axis.
+    """
     if rematerialize:
         policy = jax.checkpoint_policies.save_only_these_names(_KEPT)
         body = jax.checkpoint(body, prevent_cse=False, policy=policy)
     return jax.lax.scan(body, carry, inputs, length=length)
 
 
-def kept(tensor):
+def kept(tensor: Tensor) -> Tensor:
+    """A tensor that `scan` keeps for the gradient even if it rematerializes.
+
+    What it was computed from is then not computed again for its sake.
+    """
     return jax.ad_checkpoint.checkpoint_name(tensor, _KEPT)
 
 
-def map_tasks(function, inputs, shared, tasks):
+def map_tasks(
+    function: Callable, inputs: Nest, shared: Nest, tasks: int
+) -> Nest:
+    """Applies `function` to each task and stacks the results.
+
+    All tasks side by side, by `jax.vmap`.
+
+    Args:
+        function: Maps two nests of tensors to a nest of tensors.
+        inputs: Nest of tensors with a first axis of `tasks`: the first
+            argument, but for that axis.
+        shared: Nest of tensors: the second argument, the same for all.
+        tasks: The number of tasks.
+    """
     if tasks == 1:
         # A batch of one still turns every matrix product into a batched one.
         result = function(jax.tree.map(lambda leaf: leaf[0], inputs), shared)
@@ -64,146 +147,17 @@ def map_tasks(function, inputs, shared, tasks):
     return jax.vmap(function)(inputs, shared)
 
 
+#: Whether whole trainings can be mapped over, by `mapped`.
 MAPS_TRAINING = True
 
 
-def mapped(function):
+def mapped(function: Callable) -> Callable:
+    """Compiles a function, over the first axis of all but its last argument.
+
+    Args:
+        function: Maps three nests of tensors to one.
+    """
     return jax.jit(jax.vmap(function, in_axes=(0, 0, None)))
-
-
-def devices(model):
-    distribution = keras.distribution.distribution()
-    if distribution is None:
-        return 1
-    mesh = distribution.device_mesh
-    return mesh.shape[mesh.axis_names.index(distribution.batch_dim_name)]
-
-
-def device_scope(model):
-    return contextlib.nullcontext()
-
-
-def local_tasks(tasks):
-    return tasks
-
-
-def share_tasks(nest, tasks):
-    # One program over all devices: the compiler cuts it along the first axis.
-    distribution = keras.distribution.distribution()
-    if distribution is None:
-        return nest
-    sharding = jax.sharding.NamedSharding(
-        distribution.device_mesh.backend_mesh,
-        jax.sharding.PartitionSpec(distribution.batch_dim_name),
-    )
-    return jax.tree.map(
-        lambda leaf: jax.lax.with_sharding_constraint(leaf, sharding), nest
-    )
-
-
-def gather_tasks(nest):
-    return nest
-
-
-def sum_devices(tensors):
-    return tensors
-
-
-def apply_gradients(optimizer, gradients, variables):
-    optimizer.apply(gradients, variables)
-
-
-def update_variables(optimizer, step, gradients, variables, learning_rate):
-    step(gradients, variables, learning_rate)
-
-
-def state_scope(optimizer, reference):
-    return contextlib.nullcontext()
-
-
-def sum_of_squares(tensors):
-    return sum(jnp.sum(jnp.square(jnp.float32(tensor))) for tensor in tensors)
-
-
-def known(condition):
-    return None if isinstance(condition, jax.core.Tracer) else bool(condition)
-
-
-def compiled(function):
-    return jax.jit(function)
-
-
-def walk(optimizer, body, variables, inputs, length):
-    values = [variable.value for variable in variables]
-    dtypes = [value.dtype for value in values]
-    if length == 1:
-        new, output = body(
-            [v.reshape(v.shape[1:]) for v in values],
-            [x.reshape(x.shape[1:]) for x in inputs],
-            jnp.int32(0),
-        )
-        values, outputs = [v[None] for v in new], output[None]
-    elif not any(isinstance(x, jax.core.Tracer) for x in [*values, *inputs]):
-        # A loop outside of what is compiled would be compiled in every call.
-        rows = [
-            body([v[i] for v in values], [x[i] for x in inputs], jnp.int32(i))
-            for i in range(length)
-        ]
-        values, outputs = jax.tree.map(lambda *row: jnp.stack(row), *rows)
-    else:
-        put = jax.lax.dynamic_update_index_in_dim
-
-        def take(arrays, index):
-            return [
-                jax.lax.dynamic_index_in_dim(array, index, keepdims=False)
-                for array in arrays
-            ]
-
-        def read(rows):
-            return list(map(_from_bits, rows, dtypes))
-
-        def loop(index, carry):
-            # A row is read one step ahead: fused with what replaces it, the
-            # read would make the compiler copy the whole in every step.
-            values, outputs, old = carry
-            new, output = body(read(old), take(inputs, index), index)
-            values = [
-                put(v, _as_bits(row), index, 0) for v, row in zip(values, new)
-            ]
-            ahead = take(values, jnp.minimum(index + 1, length - 1))
-            return values, put(outputs, output, index, 0), ahead
-
-        # On a processor the compiler has no updates of 16 bits of a float: it
-        # would make the whole array one of 32 bits and back, for each row.
-        values = list(map(_as_bits, values))
-        outputs = jnp.zeros(inputs[0].shape, optimizer.policy.variable_dtype)
-        values, outputs, _ = jax.lax.fori_loop(
-            0, length, loop, (values, outputs, take(values, 0))
-        )
-        values = read(values)
-    for variable, value in zip(variables, values):
-        optimizer.assign(variable, value)
-    return outputs
-
-
-def _as_bits(array):
-    if array.dtype.itemsize != 2 or not _on_processor():
-        return array
-    return jax.lax.bitcast_convert_type(array, jnp.uint16)
-
-
-def _from_bits(array, dtype):
-    if array.dtype == dtype:
-        return array
-    return jax.lax.bitcast_convert_type(array, dtype)
-
-
-def stateless_apply(optimizer):
-    return optimizer.stateless_apply
-
-
-def functional_optimizer(optimizer):
-    return type(optimizer).from_config(optimizer.get_config())
 
 
 class StatefulStep:
@@ -227,9 +181,24 @@ class StatefulStep:
         return stateless(self.validation_step, groups, state, data)
 
 
-def map_replicates(function, own, shared, count):
-    values = jax.tree.leaves(own)
-    if _outgrows_cache(values):
+def map_replicates(
+    function: Callable, own: Nest, shared: Nest, count: int
+) -> Nest:
+    """Applies a function to each replicate, in one program.
+
+    Side by side, but for those whose values are more than a processor caches.
+
+    Args:
+        function: Maps two nests of tensors to a nest of tensors.
+        own: Nest of tensors with a first axis of `count`: the first argument,
+            but for that axis.
+        shared: Nest of tensors: the second argument, the same for all.
+        count: The number of replicates.
+
+    Returns:
+        The results, stacked along a new first axis.
+    """
+    if _outgrows_cache(jax.tree.leaves(own)):
         return jax.lax.map(lambda row: function(row, shared), own)
     return jax.vmap(function, in_axes=(0, None))(own, shared)
 
@@ -244,5 +213,6 @@ def _outgrows_cache(values):
     return _on_processor() and size > 2**24
 
 
-def jit_compile_training():
+def jit_compile_training() -> bool:
+    """Whether XLA pays for meta-training: JAX compiles everything with it."""
     return True

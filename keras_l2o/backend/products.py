@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from keras_l2o.backend import jax_internals
+
 
 def with_products(function):
     """The same function, with products in place of its convolutions.
@@ -46,39 +48,38 @@ def _evaluate(closed, arguments):
     values.update(zip(jaxpr.invars, arguments))
     for equation in jaxpr.eqns:
         inputs = [read(variable) for variable in equation.invars]
-        name, params = equation.primitive.name, equation.params
-        if name in ("pjit", "jit"):
-            outputs = _evaluate(params["jaxpr"], inputs)
-        elif name == "conv_general_dilated" and _is_plain(params):
-            outputs = [_convolution(*inputs, params)]
-        elif name == "reduce_window_max" and _tiles(params):
-            outputs = [_maximum(*inputs, params["window_dimensions"])]
+        called = jax_internals.called(equation)
+        convolution = jax_internals.convolution(equation)
+        maximum = jax_internals.maximum(equation)
+        if called is not None:
+            outputs = _evaluate(called, inputs)
+        elif convolution is not None and _is_plain(convolution):
+            outputs = [_convolution(*inputs, convolution)]
+        elif maximum is not None and _tiles(maximum):
+            outputs = [_maximum(*inputs, maximum.window_dimensions)]
         else:
-            params = equation.primitive.get_bind_params(params)
-            outputs = equation.primitive.bind(*inputs, **params)
-            if not equation.primitive.multiple_results:
-                outputs = [outputs]
+            outputs = jax_internals.run(equation, inputs)
         values.update(zip(equation.outvars, outputs))
     return [read(variable) for variable in jaxpr.outvars]
 
 
 def _is_plain(params):
     return (
-        params["feature_group_count"] == params["batch_group_count"] == 1
-        and math.prod(params["lhs_dilation"]) == 1
+        params.feature_group_count == params.batch_group_count == 1
+        and math.prod(params.lhs_dilation) == 1
     )
 
 
 def _convolution(image, kernel, params):
-    of_image, of_kernel, of_output = params["dimension_numbers"]
+    of_image, of_kernel, of_output = params.dimension_numbers
     # The axes' orders come as (batch, feature, *space), (out, in, *space).
     image = image.transpose(of_image[0], *of_image[2:], of_image[1])
     kernel = kernel.transpose(*of_kernel[2:], of_kernel[1], of_kernel[0])
     zero = jnp.zeros((), image.dtype)
-    padding = [(low, high, 0) for low, high in params["padding"]]
+    padding = [(low, high, 0) for low, high in params.padding]
     image = jax.lax.pad(image, zero, [(0, 0, 0), *padding, (0, 0, 0)])
     *window, channels, filters = kernel.shape
-    strides, dilation = params["window_strides"], params["rhs_dilation"]
+    strides, dilation = params.window_strides, params.rhs_dilation
     space = [
         (size - (width - 1) * step - 1) // stride + 1
         for size, width, step, stride in zip(
@@ -104,8 +105,8 @@ def _convolution(image, kernel, params):
     output = jax.lax.dot(
         jnp.concatenate(patches, axis=-1).reshape(-1, len(patches) * channels),
         kernel.reshape(-1, filters),
-        precision=params["precision"],
-        preferred_element_type=params["preferred_element_type"],
+        precision=params.precision,
+        preferred_element_type=params.preferred_element_type,
     ).reshape(-1, *space, filters)
     order = [of_output[0], *of_output[2:], of_output[1]]
     return output.transpose([order.index(axis) for axis in range(len(order))])
@@ -114,10 +115,10 @@ def _convolution(image, kernel, params):
 def _tiles(params):
     """Whether the windows lie side by side and within the input."""
     return (
-        params["window_dimensions"] == params["window_strides"]
-        and not any(map(any, params["padding"]))
-        and math.prod(params["base_dilation"]) == 1
-        and math.prod(params["window_dilation"]) == 1
+        params.window_dimensions == params.window_strides
+        and not any(map(any, params.padding))
+        and math.prod(params.base_dilation) == 1
+        and math.prod(params.window_dilation) == 1
     )
 
 

@@ -1,21 +1,40 @@
-"""Torch's forms of the operations in `keras_l2o.backend`.
-
-The docstrings are TensorFlow's (`keras_l2o/backend/tensorflow.py`).
-"""
+"""Torch's forms of the operations in `keras_l2o.backend`, all of them eager."""
 
 import contextlib
+from collections.abc import Callable
+from typing import NoReturn
 
 import keras
 import torch
 
+from keras_l2o.backend.types import Nest
+from keras_l2o.backend.types import Tensor
+from keras_l2o.backend.types import Variable
 
-def read(variable):
+
+def read(variable: Variable | Tensor) -> Tensor:
+    """The variable's value as a tensor; a tensor as it is.
+
+    The value is one of no derivative's graph.
+    """
     if isinstance(variable, keras.Variable):
         return variable.value.detach()
     return variable
 
 
-def value_and_grad(function):
+def value_and_grad(function: Callable) -> Callable:
+    """Makes `(variables, *args) -> ((value, auxiliary), gradients)`.
+
+    By `torch.autograd.grad`, also within another one.
+
+    Args:
+        function: `(variables, *args) -> (value, auxiliary)`, where
+            `variables` is a list of tensors and `value` a scalar.
+
+    Returns:
+        A function whose gradients are a list, zeros where there is none.
+    """
+
     def differentiated(variables, *args):
         # Inside another derivative the gradient is itself differentiated.
         nested = torch.is_grad_enabled()
@@ -37,7 +56,16 @@ def value_and_grad(function):
     return differentiated
 
 
-def per_example_gradients(function):
+def per_example_gradients(function: Callable) -> Callable:
+    """Makes `(variables, examples) -> (values, gradients)`.
+
+    By `torch.func.vmap`, over the examples.
+
+    Args:
+        function: `(variables, example) -> value`, a scalar. Examples are a
+            nest of tensors with one first axis, which an example lacks; the
+            values and the gradients by each variable have it.
+    """
     one = torch.func.grad_and_value(function)
 
     def one_by_one(variables, examples):
@@ -49,14 +77,41 @@ def per_example_gradients(function):
     return one_by_one
 
 
-def unrolled(function):
+def unrolled(function: Callable) -> Callable:
+    """The form of an optimizee's loss that is the fastest to unroll: itself.
+
+    Args:
+        function: Any function of nests of tensors.
+    """
     return function
 
 
+#: Whether `scan` can compute a step's values again for the gradient.
 REMATERIALIZES = False
 
 
-def scan(body, carry, inputs, length, rematerialize=False):
+def scan(
+    body: Callable,
+    carry: Nest,
+    inputs: Nest,
+    length: int,
+    rematerialize: bool = False,
+) -> tuple[Nest, Nest]:
+    """Runs `carry, output = body(carry, input)` over the first axis.
+
+    By a loop of Python's.
+
+    Args:
+        body: The function of one step. Its carry keeps structure, shapes and
+            dtypes.
+        carry: Nest of tensors.
+        inputs: Nest of tensors with a first axis of `length`.
+        length: The number of steps.
+        rematerialize: Where `REMATERIALIZES` alone. Defaults to `False`.
+
+    Returns:
+        The last carry, and the outputs stacked along a new first axis.
+    """
     outputs = []
     for index in range(length):
         carry, output = body(carry, _row(inputs, index))
@@ -66,11 +121,28 @@ def scan(body, carry, inputs, length, rematerialize=False):
     )
 
 
-def kept(tensor):
+def kept(tensor: Tensor) -> Tensor:
+    """A tensor that `scan` keeps for the gradient even if it rematerializes.
+
+    It does not do so here: the tensor itself.
+    """
     return tensor
 
 
-def map_tasks(function, inputs, shared, tasks):
+def map_tasks(
+    function: Callable, inputs: Nest, shared: Nest, tasks: int
+) -> Nest:
+    """Applies `function` to each task and stacks the results.
+
+    One task after another; the results are of no derivative's graph.
+
+    Args:
+        function: Maps two nests of tensors to a nest of tensors.
+        inputs: Nest of tensors with a first axis of `tasks`: the first
+            argument, but for that axis.
+        shared: Nest of tensors: the second argument, the same for all.
+        tasks: The number of tasks.
+    """
     results = []
     for task in range(tasks):
         result = function(_row(inputs, task), shared)
@@ -87,64 +159,110 @@ def _row(nest, index):
     return keras.tree.map_structure(lambda leaf: leaf[index], nest)
 
 
+#: Whether whole trainings can be mapped over, by `mapped`.
 MAPS_TRAINING = False
 
 
-def mapped(function):
+def mapped(function: Callable) -> NoReturn:
+    """Not here: `MAPS_TRAINING` is false."""
     raise NotImplementedError
 
 
-def devices(model):
+def devices(model: keras.Model) -> int:
+    """Number of devices that share the tasks of a model's outer step: one."""
     return 1
 
 
-def device_scope(model):
+def device_scope(model: keras.Model) -> contextlib.AbstractContextManager:
+    """Context in which variables are made that each device needs: empty."""
     return contextlib.nullcontext()
 
 
-def local_tasks(tasks):
+def local_tasks(tasks: int) -> int:
+    """How many of all tasks this call of the step runs: all."""
     return tasks
 
 
-def share_tasks(nest, tasks):
+def share_tasks(nest: Nest, tasks: int) -> Nest:
+    """The part of a nest, stacked over all tasks, that this call runs: all."""
     return nest
 
 
-def gather_tasks(nest):
+def gather_tasks(nest: Nest) -> Nest:
+    """Stacks over all tasks what each call has of its own: it has all."""
     return nest
 
 
-def sum_devices(tensors):
+def sum_devices(tensors: list[Tensor]) -> list[Tensor]:
+    """Sums each tensor of a list over the devices: there is one."""
     return tensors
 
 
-def apply_gradients(optimizer, gradients, variables):
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: list[Tensor],
+    variables: list[Variable],
+) -> None:
+    """Runs an optimizer on gradients that are the same on every device."""
     optimizer.apply(gradients, variables)
 
 
-def update_variables(optimizer, step, gradients, variables, learning_rate):
+def update_variables(
+    step: Callable,
+    gradients: list[Tensor],
+    variables: list[Variable],
+    learning_rate: Tensor,
+    strategy: None,
+) -> None:
+    """Runs a whole-model step with the gradients of all devices together.
+
+    There is one device. The step is in no derivative's graph.
+
+    Args:
+        step: `(gradients, variables, learning_rate)`, which assigns.
+        gradients, variables: Lists of the same length.
+        learning_rate: Scalar tensor.
+        strategy: TensorFlow's alone.
+    """
     with torch.no_grad():
         step(gradients, variables, learning_rate)
 
 
-def state_scope(optimizer, reference):
+def state_scope(
+    strategy: None, reference: Variable
+) -> contextlib.AbstractContextManager:
+    """Context in which an optimizer makes state that goes with a variable.
+
+    An empty one: Keras puts all variables on one device.
+    """
     return contextlib.nullcontext()
 
 
-def sum_of_squares(tensors):
-    norms = torch._foreach_norm([tensor.float() for tensor in tensors])
-    return torch.stack(norms).square().sum()
+def walk(
+    body: Callable,
+    variables: list[keras.Variable],
+    inputs: list[Tensor],
+    length: int,
+    dtype: str,
+    assign: Callable,
+) -> Tensor:
+    """Runs `new, output = body(old, row, index)` over variables' first axis.
 
+    Each row is replaced in place before the next one is read.
 
-def known(condition):
-    return bool(condition)
+    Args:
+        body: The function of one row. `old`, `new` are lists of tensors, `row`
+            and `output` a list of tensors and a tensor, `index` an int.
+        variables: Variables with a first axis of `length`.
+        inputs: Tensors with a first axis of `length`. An output has the shape
+            of the first one's rows.
+        length: The number of rows.
+        dtype: The outputs' type, which they have by themselves.
+        assign: `(variable, value)`; not called, for rows are copied in place.
 
-
-def compiled(function):
-    return function
-
-
-def walk(optimizer, body, variables, inputs, length):
+    Returns:
+        The outputs, stacked along a new first axis.
+    """
     outputs = []
     for index in range(length):
         places = [variable.value[index] for variable in variables]
@@ -155,20 +273,48 @@ def walk(optimizer, body, variables, inputs, length):
     return torch.stack(outputs)
 
 
-def map_replicates(function, own, shared, count):
-    results = [function(_row(own, index), shared) for index in range(count)]
-    return keras.tree.map_structure(
-        lambda *leaves: torch.stack(leaves), *results
-    )
+def sum_of_squares(tensors: list[Tensor]) -> Tensor:
+    """The sum of the squares of all numbers, as a float32.
+
+    By norms, which need no memory for the squares.
+    """
+    tensors = [tensor.float() for tensor in tensors]
+    return torch.nn.utils.get_total_norm(tensors).square()
 
 
-def functional_optimizer(optimizer):
+def known(condition: Tensor) -> bool:
+    """A boolean scalar's value: nothing is compiled here."""
+    return bool(condition)
+
+
+def compiled(function: Callable) -> Callable:
+    """The function itself: torch runs it operation by operation."""
+    return function
+
+
+def functional_optimizer(
+    optimizer: keras.optimizers.Optimizer,
+) -> keras.optimizers.Optimizer:
+    """Copy of a Keras optimizer on which `stateless_apply` works.
+
+    And leaves its arguments as they are.
+    """
     copy = type(optimizer).from_config(optimizer.get_config())
     copy.stateless_apply = stateless_apply(copy)
     return copy
 
 
-def stateless_apply(optimizer):
+def stateless_apply(optimizer: keras.optimizers.Optimizer) -> Callable:
+    """An optimizer's step as a pure function, of tensors of its own.
+
+    Args:
+        optimizer: The optimizer, built.
+
+    Returns:
+        Function of the values of the optimizer's variables, the gradients and
+        the values of the variables that it was built for, all lists. It
+        returns the new values of the latter and of the former.
+    """
     apply = optimizer.stateless_apply
 
     def without_side_effects(optimizer_variables, gradients, variables):
@@ -183,6 +329,21 @@ def stateless_apply(optimizer):
     return without_side_effects
 
 
+def map_replicates(
+    function: Callable, own: Nest, shared: Nest, count: int
+) -> Nest:
+    """Applies a function to each replicate, one by one, and stacks the results.
+
+    Args:
+        function: Maps two nests of tensors to a nest of tensors.
+        own: Nest of tensors with a first axis of `count`: the first argument,
+            but for that axis.
+        shared: Nest of tensors: the second argument, the same for all.
+        count: The number of replicates.
+    """
+    return map_tasks(function, own, shared, count)
+
+
 class StatefulStep:
     def train_step(self, data):
         with torch.no_grad():
@@ -193,5 +354,6 @@ class StatefulStep:
             return self.validation_step(data)
 
 
-def jit_compile_training():
+def jit_compile_training() -> bool:
+    """Whether a compiler pays for meta-training: it is eager on torch."""
     return False

@@ -13,6 +13,7 @@ import functools
 import keras
 import numpy as np
 
+from keras_l2o import keras_internals
 from keras_l2o.hub import allowed
 from keras_l2o.hub.errors import ForeignClass
 from keras_l2o.hub.errors import FormatError
@@ -66,7 +67,7 @@ def _no_drawing(policy):
     """
     layers = [
         layer
-        for layer in policy._flatten_layers()
+        for layer in keras_internals.all_layers(policy)
         if all(map(_is_stock, _initializers(layer)))
     ]
     for layer in layers:
@@ -110,7 +111,7 @@ def _try_wrapped(policy):
 
     Keras hardly looks at their arguments before they are used.
     """
-    for layer in policy._flatten_layers():
+    for layer in keras_internals.all_layers(policy):
         if isinstance(layer, KerasOptimizer):
             parameters = [keras.ops.zeros(shape) for shape in ((2, 3), (5,))]
             trial = KerasOptimizer(layer.optimizer, dtype=layer.dtype_policy)

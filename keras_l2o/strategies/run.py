@@ -4,6 +4,7 @@ import time
 import keras
 import numpy as np
 
+from keras_l2o import keras_internals
 from keras_l2o.strategies import replay
 from keras_l2o.strategies.best_so_far import BestSoFar
 from keras_l2o.strategies.checkpoints import WAY_OUT
@@ -188,7 +189,7 @@ def _reseed(trainer, key):
     states = [
         variable
         for variable in trainer.non_trainable_variables
-        if variable.name == "seed_generator_state"
+        if keras_internals.is_seed_state(variable)
     ]
     draw = np.random.default_rng([*key, len(states)])
     for state in states:

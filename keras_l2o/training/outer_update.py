@@ -1,7 +1,7 @@
-import keras
 from keras import ops
 
 from keras_l2o import backend
+from keras_l2o import keras_internals
 from keras_l2o import numerics
 from keras_l2o.training.clipping import adaptive_clip
 
@@ -18,9 +18,9 @@ class OuterUpdate:
 
     def __init__(self, optimizer, clipping, floor):
         self.clipping, self.floor = clipping, floor
-        rate = optimizer._learning_rate
+        rate = keras_internals.learning_rate_variable(optimizer)
         #: The learning rate's variable, in a list; none if a schedule gives it.
-        self.rates = [rate] if isinstance(rate, keras.Variable) else []
+        self.rates = [] if rate is None else [rate]
         self._is_rate = [variable is rate for variable in optimizer.variables]
         #: The optimizer's other variables.
         self.variables = [

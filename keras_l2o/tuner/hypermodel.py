@@ -11,6 +11,7 @@ from keras_l2o.perturbations.names import NAMES
 from keras_l2o.perturbations.perturbation import Perturbation
 from keras_l2o.strategies.run import versions
 from keras_l2o.training import MetaTrainer
+from keras_l2o.tuner import keras_tuner_internals
 from keras_l2o.tuner import replicate
 from keras_l2o.tuner import space
 
@@ -136,10 +137,10 @@ class PerturbationHyperModel(keras_tuner.HyperModel):
         """
         callbacks = list(callbacks or [])
         # It would save every epoch of every replicate in one place.
-        checkpoint = _of_tuner(callbacks, "SaveBestEpoch")
+        checkpoint = keras_tuner_internals.checkpoint(callbacks)
         if checkpoint is not None:
             callbacks.remove(checkpoint)
-        running = _of_tuner(callbacks, "TunerCallback")
+        running = keras_tuner_internals.running(callbacks)
         if running is not None:
             _place_logs(callbacks, running.trial.trial_id)
         # Each starts anew, also where Hyperband goes on with a trial: the
@@ -163,8 +164,7 @@ class PerturbationHyperModel(keras_tuner.HyperModel):
         best = min(trained, key=lambda student: student.loss)
         model.student.set_weights(best.trainer.student.get_weights())
         if checkpoint is not None:
-            checkpoint.set_model(model)
-            checkpoint.on_epoch_end(0, {})  # saves where it knows no loss
+            keras_tuner_internals.save(checkpoint, model)
         if running is not None:
             folder = running.tuner.get_trial_dir(running.trial.trial_id)
             self._save(pathlib.Path(folder, "optimizer"), best, hp, figures)
@@ -267,15 +267,6 @@ def _magnitudes(kinds, given, classes):
                 f"magnitudes={{{kind!r}: {(low, high)}}}"
             )
     return ranges
-
-
-def _of_tuner(callbacks, name):
-    """keras-tuner's callback of this name in a trial's, or `None`."""
-    for callback in callbacks:
-        kind = type(callback)
-        if kind.__name__ == name and kind.__module__.startswith("keras_tuner"):
-            return callback
-    return None
 
 
 def _place_logs(callbacks, trial):

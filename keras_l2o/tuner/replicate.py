@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_l2o.training import periods
+from keras_l2o.tuner.keras_tuner_internals import is_of_trial
 
 
 class Replicate(NamedTuple):
@@ -56,8 +57,7 @@ def copies(callbacks, index):
     """
     copied = []
     for callback in callbacks:
-        package = type(callback).__module__.partition(".")[0]
-        if package in ("keras_tuner", "tensorboard"):
+        if is_of_trial(callback):
             continue
         callback = copy.deepcopy(callback)
         if isinstance(callback, keras.callbacks.TensorBoard):

@@ -8,11 +8,11 @@ import pathlib
 from typing import NamedTuple
 
 import keras_tuner
-from keras_tuner.engine import trial as trial_module
 
 from keras_l2o import hub
 from keras_l2o.files import whole
 from keras_l2o.files.lock import Lock
+from keras_l2o.tuner import keras_tuner_internals
 from keras_l2o.tuner import space
 from keras_l2o.tuner.errors import SearchError
 
@@ -27,9 +27,6 @@ PROJECT = "trials"
 CONFIG = "config.json"
 BEST = "best.json"
 OPTIMIZER = "optimizer"
-
-#: Names under which keras-tuner keeps the state of whoever chooses trials.
-_TUNER_IDS = ("tuner0", "chief")
 
 ENDED = ("COMPLETED", "FAILED")
 
@@ -84,14 +81,12 @@ def make_tuner(name, hypermodel, directory, trials, epochs, seed=0):
         "hyperband": {"max_epochs": epochs},
     }
     chooses = role() != "worker"
-    state = project / "oracle.json"
+    state = project / keras_tuner_internals.STATE
     if chooses and not any(project.glob("trial_*")):
         # A search without a trial must start with the first of its space.
-        # keras-tuner's `overwrite` would delete all that is in the folder.
-        for owner in ("oracle", *_TUNER_IDS):
-            (project / f"{owner}.json").unlink(missing_ok=True)
+        keras_tuner_internals.forget_all(project)
     if chooses and state.exists():
-        _forget_ended(state)
+        keras_tuner_internals.forget_ended(state)
     tuner = TUNERS[name](
         hypermodel,
         **options[name],
@@ -106,21 +101,6 @@ def make_tuner(name, hypermodel, directory, trials, epochs, seed=0):
     if chooses and state.exists() and not tuner.oracle.trials:
         tuner.oracle.reload()  # it was another process's, under another name
     return tuner
-
-
-def _forget_ended(state):
-    """Takes trials that have ended out of the running ones, in a file.
-
-    keras-tuner stores the end of a trial before it forgets that it runs, and
-    would run the last one again.
-    """
-    stored = json.loads(state.read_text("utf-8"))
-    stored["ongoing_trials"] = {
-        worker: trial
-        for worker, trial in stored["ongoing_trials"].items()
-        if trial not in stored["end_order"]
-    }
-    _write(state, stored)
 
 
 @contextlib.contextmanager
@@ -193,23 +173,14 @@ def _check_directory(directory, description):
 
 def read_trials(directory):
     """List of the `Trial`s of the search in a directory, in their order."""
-    paths = pathlib.Path(directory, PROJECT).glob("trial_*/trial.json")
-    return [
-        _trial(trial_module.Trial.load(str(path)))
-        for path in sorted(paths, key=lambda path: int(path.parent.name[6:]))
-    ]
+    paths = keras_tuner_internals.trial_files(pathlib.Path(directory, PROJECT))
+    return [_trial(keras_tuner_internals.load_trial(path)) for path in paths]
 
 
 def count_ended(directory):
     """How many trials have ended, while others write what it reads."""
-    count = 0
-    for path in pathlib.Path(directory, PROJECT).glob("trial_*/trial.json"):
-        try:
-            status = json.loads(path.read_text("utf-8"))["status"]
-        except ValueError:  # half written
-            continue
-        count += status in ENDED
-    return count
+    paths = keras_tuner_internals.trial_files(pathlib.Path(directory, PROJECT))
+    return sum(keras_tuner_internals.status(path) in ENDED for path in paths)
 
 
 def best_trial(trials):

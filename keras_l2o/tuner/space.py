@@ -3,9 +3,8 @@
 import inspect
 import math
 
-from keras_tuner.engine import hyperparameters
-
 from keras_l2o.perturbations.names import NAMES
+from keras_l2o.tuner import keras_tuner_internals
 
 #: Name of the hyperparameter that says which perturbation it is.
 KIND = "perturbation"
@@ -27,7 +26,7 @@ MAGNITUDES = {
 }
 
 
-class StartsAtDefault(hyperparameters.Choice):
+class StartsAtDefault(keras_tuner_internals.Choice):
     """A hyperparameter with values to choose from, whose first is its default.
 
     An oracle that draws at random so starts a search with the default.

@@ -1,19 +1,30 @@
-"""What is taken from inside Keras, for want of a public way to it.
-
-Tried with the versions of Keras that `setup.cfg` names; where another one
-has moved a name, the error says which.
-"""
+"""Seeds for what Keras draws, in one thread or for a while."""
 
 import contextlib
 import random
 import threading
 
 import numpy as np
-from keras.src.backend.common import global_state
-from keras.src.random import seed_generator
-from keras.src.utils import rng_utils
 
-_GLOBAL = "GLOBAL_SEED_GENERATOR"
+from keras_l2o import private_names
+
+_global_state = private_names.take_module(
+    "keras", "keras.src.backend.common.global_state"
+)
+_get = private_names.take("keras", _global_state, "get_global_attribute")
+_set = private_names.take("keras", _global_state, "set_global_attribute")
+_seed_generator = private_names.take_module(
+    "keras", "keras.src.random.seed_generator"
+)
+#: Under these names Keras keeps its global generator, and its seed.
+_GENERATOR = private_names.take(
+    "keras", _seed_generator, "GLOBAL_SEED_GENERATOR"
+)
+_SEED = private_names.take(
+    "keras",
+    private_names.take_module("keras", "keras.src.utils.rng_utils"),
+    "GLOBAL_RANDOM_SEED",
+)
 
 
 class _PythonRandom:
@@ -50,15 +61,14 @@ def seeded(seed):
     _install()
     own = _PYTHON_RANDOM.own
     before = getattr(own, "generator", random)
-    name = getattr(seed_generator, _GLOBAL)
-    generator = global_state.get_global_attribute(name)
+    generator = _get(_GENERATOR)
     own.generator = random.Random(seed)
-    global_state.set_global_attribute(name, None)
+    _set(_GENERATOR, None)
     try:
         yield
     finally:
         own.generator = before
-        global_state.set_global_attribute(name, generator)
+        _set(_GENERATOR, generator)
 
 
 @contextlib.contextmanager
@@ -73,31 +83,30 @@ def globally_seeded(seed):
     Args:
         seed: Int.
     """
-    names = getattr(seed_generator, _GLOBAL), rng_utils.GLOBAL_RANDOM_SEED
-    kept = [global_state.get_global_attribute(name) for name in names]
+    names = _GENERATOR, _SEED
+    kept = [_get(name) for name in names]
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
         for name, value in zip(names, (None, seed)):
-            global_state.set_global_attribute(name, value)
+            _set(name, value)
         yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
         for name, value in zip(names, kept):
-            global_state.set_global_attribute(name, value)
+            _set(name, value)
 
 
 def _install():
     """Puts `_PYTHON_RANDOM` where Keras has Python's `random`, once."""
-    found = getattr(seed_generator, "python_random", None)
+    name = "python_random"
+    found = private_names.take("keras", _seed_generator, name)
     if found is _PYTHON_RANDOM:
         return
-    if found is not random or not hasattr(seed_generator, _GLOBAL):
-        raise ImportError(
-            "keras.src.random.seed_generator has no `python_random` and "
-            f"`{_GLOBAL}`: this version of Keras draws seeds in another way. "
-            "Install the version of Keras that keras_l2o was tried with."
+    if found is not random:
+        raise private_names.missing(
+            "keras", f"{_seed_generator.__name__}.{name}, Python's `random`"
         )
-    seed_generator.python_random = _PYTHON_RANDOM
+    setattr(_seed_generator, name, _PYTHON_RANDOM)

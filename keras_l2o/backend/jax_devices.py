@@ -1,0 +1,80 @@
+"""How the devices of JAX share work, by `keras.distribution`."""
+
+import contextlib
+
+import jax
+import keras
+
+from keras_l2o.backend.types import Nest
+from keras_l2o.backend.types import Tensor
+from keras_l2o.backend.types import Variable
+
+
+def on_processor() -> bool:
+    """Whether JAX computes on a processor, not on an accelerator."""
+    return jax.default_backend() == "cpu"
+
+
+def devices(model: keras.Model) -> int:
+    """Number of devices that share the tasks of a model's outer step.
+
+    Those along the axis of `keras.distribution.distribution()` that batches
+    are shared over. The model says nothing about it.
+    """
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return 1
+    mesh = distribution.device_mesh
+    return mesh.shape[mesh.axis_names.index(distribution.batch_dim_name)]
+
+
+def device_scope(model: keras.Model) -> contextlib.AbstractContextManager:
+    """Context in which variables are made that each device needs.
+
+    An empty one: `keras.distribution` is global.
+    """
+    return contextlib.nullcontext()
+
+
+def local_tasks(tasks: int) -> int:
+    """How many of all tasks this call of the step runs: all.
+
+    It is one program over all devices.
+    """
+    return tasks
+
+
+def share_tasks(nest: Nest, tasks: int) -> Nest:
+    """The part of a nest, stacked over all tasks, that this call runs: all.
+
+    The compiler is told to cut it along the first axis.
+    """
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return nest
+    sharding = jax.sharding.NamedSharding(
+        distribution.device_mesh.backend_mesh,
+        jax.sharding.PartitionSpec(distribution.batch_dim_name),
+    )
+    return jax.tree.map(
+        lambda leaf: jax.lax.with_sharding_constraint(leaf, sharding), nest
+    )
+
+
+def gather_tasks(nest: Nest) -> Nest:
+    """Stacks over all tasks what each call has of its own: it has all."""
+    return nest
+
+
+def sum_devices(tensors: list[Tensor]) -> list[Tensor]:
+    """Sums each tensor of a list over the devices: one call is of all."""
+    return tensors
+
+
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: list[Tensor],
+    variables: list[Variable],
+) -> None:
+    """Runs an optimizer on gradients that are the same on every device."""
+    optimizer.apply(gradients, variables)

@@ -1,0 +1,154 @@
+"""Inside Keras's optimizers: a step over all variables, what they keep."""
+
+from typing import Any
+
+import keras
+
+from keras_l2o.private_names import take
+from keras_l2o.private_names import take_module
+
+_Optimizer = keras.optimizers.Optimizer
+
+# An override of a method that Keras no longer calls would just not be run.
+for _name in (
+    "_apply_weight_decay",
+    "_backend_update_step",
+    "_get_variable_index",
+    "_use_weight_decay",
+):
+    take("keras", _Optimizer, _name)
+
+
+class WholeModelOptimizer(_Optimizer):
+    """An optimizer whose step sees all variables at once.
+
+    Keras's own optimizers define `update_step`, of one variable. A subclass
+    defines `update_all` instead, which Keras calls after clipping, unscaling
+    and accumulation, with what has a gradient.
+    """
+
+    def update_all(
+        self, gradients: list, variables: list, learning_rate: Any
+    ) -> None:
+        """Updates variables in place.
+
+        Args:
+            gradients: List of tensors, all there.
+            variables: List of the variables, of the same length.
+            learning_rate: Scalar tensor or variable.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must implement `update_all`."
+        )
+
+    def index_of(self, variable: Any) -> int:
+        """Position of a variable among those that the optimizer trains."""
+        return self._get_variable_index(variable)
+
+    def is_decayed(self, variable: Any) -> bool:
+        """Whether weight decay is for the variable.
+
+        It is not for what `exclude_from_weight_decay` was told.
+        """
+        return self._use_weight_decay(variable)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        self.update_all(grads, trainable_variables, learning_rate)
+
+    def _apply_weight_decay(self, variables):
+        """Nothing: decay, too, is a matter of `update_all`."""
+
+
+def trained_variables(optimizer: _Optimizer) -> list:
+    """The variables that an optimizer was built with; empty before."""
+    return list(take("keras", optimizer, "_trainable_variables"))
+
+
+def learning_rate_variable(optimizer: _Optimizer) -> keras.Variable | None:
+    """The variable that holds the learning rate; `None` under a schedule.
+
+    The property `learning_rate` is that variable or the schedule's value of
+    the moment, and does not tell which.
+    """
+    rate = take("keras", optimizer, "_learning_rate")
+    return rate if isinstance(rate, keras.Variable) else None
+
+
+def distribution_strategy(optimizer: _Optimizer) -> Any:
+    """The `tf.distribute.Strategy` under which an optimizer was made.
+
+    Returns:
+        The strategy, TensorFlow's default one if there was none; on other
+        backends `None`.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return None
+    return take("keras", optimizer, "_distribution_strategy")
+
+
+#: What `keras.optimizers.Optimizer` overrides on TensorFlow.
+DISTRIBUTED = (
+    "_apply_weight_decay",
+    "_backend_increment_gradient_accumulators",
+    "_backend_update_step",
+    "_clip_by_norm",
+    "_overwrite_model_variables_with_average_value",
+    "_var_key",
+    "add_variable_from_reference",
+    "assign",
+    "assign_add",
+    "assign_sub",
+    "stateless_apply",
+)
+
+
+def without_distribution(cls: type[_Optimizer]) -> type[_Optimizer]:
+    """The class of an optimizer, on TensorFlow, as a function of its state.
+
+    Keras refuses `stateless_apply` on TensorFlow because its optimizers go
+    through `tf.distribute`, which wants variables. Without that layer every
+    optimizer is a function again, also inside `tf.while_loop`.
+
+    Args:
+        cls: Class of a Keras optimizer.
+
+    Returns:
+        A class on which `stateless_apply` works. The optimizer's own
+        overrides come first, then those of Keras's base class, then
+        TensorFlow's: Nadam, say, keeps its own update.
+    """
+    return type(cls.__name__, (cls, _Functional), {})
+
+
+def undistributed(optimizer: _Optimizer) -> _Optimizer:
+    """A built optimizer, on TensorFlow, as a function of its state.
+
+    Args:
+        optimizer: The optimizer.
+
+    Returns:
+        One of the class that `without_distribution` makes. It has the same
+        variables, and whatever else the optimizer holds.
+    """
+    functional = object.__new__(without_distribution(type(optimizer)))
+    functional.__dict__.update(optimizer.__dict__)
+    # Without distribution a variable goes by another key.
+    indices = {
+        functional._var_key(variable): index
+        for index, variable in enumerate(trained_variables(optimizer))
+    }
+    take("keras", optimizer, "_trainable_variables_indices")
+    functional._trainable_variables_indices = indices
+    return functional
+
+
+_base = take(
+    "keras",
+    take_module("keras", "keras.src.optimizers.base_optimizer"),
+    "BaseOptimizer",
+)
+_Functional = type(
+    "_Functional",
+    (_Optimizer,),
+    {name: take("keras", _base, name) for name in DISTRIBUTED},
+)
