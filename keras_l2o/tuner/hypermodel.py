@@ -9,10 +9,10 @@ from keras_l2o import hub
 from keras_l2o import keras_internals
 from keras_l2o.perturbations.names import NAMES
 from keras_l2o.perturbations.perturbation import Perturbation
-from keras_l2o.strategies.run import versions
 from keras_l2o.training import MetaTrainer
 from keras_l2o.tuner import replicate
 from keras_l2o.tuner import space
+from keras_l2o.version import versions
 
 
 class PerturbationHyperModel(keras_tuner.HyperModel):
