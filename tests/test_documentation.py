@@ -49,6 +49,10 @@ def names(hub_address, tmp_path, monkeypatch):
         if "my-optimizer" in text:
             optimizer = keras_l2o.LearnedOptimizer(keras_l2o.policies.Adam())
             keras_l2o.save(optimizer, "my-optimizer")
+        if "hf://me/repo/mine/1" in text:
+            policy = keras_l2o.policies.Adam()
+            keras_l2o.save(keras_l2o.LearnedOptimizer(policy), "mine")
+            keras_l2o.publish("mine", "hf://me/repo/mine/1")
         if "trainer" in text:
             names["trainer"] = keras_l2o.MetaTrainer(
                 student=keras_l2o.policies.Adam(
