@@ -235,7 +235,7 @@ def floor(optimizer, rates):
     floats = 3 + 2 * state_floats(policy)
     products, activations = [], 0
     if isinstance(policy, policies.FeatureMLP):
-        widths = [4, *policy.widths, 2]
+        widths = [4, *policy.units, 2]
         products = [(b, a) for a, b in itertools.pairwise(widths)]
         activations = 4 + 1  # squashed features, an exponential
     else:

@@ -133,7 +133,7 @@ def distil(console, folder, quick):
     )
     keras.utils.set_random_seed(0)
     trainer = keras_l2o.MetaTrainer(
-        student=keras_l2o.policies.RNNProp(layers=(10,)),
+        student=keras_l2o.policies.RNNProp(units=(10,)),
         unroll=5 if quick else 50,
         depth=(1, 4),
         tasks=2,

@@ -31,7 +31,7 @@ def run(strategy_scope):
             keras.layers.Dense(2, name="out"),
         ])
         optimizer = keras_l2o.LearnedOptimizer(
-            policies.RNNProp(layers=(4,)), weight_decay=0.01,
+            policies.RNNProp(units=(4,)), weight_decay=0.01,
             warmup_steps=2)
         model.compile(optimizer=optimizer, loss="mse")
     history = model.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0)

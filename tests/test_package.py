@@ -48,7 +48,7 @@ def test_without_tensorflow_jax_distils_and_trains():
         "import sys; sys.modules['tensorflow'] = None\n"
         "import keras_l2o, keras\n"
         "p = keras_l2o.policies\n"
-        "t = keras_l2o.MetaTrainer(p.RNNProp(layers=(2,)), [p.SGD()],"
+        "t = keras_l2o.MetaTrainer(p.RNNProp(units=(2,)), [p.SGD()],"
         " 'digits_mlp', unroll=2, tasks=1, depth=1)\n"
         "t.fit(epochs=1, steps_per_epoch=1, verbose=0)\n"
         "m = keras_l2o.problems.get('digits_mlp').new_model(0)\n"

@@ -349,7 +349,9 @@ def _numbers(cls):
                 base.__init__
             ).parameters.items():
                 found.setdefault(name, parameter.default)
-    return {name for name, default in found.items() if _is_number(default)}
+    names = {name for name, default in found.items() if _is_number(default)}
+    former = getattr(cls, "former", {}).items()
+    return names | {old for old, new in former if new in names}
 
 
 def _is_number(default):

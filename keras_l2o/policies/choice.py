@@ -36,7 +36,7 @@ class Choice(PoolPolicy):
     Args:
         pool: List of policies, or of Keras optimizers. Their trainable weights
             are trained along.
-        layers: Tuple of ints. Widths of the LSTM layers. Defaults to
+        units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
         learning_rate: Float. Scale of the update. Defaults to `1.0`.
         time_scale: Float. Steps after which the time features, `t / time_scale`
@@ -62,10 +62,12 @@ class Choice(PoolPolicy):
         - [Jang et al., 2017](https://arxiv.org/abs/1611.01144)
     """
 
+    former = {"layers": "units"}
+
     def __init__(
         self,
         pool,
-        layers=(20, 20),
+        units=(20, 20),
         learning_rate=1.0,
         time_scale=2000.0,
         hardness=0.0,
@@ -83,7 +85,7 @@ class Choice(PoolPolicy):
         )
         self.seed = check_count("seed", seed)
         self.stack = RecurrentStack(
-            layers, cell_options, dtype=self.dtype_policy, name="lstm"
+            units, cell_options, dtype=self.dtype_policy, name="lstm"
         )
         self.readout = keras.layers.Dense(
             len(self.pool), dtype=self.dtype_policy, name="readout"
@@ -244,7 +246,7 @@ class Choice(PoolPolicy):
     def get_config(self):
         return {
             **super().get_config(),
-            "layers": list(self.stack.units),
+            "units": list(self.stack.units),
             "learning_rate": self.learning_rate,
             "time_scale": self.time_scale,
             "hardness": self.hardness,

@@ -41,7 +41,7 @@ class FeatureMLP(CoordinatewisePolicy):
     Args:
         learning_rate: Float. Rate of the Adam that it starts at. Defaults to
             `0.03`.
-        layers: Tuple of ints. Widths of the hidden layers. Defaults to
+        units: Tuple of ints. Widths of the hidden layers. Defaults to
             `(8, 8)`.
         beta_2: Float in `[0, 1)`. Decay of the mean square. Defaults to
             `0.999`.
@@ -52,10 +52,12 @@ class FeatureMLP(CoordinatewisePolicy):
           `small_fc_lopt` is of this kind.
     """
 
+    former = {"layers": "units"}
+
     def __init__(
         self,
         learning_rate=0.03,
-        layers=(8, 8),
+        units=(8, 8),
         beta_2=0.999,
         epsilon=1e-10,
         **kwargs,
@@ -64,7 +66,7 @@ class FeatureMLP(CoordinatewisePolicy):
         self.learning_rate = check_number("learning_rate", learning_rate)
         self.beta_2 = check_decay("beta_2", beta_2)
         self.epsilon = check_number("epsilon", epsilon, least=0.0)
-        self.widths = check_widths("layers", layers)
+        self.units = check_widths("units", units)
         self.hidden = [
             keras.layers.Dense(
                 width,
@@ -72,7 +74,7 @@ class FeatureMLP(CoordinatewisePolicy):
                 dtype=self.dtype_policy,
                 name=f"hidden_{index}",
             )
-            for index, width in enumerate(self.widths)
+            for index, width in enumerate(self.units)
         ]
         self.readout = keras.layers.Dense(
             2,
@@ -144,7 +146,7 @@ class FeatureMLP(CoordinatewisePolicy):
         return {
             **super().get_config(),
             "learning_rate": self.learning_rate,
-            "layers": list(self.widths),
+            "units": list(self.units),
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
         }

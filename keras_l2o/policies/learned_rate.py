@@ -8,30 +8,33 @@ from keras_l2o.policies.moment_network import MomentNetwork
 
 
 class LearnedRate(MomentNetwork):
-    """Base class: `alpha * exp(dense(lstm(...)))` times a direction."""
+    """Base class: a direction times `learning_rate * exp(dense(lstm(...)))`."""
 
-    def __init__(self, layers=(20, 20), alpha=0.1, **kwargs):
-        super().__init__(layers, **kwargs)
-        self.alpha = check_number("alpha", alpha)
+    former = {"layers": "units", "alpha": "learning_rate"}
+
+    def __init__(self, units=(20, 20), learning_rate=0.1, **kwargs):
+        super().__init__(units, **kwargs)
+        self.learning_rate = check_number("learning_rate", learning_rate)
 
     def rate(self, output):
-        return self.alpha * ops.exp(output)
+        return self.learning_rate * ops.exp(output)
 
     def get_config(self):
-        return {**super().get_config(), "alpha": self.alpha}
+        return {**super().get_config(), "learning_rate": self.learning_rate}
 
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
 class AdamLR(LearnedRate):
     """Adam with a learned rate per coordinate and step.
 
-    The update is `alpha * exp(network) * mhat / sqrt(vhat)`, where the network
-    is RNNProp's.
+    The update is `learning_rate * exp(network) * mhat / sqrt(vhat)`, where the
+    network is RNNProp's.
 
     Args:
-        layers: Tuple of ints. Widths of the LSTM layers. Defaults to
+        units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
-        alpha: Float. The rate where the network says zero. Defaults to `0.1`.
+        learning_rate: Float. The rate where the network says zero. Defaults to
+            `0.1`.
         beta_1, beta_2, epsilon, bias_correction, cell_options,
             warm_up_recurrent: As in `RNNProp`.
     """
@@ -44,13 +47,14 @@ class AdamLR(LearnedRate):
 class RMSPropLR(LearnedRate):
     """RMSprop with a learned rate per coordinate and step.
 
-    The update is `alpha * exp(network) * g / sqrt(vhat)`, where the network is
-    RNNProp's.
+    The update is `learning_rate * exp(network) * g / sqrt(vhat)`, where the
+    network is RNNProp's.
 
     Args:
-        layers: Tuple of ints. Widths of the LSTM layers. Defaults to
+        units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
-        alpha: Float. The rate where the network says zero. Defaults to `0.1`.
+        learning_rate: Float. The rate where the network says zero. Defaults to
+            `0.1`.
         beta_1, beta_2, epsilon, bias_correction, cell_options,
             warm_up_recurrent: As in `RNNProp`.
     """

@@ -23,7 +23,7 @@ class LSTM(CoordinatewisePolicy):
     optimizer, and the baseline of those that came after.
 
     Args:
-        layers: Tuple of ints. Widths of the LSTM layers. Defaults to
+        units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
         learning_rate: Float. Scale of the update. Defaults to `0.1`.
         cell_options: Dict of further arguments of `keras.layers.LSTMCell`.
@@ -33,13 +33,15 @@ class LSTM(CoordinatewisePolicy):
         - [Andrychowicz et al., 2016](https://arxiv.org/abs/1606.04474)
     """
 
+    former = {"layers": "units"}
+
     def __init__(
-        self, layers=(20, 20), learning_rate=0.1, cell_options=None, **kwargs
+        self, units=(20, 20), learning_rate=0.1, cell_options=None, **kwargs
     ):
         super().__init__(**kwargs)
         self.learning_rate = check_number("learning_rate", learning_rate)
         self.stack = RecurrentStack(
-            layers, cell_options, dtype=self.dtype_policy, name="lstm"
+            units, cell_options, dtype=self.dtype_policy, name="lstm"
         )
         self.readout = keras.layers.Dense(
             1, dtype=self.dtype_policy, name="readout"
@@ -66,7 +68,7 @@ class LSTM(CoordinatewisePolicy):
     def get_config(self):
         return {
             **super().get_config(),
-            "layers": list(self.stack.units),
+            "units": list(self.stack.units),
             "learning_rate": self.learning_rate,
             "cell_options": self.stack.cell_options,
         }

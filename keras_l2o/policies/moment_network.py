@@ -29,7 +29,7 @@ class MomentNetwork(CoordinatewisePolicy):
     A subclass implements `rule`, and `features` if it reads more.
 
     Args:
-        layers: Tuple of ints. Widths of the LSTM layers.
+        units: Tuple of ints. Widths of the LSTM layers.
         beta_1, beta_2: Floats in `[0, 1)`. Decays of the moments.
         epsilon: Float. Added inside the root.
         bias_correction: `"paper"`, `"constant"` (the 2021 code's) or `None`.
@@ -42,12 +42,14 @@ class MomentNetwork(CoordinatewisePolicy):
             Keras's.
     """
 
+    former = {"layers": "units"}
+
     #: How many features `features` gives.
     width = 2
 
     def __init__(
         self,
-        layers=(20, 20),
+        units=(20, 20),
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-10,
@@ -67,7 +69,7 @@ class MomentNetwork(CoordinatewisePolicy):
             "warm_up_recurrent", warm_up_recurrent
         )
         self.stack = RecurrentStack(
-            layers, cell_options, feed_all, dtype=self.dtype_policy, name="lstm"
+            units, cell_options, feed_all, dtype=self.dtype_policy, name="lstm"
         )
         self.readout = keras.layers.Dense(
             1,
@@ -135,7 +137,7 @@ class MomentNetwork(CoordinatewisePolicy):
     def get_config(self):
         return {
             **super().get_config(),
-            "layers": list(self.stack.units),
+            "units": list(self.stack.units),
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,

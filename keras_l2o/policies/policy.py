@@ -5,6 +5,7 @@ import keras
 from keras import ops
 
 from keras_l2o import numerics
+from keras_l2o.policies.former import renamed
 
 #: Where the count of steps stops, which 32 bits hold.
 LAST_STEP = 2**31 - 1
@@ -79,6 +80,8 @@ class Policy(keras.layers.Layer):
 
     #: Whether a coordinate's update depends on that coordinate alone.
     coordinatewise = False
+    #: Arguments by former names: dict from these to the names of today.
+    former = {}
 
     def __init__(self, name=None, dtype="float32", **kwargs):
         super().__init__(name=name, dtype=dtype, **kwargs)
@@ -148,6 +151,10 @@ class Policy(keras.layers.Layer):
 
     def get_config(self):
         return {"name": self.name, "dtype": self.dtype_policy.name}
+
+    @classmethod
+    def from_config(cls, config):
+        return super().from_config(renamed(config, cls.former))
 
 
 class CoordinatewisePolicy(Policy):

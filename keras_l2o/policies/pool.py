@@ -4,6 +4,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from keras_l2o.policies.former import renamed
 from keras_l2o.policies.keras_optimizer import as_policy
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
@@ -125,7 +126,7 @@ class PoolPolicy(Policy):
                     "A pool's config must hold policies. Received: "
                     f"{type(member).__name__}"
                 )
-        return cls(**{**config, "pool": pool})
+        return cls(**{**renamed(config, cls.former), "pool": pool})
 
 
 def _key(state, parameters):

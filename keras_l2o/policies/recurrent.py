@@ -22,7 +22,7 @@ class RecurrentStack(keras.layers.Layer):
 
     def __init__(self, units, cell_options=None, feed_all=False, **kwargs):
         super().__init__(**kwargs)
-        self.units = check_widths("layers", units)
+        self.units = check_widths("units", units)
         self.feed_all = bool(feed_all)
         self.cell_options = dict(cell_options or {})
         self.cells = [

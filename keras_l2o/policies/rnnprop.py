@@ -9,13 +9,14 @@ from keras_l2o.policies.moment_network import MomentNetwork
 class RNNProp(MomentNetwork):
     """An LSTM per coordinate that reads Adam's and RMSprop's directions.
 
-    The update is `alpha * tanh(dense(lstm([mhat / sqrt(vhat),
-    g / sqrt(vhat)])))`: bounded by `alpha`, and blind to the gradient's scale.
+    The update is `learning_rate * tanh(dense(lstm([mhat / sqrt(vhat),
+    g / sqrt(vhat)])))`: bounded by the rate, and blind to the gradient's scale.
 
     Args:
-        layers: Tuple of ints. Widths of the LSTM layers. Defaults to
+        units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
-        alpha: Float. Bound of a coordinate's update. Defaults to `0.1`.
+        learning_rate: Float. Bound of a coordinate's update, the paper's
+            alpha. Defaults to `0.1`.
         beta_1: Float in `[0, 1)`. Decay of the mean. Defaults to `0.9`.
         beta_2: Float in `[0, 1)`. Decay of the mean square. Defaults to
             `0.999`.
@@ -31,15 +32,17 @@ class RNNProp(MomentNetwork):
         - [Lv et al., 2017](https://arxiv.org/abs/1703.03633)
     """
 
-    def __init__(self, layers=(20, 20), alpha=0.1, **kwargs):
-        super().__init__(layers, **kwargs)
-        self.alpha = check_number("alpha", alpha)
+    former = {"layers": "units", "alpha": "learning_rate"}
+
+    def __init__(self, units=(20, 20), learning_rate=0.1, **kwargs):
+        super().__init__(units, **kwargs)
+        self.learning_rate = check_number("learning_rate", learning_rate)
 
     def rule(self, output, adam, rmsprop):
-        return self.alpha * ops.tanh(output)
+        return self.learning_rate * ops.tanh(output)
 
     def get_config(self):
-        return {**super().get_config(), "alpha": self.alpha}
+        return {**super().get_config(), "learning_rate": self.learning_rate}
 
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
@@ -50,7 +53,7 @@ class RNNPropExtended(MomentNetwork):
     and into the readout, which starts at zero: an untrained one stands still.
 
     Args:
-        layers: Tuple of ints. Widths of the LSTM layers. Defaults to
+        units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
         learning_rate: Float. Bound of a coordinate's update. Defaults to
             `0.001`.
@@ -60,9 +63,9 @@ class RNNPropExtended(MomentNetwork):
 
     width = 3
 
-    def __init__(self, layers=(20, 20), learning_rate=0.001, **kwargs):
+    def __init__(self, units=(20, 20), learning_rate=0.001, **kwargs):
         super().__init__(
-            layers, feed_all=True, readout_initializer="zeros", **kwargs
+            units, feed_all=True, readout_initializer="zeros", **kwargs
         )
         self.learning_rate = check_number("learning_rate", learning_rate)
 

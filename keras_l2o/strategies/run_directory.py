@@ -8,6 +8,7 @@ from keras_l2o import hub
 from keras_l2o.files import whole
 from keras_l2o.files.lock import Lock
 from keras_l2o.files.lock import Locked
+from keras_l2o.policies.former import to_current
 from keras_l2o.strategies import checkpoints
 from keras_l2o.strategies import rows as rows_module
 from keras_l2o.strategies.errors import RunError
@@ -258,12 +259,13 @@ class RunDirectory:
 
 
 def _uncounted(run):
-    """What a run is, without the numbers that Keras adds to policies' names.
+    """What a run is, whenever and in whichever session it was stored.
 
-    They are of the session, not of the run.
+    Without the numbers that Keras adds to policies' names, and with their
+    arguments by the names of today.
     """
     policies = {
-        key: _without_counts(run[key])
+        key: _without_counts(to_current(run[key]))
         for key in ("student", "teachers")
         if key in run
     }

@@ -40,7 +40,7 @@ def results(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
     for folder in ("rnnprop/min-max/1", "rnnprop/choice2/1"):
         keras_l2o.save(
-            keras_l2o.LearnedOptimizer(policies.RNNProp(layers=(2,))),
+            keras_l2o.LearnedOptimizer(policies.RNNProp(units=(2,))),
             root / folder / "optimizer",
         )
     return root

@@ -92,7 +92,7 @@ def test_a_period_that_is_rolled_back_lengthens_what_is_ahead():
 
 def fitted(strategy, callbacks):
     trainer = keras_l2o.MetaTrainer(
-        policies.FeatureMLP(layers=(2,)), [policies.SGD()], "digits_mlp",
+        policies.FeatureMLP(units=(2,)), [policies.SGD()], "digits_mlp",
         tasks=1,
     )  # fmt: skip
     trainer.fit(callbacks=[strategy, *callbacks], verbose=0)

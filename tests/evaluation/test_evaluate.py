@@ -97,7 +97,7 @@ def test_every_form_of_an_optimizer_is_taken(tmp_path):
         )
     }
     assert max(losses) - min(losses) < 1e-5
-    network = policies.RNNProp(layers=(2,))  # not built yet
+    network = policies.RNNProp(units=(2,))  # not built yet
     assert np.isfinite(keras_l2o.evaluate(network, **small)["train_loss"][0])
     for name in ("sgd", *keras_l2o.available()["name"][:1]):
         assert keras_l2o.evaluate(name, **small)["optimizer"][0] == name
@@ -160,7 +160,7 @@ def test_replicates_are_evaluated_each_as_alone(tmp_path):
     replicates = []
     for seed in range(2):
         keras.utils.set_random_seed(seed)
-        replicates.append(policies.RNNProp(layers=(3,)))
+        replicates.append(policies.RNNProp(units=(3,)))
         replicates[-1].build(None)
     alone = [keras_l2o.evaluate(policy, **options()) for policy in replicates]
     directories = [tmp_path / str(number) for number in (1, 2)]
@@ -303,7 +303,7 @@ def test_a_trace_has_the_size_of_each_layers_update(tmp_path):
 def test_a_trace_has_a_pools_weights_by_layer(tmp_path):
     pool = [policies.Adam(0.02), policies.SGD(0.2)]
     keras_l2o.evaluate(
-        policies.Choice(pool, layers=(3,)),
+        policies.Choice(pool, units=(3,)),
         **options(repeat=1),
         trace=2,
         directory=tmp_path,

@@ -11,7 +11,7 @@ from tests.hub.server import Hub
 
 @pytest.fixture
 def optimizer():
-    policy = keras_l2o.policies.RNNProp(layers=(4, 3), alpha=0.3)
+    policy = keras_l2o.policies.RNNProp(units=(4, 3), learning_rate=0.3)
     return keras_l2o.LearnedOptimizer(
         policy, learning_rate=0.7, warmup_steps=5, warmup_rate=0.02
     )

@@ -57,7 +57,7 @@ def test_save_then_load_is_bit_exact(optimizer, folder):
     [
         lambda: keras_l2o.policies.Adam(0.1),
         lambda: keras_l2o.policies.RNNProp(
-            layers=(4,),
+            units=(4,),
             cell_options={
                 "kernel_initializer": keras.initializers.Orthogonal(seed=10**9),
                 "recurrent_activation": "hard_sigmoid",
@@ -265,7 +265,7 @@ def test_what_could_not_be_loaded_is_not_saved(optimizer, tmp_path):
     with pytest.raises(hub.HubError, match="not finite"):
         hub.save(optimizer, tmp_path / "saved")
     wide = keras_l2o.LearnedOptimizer(
-        keras_l2o.policies.RNNProp(layers=(4,), epsilon=1e9)
+        keras_l2o.policies.RNNProp(units=(4,), epsilon=1e9)
     )
     with pytest.raises(hub.FormatError, match="too large"):
         hub.save(wide, tmp_path / "saved")

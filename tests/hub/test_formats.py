@@ -62,7 +62,7 @@ def test_stored_configs_follow_their_schema(name):
     [
         *(lambda name=name: policies.get(name) for name in policies.names()),
         lambda: policies.RNNProp(
-            layers=(4,),
+            units=(4,),
             cell_options={"kernel_initializer": keras.initializers.Zeros()},
         ),
         lambda: policies.as_policy(
@@ -91,7 +91,7 @@ def test_what_save_writes_follows_the_schema_and_loads(policy, tmp_path):
         lambda config: config["policy"].update(registered_name="other>RNNProp"),
         lambda config: config["policy"].update(class_name="__lambda__"),
         lambda config: config["policy"]["config"].update(
-            layers={"class_name": "system", "module": "os", "config": {}}
+            units={"class_name": "system", "module": "os", "config": {}}
         ),
     ],
 )

@@ -57,7 +57,7 @@ SEEDS = st.integers(0, 2**64 - 1)
 
 BASES = {
     "rnnprop": lambda: policies.RNNProp(
-        layers=(2,),
+        units=(2,),
         cell_options={"kernel_initializer": keras.initializers.Orthogonal(1)},
     ),
     "choice": lambda: policies.Choice(
@@ -70,7 +70,7 @@ BASES = {
                 )
             ),
         ],
-        layers=(2,),
+        units=(2,),
     ),
     "scale": lambda: policies.Scale(units=(2, 2, 2), timescales=2),
     "mlp": lambda: policies.FeatureMLP(),
@@ -374,7 +374,7 @@ def test_the_originals_load(originals, scratch):
 def test_a_config_of_very_many_layers_takes_no_time(length, originals, scratch):
     files = originals[0]
     config = json.loads(files["config.json"])
-    config["policy"]["config"]["layers"] = [1] * length
+    config["policy"]["config"]["units"] = [1] * length
     files = sign({**files, "config.json": dump(config)})
     start = time.process_time()
     assert not load_or_refuse(scratch, files)

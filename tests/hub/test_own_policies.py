@@ -101,7 +101,7 @@ def test_a_class_that_is_no_policy_is_no_optimizer(own):
         ),
         (
             lambda: policies.RNNProp(
-                layers=(2,), cell_options={"activation": my_activation}
+                units=(2,), cell_options={"activation": my_activation}
             ),
             {"mine>my_activation": my_activation},
         ),
@@ -128,8 +128,8 @@ def test_a_class_that_is_not_registered_is_not_saved(tmp_path):
 
 
 def test_an_own_policy_does_not_make_the_size_of_ours_free(own):
-    inner = keras.saving.serialize_keras_object(policies.RNNProp(layers=(2,)))
-    inner["config"]["layers"] = [10**6]
+    inner = keras.saving.serialize_keras_object(policies.RNNProp(units=(2,)))
+    inner["config"]["units"] = [10**6]
     edit_config(
         own, lambda config: config["policy"]["config"].update(timescale=inner)
     )

@@ -14,7 +14,7 @@ def rnnprop(**config):
         "module": "keras_l2o.policies.rnnprop",
         "class_name": "RNNProp",
         "registered_name": "keras_l2o>RNNProp",
-        "config": {"layers": [4], **config},
+        "config": {"units": [4], **config},
     }
 
 
@@ -147,26 +147,27 @@ def test_a_function_registered_by_somebody_else_is_not_called():
 
 
 @pytest.mark.parametrize(
-    "layers", [[10**9], [1000] * 1000, ["100000"], [1e9], {"100000": 1}]
+    "units", [[10**9], [1000] * 1000, ["100000"], [1e9], {"100000": 1}]
 )
-def test_a_policy_too_large_for_the_format_takes_no_memory(layers, monkeypatch):
+def test_a_policy_too_large_for_the_format_takes_no_memory(units, monkeypatch):
     def fail(*arguments, **options):
         raise AssertionError("built before it was checked")
 
     monkeypatch.setattr(policies.RNNProp, "__init__", fail)
     with pytest.raises(hub.FormatError, match=r"number"):
-        policy_from_config(rnnprop(layers=layers))
+        policy_from_config(rnnprop(units=units))
 
 
 @pytest.mark.parametrize(
     "config",
     [
-        {"layers": "wide"},
-        {"layers": []},
-        {"layers": None},
+        {"units": "wide"},
+        {"units": []},
+        {"units": None},
         {"beta_1": 2.0},
         {"no_such_argument": 1},
-        {"alpha": float("nan")},
+        {"learning_rate": float("nan")},
+        {"alpha": float("nan")},  # its former name
         {"cell_options": {"activation": "no_such_activation"}},
     ],
     ids=str,
@@ -259,10 +260,13 @@ def test_counts_of_steps_are_free(optimizer):
 @pytest.mark.parametrize(
     ("config", "name"),
     [
+        (rnnprop(learning_rate=float("nan")), "learning_rate"),
+        (rnnprop(learning_rate=float("inf")), "learning_rate"),
+        (rnnprop(learning_rate=True), "learning_rate"),
         (rnnprop(alpha=float("nan")), "alpha"),
         (rnnprop(alpha=float("inf")), "alpha"),
         (rnnprop(alpha=True), "alpha"),
-        (rnnprop(layers=[True]), "layers"),
+        (rnnprop(units=[True]), "units"),
         (rnnprop(beta_1=False), "beta_1"),
         (wrapped(by_keras("Adam", learning_rate=True)), "learning_rate"),
         (wrapped(by_keras("Adam", beta_1=float("nan"))), "beta_1"),

@@ -108,7 +108,7 @@ def test_noise_is_refused(folder):
 
 
 def test_a_refusal_leaves_every_weight_as_it_was():
-    policy = keras_l2o.policies.RNNProp(layers=(4,))
+    policy = keras_l2o.policies.RNNProp(units=(4,))
     policy.build(None)
     buffer = io.BytesIO(weights.pack(policy))
     with h5py.File(buffer, "r+") as file:
@@ -123,7 +123,7 @@ def test_a_refusal_leaves_every_weight_as_it_was():
 
 def test_weights_that_hdf5_does_not_hold_are_refused():
     policy = keras_l2o.policies.RNNProp(
-        layers=(4,),
+        units=(4,),
         dtype="bfloat16",
         cell_options={"recurrent_initializer": "glorot_uniform"},
     )

@@ -56,7 +56,7 @@ def rnnprop(learning_rate=1.0, **options):
     """A learned optimizer that has not been trained."""
     keras.utils.set_random_seed(2)
     return LearnedOptimizer(
-        policies.RNNProp(layers=(4, 3)), learning_rate, **options
+        policies.RNNProp(units=(4, 3)), learning_rate, **options
     )
 
 

@@ -20,10 +20,10 @@ pytestmark = pytest.mark.backend
 BAD = {"nan": np.nan, "infinite": -np.inf, "huge": 1e30}
 
 POLICIES = {
-    "rnnprop": lambda: policies.RNNProp(layers=(3,)),
-    "feature_mlp": lambda: policies.FeatureMLP(layers=(4,)),
+    "rnnprop": lambda: policies.RNNProp(units=(3,)),
+    "feature_mlp": lambda: policies.FeatureMLP(units=(4,)),
     "choice": lambda: policies.Choice(
-        [policies.Adam(0.01), policies.SGD(0.1)], layers=(3,)
+        [policies.Adam(0.01), policies.SGD(0.1)], units=(3,)
     ),
     "keras": lambda: policies.KerasOptimizer(keras.optimizers.Adam(0.01)),
 }
@@ -114,8 +114,8 @@ def test_a_skipped_step_is_as_if_its_batch_had_not_been_there():
     [
         policies.Adam(0.01),
         policies.RMSprop(0.01),
-        policies.RNNProp(layers=(3,)),
-        policies.FeatureMLP(layers=(4,)),
+        policies.RNNProp(units=(3,)),
+        policies.FeatureMLP(units=(4,)),
         policies.Scale(units=(3,)),
         policies.RectifiedAdam(0.01),
     ],

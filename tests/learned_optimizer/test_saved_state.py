@@ -27,7 +27,7 @@ POLICIES = {
         if name not in ("more_choice", "random_choice")
     },
     "random_choice": lambda: policies.RandomChoice(POOL),
-    "hard choice": lambda: policies.Choice(POOL, layers=(2,), hardness=5.0),
+    "hard choice": lambda: policies.Choice(POOL, units=(2,), hardness=5.0),
     "trainable rate": lambda: policies.Adam(
         0.01, trainable_hyperparameters=["learning_rate"]
     ),

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.backend
 POLICIES = {
     "sgd": lambda: policies.SGD(0.1),
     "adam": lambda: policies.Adam(0.05),
-    "rnnprop": lambda: policies.RNNProp(layers=(4, 3)),
+    "rnnprop": lambda: policies.RNNProp(units=(4, 3)),
     "feature_mlp": lambda: policies.FeatureMLP(),
 }
 

@@ -10,7 +10,7 @@ def trainer(problem, teachers=(), **options):
     keras.utils.set_random_seed(3)
     arguments = dict(unroll=4, tasks=1, depth=1)
     return keras_l2o.MetaTrainer(
-        student=keras_l2o.policies.RNNProp(layers=(4,)),
+        student=keras_l2o.policies.RNNProp(units=(4,)),
         teachers=list(teachers),
         problems=problem,
         **{**arguments, **options},

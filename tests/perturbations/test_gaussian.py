@@ -16,7 +16,7 @@ pytestmark = pytest.mark.backend
 
 def trainer(problem):
     return keras_l2o.MetaTrainer(
-        student=keras_l2o.policies.RNNProp(layers=(4,)),
+        student=keras_l2o.policies.RNNProp(units=(4,)),
         teachers=[],
         problems=problem,
         unroll=4,

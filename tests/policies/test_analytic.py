@@ -85,7 +85,7 @@ def test_constant_bias_correction_divides_by_one_minus_the_decay():
         (lambda: policies.Momentum(beta=-0.1), r"`beta` must be in \[0, 1\)"),
         (lambda: policies.RMSprop(rho=2.0), r"`rho` must be in \[0, 1\)"),
         (lambda: policies.Adam(bias_correction="no"), "`bias_correction`"),
-        (lambda: policies.RNNProp(layers=()), "`layers`"),
+        (lambda: policies.RNNProp(units=()), "`units`"),
         (lambda: policies.as_policy(3), "must be a"),
     ],
 )

@@ -66,8 +66,8 @@ def test_a_tampered_optimizer_is_refused_by_name(key, bad):
 
 
 def test_numpys_numbers_are_numbers():
-    policy = policies.FeatureMLP(np.float32(0.5), layers=(np.int64(3),))
-    assert (policy.learning_rate, policy.widths) == (0.5, (3,))
+    policy = policies.FeatureMLP(np.float32(0.5), units=(np.int64(3),))
+    assert (policy.learning_rate, policy.units) == (0.5, (3,))
     assert arguments.check_count("n", np.int32(3)) == 3
 
 

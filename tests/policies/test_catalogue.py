@@ -19,7 +19,7 @@ def wrapped_pool():
     rate = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
     return [
         keras.optimizers.SGD(rate, momentum=0.9),
-        policies.Choice([policies.Adam(0.1), policies.LSTM(layers=(2,))]),
+        policies.Choice([policies.Adam(0.1), policies.LSTM(units=(2,))]),
     ]
 
 
@@ -75,9 +75,9 @@ def test_every_policy_is_the_same_after_saving_and_loading(key, tmp_path):
 @pytest.mark.parametrize(
     "config",
     [
-        {"layers": [10**6]},
+        {"units": [10**6]},
         {"seed": [10**6]},
-        {"time_scale": {"layers": 10**6}},
+        {"time_scale": {"units": 10**6}},
         {"cell_options": {"units": 10**6}},
     ],
     ids=str,
@@ -120,8 +120,8 @@ def test_teachers_rates_are_those_of_rules_in_the_catalogue():
 
 
 def test_arguments_override_defaults():
-    policy = policies.get("more_choice", layers=(7,), hardness=2.0)
-    assert policy.get_config()["layers"] == [7]
+    policy = policies.get("more_choice", units=(7,), hardness=2.0)
+    assert policy.get_config()["units"] == [7]
     assert policy.hardness == 2.0
     assert len(policy.pool) == 6
     assert policies.get("scale_basic").units == (20,)
@@ -137,8 +137,9 @@ def test_an_unknown_name_is_told_the_nearest():
 
 def test_an_unknown_argument_is_told_the_policys_arguments():
     with pytest.raises(
-        ValueError, match=r"'rnnprop' has no argument 'alhpa'. .*alpha\? It has"
+        ValueError,
+        match=r"'rnnprop' has no argument 'learn_rate'.* learning_rate\? It",
     ):
-        policies.get("rnnprop", alhpa=0.1)
+        policies.get("rnnprop", learn_rate=0.1)
     with pytest.raises(ValueError, match=r"It has: .*learning_rate"):
         policies.get("sgd", momentum=0.9)

@@ -80,7 +80,7 @@ def expected(policy, steps):
 
 def test_the_update_is_the_mix_that_the_network_says():
     policy = policies.Choice(
-        pool(), layers=(4, 3), learning_rate=0.7, time_scale=4.0
+        pool(), units=(4, 3), learning_rate=0.7, time_scale=4.0
     )
     reference = [
         0.7 * np.sum(softmax(logits) * updates, -1)
@@ -91,7 +91,7 @@ def test_the_update_is_the_mix_that_the_network_says():
 
 def test_learned_rates_multiply_each_members_update():
     policy = policies.Choice(
-        pool(), layers=(4, 3), time_scale=4.0, rate_scale=0.5
+        pool(), units=(4, 3), time_scale=4.0, rate_scale=0.5
     )
     reference = [
         np.sum(softmax(logits) * np.exp(0.5 * np.tanh(rates)) * updates, -1)
@@ -102,7 +102,7 @@ def test_learned_rates_multiply_each_members_update():
 
 def test_a_hard_choice_takes_the_likeliest_member_in_use():
     policy = policies.Choice(
-        pool(), layers=(4, 3), time_scale=4.0, hardness=10.0
+        pool(), units=(4, 3), time_scale=4.0, hardness=10.0
     )
     reference = [
         np.take_along_axis(updates, logits.argmax(-1)[:, None], 1)[:, 0]
@@ -115,7 +115,7 @@ def hard(hardness=1e6, seed=0):
     """One member near +1, one near -1, whatever the gradient; logits equal."""
     policy = policies.Choice(
         [policies.SGD(1.0), policies.SGD(-1.0)],
-        layers=(2,),
+        units=(2,),
         hardness=hardness,
         seed=seed,
     )
@@ -186,7 +186,7 @@ def test_a_coordinate_reads_its_tensors_rank():
 
 
 def test_the_state_shows_each_tensors_mean_weights():
-    policy = policies.Choice(pool(), layers=(4, 3), time_scale=4.0)
+    policy = policies.Choice(pool(), units=(4, 3), time_scale=4.0)
     *_, ((logits,), _) = expected(policy, 3)
     _, state = run(policy, 3)
     ends = np.cumsum([np.prod(s) for s in SHAPES])[:-1]
@@ -213,7 +213,7 @@ def test_the_weights_of_a_training_are_read_from_the_optimizer():
 
 def test_members_weights_are_trained_along():
     member = policies.Adam(0.1, trainable_hyperparameters=["learning_rate"])
-    policy = policies.Choice([member, policies.SGD(0.1)], layers=(2,))
+    policy = policies.Choice([member, policies.SGD(0.1)], units=(2,))
     policy.build(None)
     assert any(v is member.weights[0] for v in policy.trainable_variables)
 

@@ -26,22 +26,22 @@ POLICIES = {
     "adam_trainable": lambda: policies.Adam(
         0.1, trainable_hyperparameters=True
     ),
-    "lstm": lambda: policies.LSTM(layers=(4, 3)),
-    "rnnprop": lambda: policies.RNNProp(layers=(4, 3)),
+    "lstm": lambda: policies.LSTM(units=(4, 3)),
+    "rnnprop": lambda: policies.RNNProp(units=(4, 3)),
     "rnnprop_options": lambda: policies.RNNProp(
-        layers=(4,),
+        units=(4,),
         bias_correction=None,
         cell_options={"unit_forget_bias": False, "activation": "sigmoid"},
     ),
-    "rnnprop_extended": lambda: policies.RNNPropExtended(layers=(4, 3)),
-    "adamlr": lambda: policies.AdamLR(layers=(4, 3)),
-    "rmsproplr": lambda: policies.RMSPropLR(layers=(4,)),
+    "rnnprop_extended": lambda: policies.RNNPropExtended(units=(4, 3)),
+    "adamlr": lambda: policies.AdamLR(units=(4, 3)),
+    "rmsproplr": lambda: policies.RMSPropLR(units=(4,)),
     "choice": lambda: policies.Choice(
-        [policies.Adam(0.1), policies.LSTM(layers=(2,))], layers=(4, 3)
+        [policies.Adam(0.1), policies.LSTM(units=(2,))], units=(4, 3)
     ),
     "choice_hard": lambda: policies.Choice(
         [policies.Adam(0.1), keras.optimizers.Adam(0.1), policies.SGD(1.0)],
-        layers=(4,),
+        units=(4,),
         hardness=10.0,
         rate_scale=1.0,
     ),
@@ -49,16 +49,16 @@ POLICIES = {
         [
             policies.Choice(
                 [policies.SGD(1.0), keras.optimizers.SGD(0.1, momentum=0.9)],
-                layers=(3,),
+                units=(3,),
             ),
             policies.RandomChoice([policies.RMSprop(), policies.SGD()]),
         ],
-        layers=(3,),
+        units=(3,),
     ),
     "random_choice": lambda: policies.RandomChoice(
         [policies.Momentum(1.0), policies.Adam(0.1)]
     ),
-    "feature_mlp": lambda: policies.FeatureMLP(layers=(4, 3)),
+    "feature_mlp": lambda: policies.FeatureMLP(units=(4, 3)),
     "scale_hierarchical": lambda: policies.Scale(units=(4, 3, 2)),
     "scale_two_levels": lambda: policies.Scale(units=(3, 2), timescales=2),
     "scale_basic": lambda: policies.Scale(units=(4,)),
@@ -253,7 +253,7 @@ def test_warm_up_moves_moments_as_an_update_does(policy):
 
 
 def test_warm_up_moves_recurrent_state_if_it_is_asked_to():
-    policy = policies.RNNProp(layers=(3,), warm_up_recurrent=True)
+    policy = policies.RNNProp(units=(3,), warm_up_recurrent=True)
     policy.build(None)
     parameters = tensors(99)
     state = policy.initial_state(parameters)
@@ -281,7 +281,7 @@ def assert_warmed(warm, old, new):
 if keras.backend.backend() != "jax":  # which has float64 only when enabled
 
     def test_float64_policies_compute_in_float64():
-        policy = policies.RNNProp(layers=(3,), dtype="float64")
+        policy = policies.RNNProp(units=(3,), dtype="float64")
         policy.build(None)
         parameters = [ops.ones((2,), "float64")]
         updates, _ = policy.update(

@@ -25,7 +25,7 @@ def test_an_untrained_one_is_adam_step_for_step():
 
 
 def test_the_network_corrects_direction_and_log_magnitude():
-    policy = policies.FeatureMLP(0.2, layers=(5, 4), beta_2=0.99)
+    policy = policies.FeatureMLP(0.2, units=(5, 4), beta_2=0.99)
     weights = randomize(policy, scale=0.3)
     momenta, v, expected = np.zeros((3, *SHAPE)), np.zeros(SHAPE), []
     decays = np.array([0.5, 0.9, 0.99])[:, None, None]
@@ -53,7 +53,7 @@ def test_it_keeps_four_numbers_a_parameter_and_has_few_weights():
     assert policy.count_params() < 300
 
 
-@pytest.mark.parametrize("layers", [(), (8, 0)])
-def test_bad_layers_are_named(layers):
-    with pytest.raises(ValueError, match="`layers` must name at least one"):
-        policies.FeatureMLP(layers=layers)
+@pytest.mark.parametrize("units", [(), (8, 0)])
+def test_bad_widths_are_named(units):
+    with pytest.raises(ValueError, match="`units` must name at least one"):
+        policies.FeatureMLP(units=units)

@@ -15,12 +15,12 @@ pytestmark = pytest.mark.backend
 STUDENTS = {
     "hard_choice": lambda: policies.Choice(
         [policies.Adam(0.05), keras.optimizers.RMSprop(0.01)],
-        layers=(3,),
+        units=(3,),
         hardness=5.0,
         rate_scale=1.0,
     ),
     "scale": lambda: policies.Scale(units=(4, 3, 2)),
-    "feature_mlp": lambda: policies.FeatureMLP(layers=(4,)),
+    "feature_mlp": lambda: policies.FeatureMLP(units=(4,)),
     "adams_rate": lambda: policies.Adam(
         0.003, trainable_hyperparameters=["learning_rate"]
     ),
@@ -92,7 +92,7 @@ def test_only_the_student_of_an_unroll_is_in_training(tiny_problem):
 
 def test_a_policy_called_as_a_layer_takes_training():
     policy = policies.Choice(
-        [policies.SGD(1.0), policies.SGD(2.0)], layers=(2,), hardness=1.0
+        [policies.SGD(1.0), policies.SGD(2.0)], units=(2,), hardness=1.0
     )
     policy.build(None)
     parameters = [ops.ones((2, 3))]

@@ -35,14 +35,14 @@ def outputs(policy, inputs, feed_all=False):
 
 
 def test_rnnprop_is_the_papers_formula():
-    policy = policies.RNNProp(layers=(4, 3), alpha=0.3)
+    policy = policies.RNNProp(units=(4, 3), learning_rate=0.3)
     inputs = [(adam, rmsprop) for _, adam, rmsprop in directions()]
     expected = [0.3 * np.tanh(output) for output in outputs(policy, inputs)]
     np.testing.assert_allclose(updates(policy), expected, 1e-4, 1e-5)
 
 
 def test_extended_rnnprop_feeds_gradient_and_directions_to_every_layer():
-    policy = policies.RNNPropExtended(layers=(4, 3), learning_rate=0.3)
+    policy = policies.RNNPropExtended(units=(4, 3), learning_rate=0.3)
     expected = [
         0.3 * np.tanh(output)
         for output in outputs(policy, directions(), feed_all=True)
@@ -51,7 +51,7 @@ def test_extended_rnnprop_feeds_gradient_and_directions_to_every_layer():
 
 
 def test_an_untrained_extended_rnnprop_stands_still():
-    policy = policies.RNNPropExtended(layers=(4, 3))
+    policy = policies.RNNPropExtended(units=(4, 3))
     np.testing.assert_array_equal(updates(policy), 0.0)
 
 
@@ -61,7 +61,7 @@ def test_an_untrained_extended_rnnprop_stands_still():
     ids=["adam", "rmsprop"],
 )
 def test_a_learned_rate_keeps_the_direction(cls, direction):
-    policy = cls(layers=(4, 3), alpha=0.3)
+    policy = cls(units=(4, 3), learning_rate=0.3)
     inputs = [(adam, rmsprop) for _, adam, rmsprop in directions()]
     expected = [
         0.3 * np.exp(output) * chosen[direction]
@@ -71,7 +71,7 @@ def test_a_learned_rate_keeps_the_direction(cls, direction):
 
 
 def test_lstm_is_the_papers_formula():
-    policy = policies.LSTM(layers=(4, 3), learning_rate=0.3)
+    policy = policies.LSTM(units=(4, 3), learning_rate=0.3)
     inputs = [(g,) for g in GRADIENTS.astype("float64")]
     expected = [0.3 * output for output in outputs(policy, inputs)]
     np.testing.assert_allclose(updates(policy), expected, 1e-4, 1e-5)

@@ -77,7 +77,7 @@ def test_a_function_is_trained_on_by_fit_and_by_meta_training():
         last = model.train_on_batch(x[0], y[0])
     assert last < first
     trainer = keras_l2o.MetaTrainer(
-        keras_l2o.policies.RNNProp(layers=(2,)),
+        keras_l2o.policies.RNNProp(units=(2,)),
         [keras_l2o.policies.Adam(0.1)],
         "rastrigin_2",
         unroll=2,

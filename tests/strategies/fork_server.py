@@ -49,7 +49,7 @@ class Trainer(keras.Model):
 
     def __init__(self):
         super().__init__()
-        self.student = policies.RNNProp(layers=(3,))
+        self.student = policies.RNNProp(units=(3,))
         self.student.build()
         self.student.set_weights(
             [np.full(w.shape, 0.01, "float32") for w in self.student.weights]
@@ -96,7 +96,7 @@ def pack(runs, output, endless):
 def save(value, folder, endless, exchanges, times=1):
     if not exchanges:
         replacing.exchange = lambda one, other: False
-    optimizer = keras_l2o.LearnedOptimizer(policies.RNNProp(layers=(3,)))
+    optimizer = keras_l2o.LearnedOptimizer(policies.RNNProp(units=(3,)))
     while True:
         for metadata in ({"value": value + 1}, {"value": value}):
             keras_l2o.save(optimizer, folder, metadata, overwrite=True)

@@ -31,7 +31,7 @@ class Bench:
     def __init__(self, data):
         keras.utils.set_random_seed(3)
         self.model = keras_l2o.MetaTrainer(
-            student=policies.RNNProp(layers=(3,)),
+            student=policies.RNNProp(units=(3,)),
             teachers=[policies.Adam(0.02)],
             problems=problems.Problem(tiny_model, data, batch_size=16),
             tasks=1,

@@ -9,7 +9,7 @@ from keras_l2o import policies
 
 def trainer(problem, **options):
     arguments = dict(
-        student=policies.RNNProp(layers=(4,)),
+        student=policies.RNNProp(units=(4,)),
         teachers=[policies.Adam(0.02), policies.SGD(0.1)],
         unroll=5,
         depth=(1, 2),

@@ -39,7 +39,7 @@ def run(scope):
         network, (x, x[:, :2] * 2.0), loss="mse", batch_size=8)
     with scope():
         trainer = keras_l2o.MetaTrainer(
-            policies.RNNProp(layers=(3,)),
+            policies.RNNProp(units=(3,)),
             [policies.Adam(0.02)],
             problem, unroll=3, depth=(1, 3), log_losses=True,
             **dict(dict(tasks=2, validation_tasks=2, validation_depth=2),

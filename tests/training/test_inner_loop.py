@@ -28,7 +28,7 @@ def setting(dtype, data):
     problem = problems.Problem(
         lambda: tiny_model(dtype), (x.astype(dtype), y), batch_size=16
     )
-    student = policies.RNNProp(layers=(3, 2), dtype=dtype)
+    student = policies.RNNProp(units=(3, 2), dtype=dtype)
     student.build(None)
     rng = np.random.default_rng(0)
     student.set_weights(
@@ -243,7 +243,7 @@ def test_input_noise_is_added_to_the_gradient_the_student_sees(tiny_data):
 @pytest.mark.backend
 def test_an_unroll_that_goes_wrong_stops_where_it_stands(tiny_data):
     made = setting("float32", tiny_data)
-    made[1].alpha = 30.0  # a leap that raises the loss at once
+    made[1].learning_rate = 30.0  # a leap that raises the loss at once
     options = dict(stop_above=3.0, step_weights="sum")
     value, gradients, (reached, records) = outer_results(made, **options)
     running = ops.convert_to_numpy(records.running)
@@ -266,7 +266,7 @@ def test_an_unroll_that_goes_wrong_stops_where_it_stands(tiny_data):
 @pytest.mark.backend
 def test_a_stopped_unroll_is_finite_where_the_loss_overflows(tiny_data):
     made = setting("float32", tiny_data)
-    made[1].alpha = 1e12
+    made[1].learning_rate = 1e12
     value, gradients, (reached, _) = outer_results(made, stop_above=10.0)
     assert np.isfinite(number(value))
     assert np.isfinite(end(reached)).all()

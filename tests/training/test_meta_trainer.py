@@ -340,7 +340,7 @@ def test_bad_clipping_is_named(tiny_problem, options):
 
 
 def test_a_teacher_stays_as_trainable_as_its_owner_had_it(tiny_problem):
-    teacher = policies.RNNProp(layers=(2,), name="elder")
+    teacher = policies.RNNProp(units=(2,), name="elder")
     teacher.build(None)
     model = trainer(tiny_problem, teachers=[teacher, policies.SGD(0.1)])
     assert teacher.trainable

@@ -26,7 +26,7 @@ if keras.backend.backend() == "jax":
     def alone(problem, seed, outer, **options):
         keras.utils.set_random_seed(seed)
         model = trainer(
-            problem, student=policies.RNNProp(layers=(4,)), seed=seed
+            problem, student=policies.RNNProp(units=(4,)), seed=seed
         )
         return model, fit(model, outer, **options)
 

@@ -12,10 +12,10 @@ TINY = {
 }
 
 
-def hypermodel(alpha=0.1, **options):
+def hypermodel(learning_rate=0.1, **options):
     """A hypermodel of one replicate, unless the options say otherwise."""
     return keras_l2o.PerturbationHyperModel(
-        student=policies.RNNProp(layers=(2,), alpha=alpha),
+        student=policies.RNNProp(units=(2,), learning_rate=learning_rate),
         **TINY,
         **{"replicates": 1, **options},
     )

@@ -72,7 +72,7 @@ def test_replicates_are_what_training_them_one_by_one_gives():
     for seed in (4, 5):
         keras.utils.set_random_seed(seed)
         trainer = keras_l2o.MetaTrainer(
-            policies.RNNProp(layers=(2,)), **TINY, seed=seed
+            policies.RNNProp(units=(2,)), **TINY, seed=seed
         )
         trainer.set_validation(seed=4 + 12345)
         perturbation = keras_l2o.perturbations.Gaussian(0.01, seed)
@@ -91,7 +91,7 @@ def test_replicates_are_what_training_them_one_by_one_gives():
 
 
 def test_a_trial_starts_from_a_trained_student_and_leaves_global_seeds():
-    student = policies.RNNProp(layers=(2,))
+    student = policies.RNNProp(units=(2,))
     student.build(None)
     model = keras_l2o.PerturbationHyperModel(student=student, **TINY)
     random.seed(4)
@@ -108,7 +108,7 @@ def test_a_strategy_plans_a_trial_and_hyperband_its_length(tmp_path):
 
     def trainer(seed):
         trainer = keras_l2o.MetaTrainer(
-            policies.RNNProp(layers=(2,)), **TINY, seed=seed
+            policies.RNNProp(units=(2,)), **TINY, seed=seed
         )
         plan = strategies.Simple(num_periods=7, unroll_len=3, depth=1, epochs=1)
         count = keras.callbacks.LambdaCallback(
@@ -132,7 +132,7 @@ def test_a_strategy_plans_a_trial_and_hyperband_its_length(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_is_a_failed_trial(tmp_path):
-    tuner = search(tmp_path, hypermodel(alpha=1e38), 2)
+    tuner = search(tmp_path, hypermodel(learning_rate=1e38), 2)
     trials = list(tuner.oracle.trials.values())
     assert [trial.status for trial in trials] == ["FAILED"] * 2
     assert "is not finite" in trials[0].message

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings(
 #: Trials of a second.
 SHORT = """
 --presets=adam --problems/0/name=digits_mlp --problems/0/batch_size=16
---policy/layers=[2] --strategy/num_periods=1 --strategy/epochs=1
+--policy/units=[2] --strategy/num_periods=1 --strategy/epochs=1
 --strategy/unroll_len=3 --strategy/depth=1 --strategy/validation_depth=1
 --training/tasks=1 --training/validation_tasks=1 --replicates=1
 """.split()
@@ -115,7 +115,7 @@ def test_a_chief_and_two_workers_do_every_trial_once(tmp_path):
     check_best(tmp_path, check_trials(tmp_path, 6))
 
     # another search has no place there
-    result = invoke(*more, "--trials=6", "--policy/layers=[3]")
+    result = invoke(*more, "--trials=6", "--policy/units=[3]")
     assert "holds another search" in str(result.exception)
 
 
