@@ -12,6 +12,12 @@ import keras_l2o
 from tests.hub.server import Hub
 from tools import check_docs
 
+# keras-tuner calls functions of Python's that are on their way out.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:currentThread:DeprecationWarning",
+    "ignore:getName:DeprecationWarning",
+)
+
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 EXAMPLES = {
     found.name: found.doc
