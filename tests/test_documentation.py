@@ -14,8 +14,7 @@ from tools import check_docs
 
 # keras-tuner calls functions of Python's that are on their way out.
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:currentThread:DeprecationWarning",
-    "ignore:getName:DeprecationWarning",
+    "ignore::DeprecationWarning:keras_tuner.*"
 )
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

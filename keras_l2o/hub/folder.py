@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import keras
 from keras_l2o.files.lock import Locked
 from keras_l2o.hub import allowed
 from keras_l2o.hub import formats
+from keras_l2o.hub import json_files
 from keras_l2o.hub import replacing
 from keras_l2o.hub import weights
 from keras_l2o.hub.errors import DigestError
@@ -36,9 +36,6 @@ LIMITS = {
     WEIGHTS: 2**26,
     DIGESTS: 2**12,
 }
-
-#: How many levels of lists and objects a JSON file may have.
-DEEPEST = 50
 
 
 def save(
@@ -95,8 +92,8 @@ def save(
     usage = _usage(optimizer)
     custom_objects = allowed.at_hand(usage["policy"])
     contents = {
-        CONFIG: _json(usage),
-        METADATA: _json(metadata or {}),
+        CONFIG: json_files.dump(usage),
+        METADATA: json_files.dump(metadata or {}),
         WEIGHTS: weights.pack(optimizer.policy),
     }
     for name, data in contents.items():
@@ -128,7 +125,7 @@ def copy(source, target, overwrite=False):
     """
     contents = read(source)
     parse_metadata(contents)
-    formats.read(parse(contents[CONFIG], CONFIG))
+    formats.read(json_files.parse(contents[CONFIG], CONFIG))
     target = pathlib.Path(os.path.abspath(target))
     with reported(target, "written"):
         _write(target, contents, overwrite)
@@ -205,7 +202,7 @@ def digest(contents):
 
 def parse_metadata(contents):
     """The metadata among a folder's contents, a dict."""
-    return parse(contents[METADATA], METADATA)
+    return json_files.parse(contents[METADATA], METADATA)
 
 
 def read_metadata(folder):
@@ -282,17 +279,10 @@ def _usage(optimizer):
     return formats.write(config)
 
 
-def _json(value):
-    try:
-        return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise HubError(f"JSON cannot hold this: {error}") from error
-
-
 def _policy_and_usage(contents, custom_objects=None):
     """The policy with its weights, and the other arguments of its use."""
-    parse(contents[METADATA], METADATA)
-    config, usage = formats.read(parse(contents[CONFIG], CONFIG))
+    json_files.parse(contents[METADATA], METADATA)
+    config, usage = formats.read(json_files.parse(contents[CONFIG], CONFIG))
     policy = policy_from_config(config, custom_objects)
     weights.unpack(contents[WEIGHTS], policy)
     return policy, usage
@@ -398,26 +388,3 @@ def read_file(path, limit):
                     f"{limit} are expected."
                 )
             return file.read(limit)
-
-
-def parse(data, name):
-    """The object in a file of JSON, a dict."""
-    try:
-        value = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{name} is no JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise FormatError(f"{name} must hold an object.")
-    _check_depth(value, name)
-    return value
-
-
-def _check_depth(value, name, left=DEEPEST):
-    """Refuses values so deep that recursive functions would fail on them."""
-    if not left:
-        raise FormatError(f"{name} is nested deeper than {DEEPEST} levels.")
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            _check_depth(item, name, left - 1)
