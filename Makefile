@@ -15,7 +15,7 @@ STORED := held_out held_out_25 meta_training
 
 help:
 	@echo "make demo           train with a learned optimizer, distil a small one"
-	@echo "make test           lint, import layers, tests on TensorFlow and JAX"
+	@echo "make test           lint, import layers, types, tests on TensorFlow and JAX"
 	@echo "make test-torch     the backend tests on torch"
 	@echo "make test-lowest    the tests on the lowest versions that setup.cfg allows"
 	@echo "make test-newest    the tests on the newest versions there are"
@@ -77,6 +77,8 @@ lint: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/mypy
+	$(PYTHON) tools/check_docs.py
 
 format: install
 	$(VENV)/bin/ruff format .

@@ -1,6 +1,17 @@
-class UserError(ValueError):
-    """Base class of errors whose message says what to do about them.
+"""The base class of keras_l2o's own errors."""
 
-    The command line prints these as one line; anything else keeps its
-    traceback.
+
+class UserError(ValueError):
+    """Base class of errors whose message says how to mend what is wrong.
+
+    The command line prints such an error as one line, and the traceback of
+    any other.
+
+    Example:
+
+    >>> try:
+    ...     keras_l2o.from_hub("min-max")
+    ... except keras_l2o.errors.UserError as error:
+    ...     print(error)
+    A name must be of the form 'family/replicate', such as 'min-max/1'; ...
     """

@@ -1,4 +1,11 @@
+"""A policy as a Keras optimizer."""
+
 import base64
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import MutableMapping
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,81 +19,100 @@ from keras_l2o.policies import as_policy
 from keras_l2o.policies.arguments import check_count
 from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
+from keras_l2o.policies.policy import Policy
+from keras_l2o.policies.policy import PolicyState
 from keras_l2o.state_variables import scope
+from keras_l2o.typing import Config
+from keras_l2o.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
 class LearnedOptimizer(keras_internals.WholeModelOptimizer):
-    """Trains a model with a policy, learned or not.
+    """A Keras optimizer that trains a model with a policy, learned or not.
 
-    Use it wherever Keras takes an optimizer. Clipping, weight decay, moving
-    averages, gradient accumulation, loss scaling and distribution are those
-    of every Keras optimizer.
+    Use it wherever Keras takes an optimizer. Clipping, moving averages,
+    gradient accumulation, loss scaling and distribution work as in every
+    Keras optimizer.
 
     Args:
-        policy: A `keras_l2o.policies.Policy`, or a Keras optimizer to be
-            wrapped as one.
-        learning_rate: Float, schedule or callable. Multiplies the update.
-            Defaults to `1.0`, the rate at which the policy was trained.
-        warmup_steps: Int. First steps, made by plain gradient descent while
-            the policy's moments of the gradient accumulate. Defaults to `0`.
-        warmup_rate: Float. Rate of that gradient descent. Defaults to `0.05`.
-        state_dtype: `"float32"` or `"bfloat16"`, in which the policy's state
-            is kept between steps; it is computed in the policy's own type.
-            `"bfloat16"` halves the memory that the state takes. Averages of
-            the gradient are rounded at random, up or down, so that small
-            changes count in the mean; hidden states of networks to the
-            nearest. Defaults to `None`, the policy's own.
-        skip_nonfinite: Bool. Whether a step whose gradient is not finite, or
-            so large that the sum of its squares is not, leaves the weights
-            and the policy's state as they were. `skipped_steps` counts such
-            steps. Defaults to `True`.
-        weight_decay: Float, or `None` for none. As in
-            `keras.optimizers.AdamW`: each step takes `learning_rate *
-            weight_decay_rate * weight_decay` of a weight off it, decoupled
-            from the update. What is known from AdamW, such as 0.004 or 0.1,
-            does what it does there at AdamW's default rate, and a schedule
-            of `learning_rate` scales both. Defaults to `None`.
-        weight_decay_rate: Float. The rate of AdamW that a `learning_rate` of
-            1 stands for. Give 1 where `learning_rate` itself is a rate as
-            Adam's, as with `policies.Adam(1.0)`. Defaults to `0.001`.
+        policy: A `keras_l2o.policies.Policy`, or a Keras optimizer, which is
+            then wrapped as a policy.
+        learning_rate: Float, `keras.optimizers.schedules.LearningRateSchedule`
+            or function without arguments. Multiplies the update. Defaults to
+            `1.0`, the rate at which the policy was trained.
+        warmup_steps: Int. The first so many steps are plain gradient descent,
+            while the policy's averages of the gradient build up. Defaults to
+            `0`.
+        warmup_rate: Float. The learning rate of that gradient descent.
+            Defaults to `0.05`.
+        name: String. The optimizer's name. Defaults to `"learned_optimizer"`.
         source: String that says exactly which optimizer this is, such as
-            `"min-max/1@sha256:..."`. `from_hub` and `load` give it, and a
+            `"min-max/1@sha256:..."`. `from_hub` and `load` set it, and a
             saved model keeps it. Defaults to `None`.
-        clipnorm, clipvalue, global_clipnorm, use_ema,
-        ema_momentum, ema_overwrite_frequency, loss_scale_factor,
-        gradient_accumulation_steps, name: As in every
+        state_dtype: `"float32"` or `"bfloat16"`, the type in which the
+            policy's state is stored between steps. `"bfloat16"` halves the
+            memory that the state takes; each step still computes in the
+            policy's own type. Averages of the gradient are then rounded up or
+            down at random, so that small changes add up in the mean, and
+            hidden states of networks are rounded to the nearest. Defaults to
+            `None`, the policy's own type.
+        skip_nonfinite: Bool. If `True`, a step whose gradient has a NaN or an
+            infinity in it, or is so large that the sum of its squares
+            overflows, changes neither the weights nor the policy's state;
+            `skipped_steps` counts such steps. Defaults to `True`.
+        weight_decay_rate: Float. How large a rate of AdamW a `learning_rate`
+            of 1 stands for when weights decay. Use `1.0` if `learning_rate`
+            itself is a rate like Adam's, as with `policies.Adam(1.0)`.
+            Defaults to `0.001`, the default rate of AdamW.
+        weight_decay: Float. Decoupled weight decay, as in
+            `keras.optimizers.AdamW`: each step reduces a weight by the share
+            `learning_rate * weight_decay_rate * weight_decay`. So a value
+            that is known to work with AdamW, such as 0.004, decays weights as
+            much here as there, and a schedule of `learning_rate` scales the
+            decay, too. Defaults to `None`, no decay.
+        **kwargs: `weight_decay` above, and `clipnorm`, `clipvalue`,
+            `global_clipnorm`, `use_ema`, `ema_momentum`,
+            `ema_overwrite_frequency`, `loss_scale_factor` and
+            `gradient_accumulation_steps`, as in every
             `keras.optimizers.Optimizer`.
 
+    Raises:
+        ValueError: An argument is out of its range.
+
     Attributes:
-        skipped_steps: int32 variable, steps that were skipped, once the
-            optimizer is built.
+        skipped_steps: int32 scalar variable, the number of steps that
+            `skip_nonfinite` has skipped; `None` before the optimizer is built.
 
     Example:
 
-    >>> import keras, keras_l2o
     >>> optimizer = keras_l2o.LearnedOptimizer(keras_l2o.policies.RNNProp())
-    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     >>> model.compile(optimizer=optimizer, loss="mse")
+    >>> history = model.fit(x, y, verbose=0)
+    >>> int(optimizer.iterations), int(optimizer.skipped_steps)
+    (1, 0)
 
     Reference:
         - [Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101), for
-          the decay
+          the weight decay
     """
 
     def __init__(
         self,
-        policy,
-        learning_rate=1.0,
-        warmup_steps=0,
-        warmup_rate=0.05,
-        name="learned_optimizer",
-        source=None,
-        state_dtype=None,
-        skip_nonfinite=True,
-        weight_decay_rate=1e-3,
-        **kwargs,
-    ):
+        policy: Policy | keras.optimizers.Optimizer,
+        learning_rate: (
+            float
+            | keras.optimizers.schedules.LearningRateSchedule
+            | Callable[[], Tensor]
+        ) = 1.0,
+        warmup_steps: int = 0,
+        warmup_rate: float = 0.05,
+        name: str = "learned_optimizer",
+        source: str | None = None,
+        state_dtype: str | None = None,
+        skip_nonfinite: bool = True,
+        weight_decay_rate: float = 1e-3,
+        **kwargs: Any,
+    ) -> None:
         if isinstance(learning_rate, (bool, int, float)):
             learning_rate = check_number("learning_rate", learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
@@ -100,8 +126,8 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
                 "Argument `state_dtype` must be 'float32', 'bfloat16' or "
                 f"`None`. Received: state_dtype={state_dtype!r}"
             )
-        # Behind a closure: Keras tracks what attributes of lists hold.
-        self._policy_state = lambda: None
+        # A function, because Keras would track an object with lists in it.
+        self._policy_state: Callable[[], Any] = lambda: None
         self.source = source
         self.state_dtype = state_dtype
         self.warmup_steps = check_count("warmup_steps", warmup_steps)
@@ -115,7 +141,12 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         if not self.policy.built:
             self.policy.build(None)
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Creates the optimizer's variables; Keras calls it at the first step.
+
+        Args:
+            variables: List of the variables that will be trained.
+        """
         if self.built:
             return
         super().build(variables)
@@ -128,10 +159,11 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
                 )
 
     @property
-    def policy_state(self):
+    def policy_state(self) -> PolicyState:
         """The policy's `PolicyState` after the last step, as tensors.
 
-        The leaves that belong to a variable end with the variable's shape.
+        A tensor that belongs to a trained variable has the variable's shape,
+        with axes for the policy's features before it, if it has several.
         """
         return self._policy_state().read()
 
@@ -164,22 +196,23 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         """Updates variables and state, on one replica.
 
         Args:
-            indices: Positions of the variables among those that the optimizer
-                was built with; the others have no gradient in this step.
+            indices: List of ints. The positions of the variables among those
+                that the optimizer was built with; the others have no gradient
+                in this step.
             decays: List of floats, the share of each variable that decays at
                 a learning rate of 1, or `None`.
             gradients, variables: Lists of the same length.
             learning_rate: Scalar tensor.
         """
-        # Sparse gradients of embeddings become dense here; the policy's state
-        # has to move for rows without gradient, too.
+        # Sparse gradients of embeddings become dense here, because the
+        # policy's state changes for rows without gradient, too.
         gradients = [
             ops.reshape(ops.convert_to_tensor(gradient), variable.shape)
             for gradient, variable in zip(gradients, variables)
         ]
         counts = None
         if self.skip_nonfinite:
-            # Not finite where a number is not, or is beyond some 1e19.
+            # The sum is finite unless a number is not, or is above some 1e19.
             counts = ops.isfinite(backend.sum_of_squares(gradients))
             skipped = 1 - ops.cast(counts, "int32")
             self.assign_add(self.skipped_steps, skipped)
@@ -204,13 +237,13 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
                 update = update + decayed
             self.assign_sub(variable, ops.cast(rate * update, variable.dtype))
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         saved_state.save(self, self._policy_state(), store)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
         saved_state.load(self, self._policy_state(), store)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "policy": keras.saving.serialize_keras_object(self.policy),
@@ -226,7 +259,11 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls,
+        config: Config,
+        custom_objects: Mapping[str, Any] | None = None,
+    ) -> "LearnedOptimizer":
         config = dict(config)
         weights = config.pop("policy_weights", None)
         policy = config["policy"]
@@ -243,7 +280,11 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
 
 
 def _encode(array):
-    """A weight as JSON: a config without the weights would be another rule."""
+    """An array as a dict that JSON can hold.
+
+    The config has the policy's weights in it, because with other weights it
+    would describe another optimizer.
+    """
     array = np.asarray(array)
     return {
         "shape": list(array.shape),

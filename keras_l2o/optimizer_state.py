@@ -1,7 +1,7 @@
-"""Where an optimizer keeps its policy's state, and how the policy runs over it.
+"""Keeps the state of an optimizer's policy, and runs the policy over it.
 
-`FlatState` is the fast form, for policies that treat every coordinate alike;
-`TensorState` is the plain one, for all others and for sharded variables.
+`FlatState` is fast and for policies that treat every coordinate alike.
+`TensorState` is for all other policies, and for sharded variables.
 """
 
 import math
@@ -22,7 +22,7 @@ from keras_l2o.state_variables import scope
 
 
 def make_state(optimizer, variables):
-    """The state of an optimizer's policy over these variables."""
+    """Makes the state of an optimizer's policy for a list of variables."""
     parallel = keras.distribution.distribution()
     sharded = isinstance(parallel, keras.distribution.ModelParallel)
     if optimizer.policy.coordinatewise and not sharded:
@@ -141,10 +141,10 @@ class TensorState:
 
 
 class FlatState:
-    """The state of all coordinates in a row, in chunks of equal size.
+    """The state of all coordinates in a row, cut into chunks of equal size.
 
-    The policy runs over one chunk after another, each in its place. Takes
-    what `TensorState` takes.
+    The policy runs over one chunk after another, and the new state of a chunk
+    takes the place of the old one. The arguments are those of `TensorState`.
     """
 
     def __init__(self, optimizer, variables):
@@ -154,7 +154,7 @@ class FlatState:
         self.size = sum(self.sizes)
         policy, first = optimizer.policy, variables[0]
         with scope(optimizer, first):
-            # No coordinate's state starts unlike another's.
+            # One coordinate is enough: the states of all start alike.
             state = policy.initial_state([ops.zeros((1,))])
             self.packing = Packing(state.tensors[0], optimizer.state_dtype)
             packed = self.packing.pack(state.tensors[0], [0])
@@ -165,8 +165,8 @@ class FlatState:
             add(optimizer, "state", leaf, first, (self.chunks, self.width))
             for leaf in packed
         ]
-        # What wraps an optimizer, as for loss scaling, tells the state of
-        # another model by the number of variables alone: one for each.
+        # `LossScaleOptimizer` only compares the numbers of variables to see if
+        # a stored state fits. So each trained variable has an empty one here.
         self.marks = [
             add(optimizer, f"mark_{number}", np.zeros((), "int32"), first)
             for number, _ in enumerate(variables)
@@ -340,7 +340,7 @@ def _where(counts, update):
 
 
 def _advance(optimizer, gradients, parameters, state):
-    """Updates and new state: the policy's, or the warm-up's before it."""
+    """One step of the policy, or of plain gradient descent while warming up."""
     policy = optimizer.policy
     if not optimizer.warmup_steps:
         return policy.update(gradients, parameters, state)

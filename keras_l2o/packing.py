@@ -1,4 +1,4 @@
-"""In what form a policy's state is kept between two steps."""
+"""The form in which a policy's state is stored between steps."""
 
 import math
 
@@ -8,34 +8,45 @@ from keras import ops
 
 from keras_l2o import numerics
 
-#: Floats of a chunk's state and of what it comes with, about: what a policy
-#: computes from it stays in a processor's cache, whatever the model's size.
+#: About how many floats belong to one chunk: its state, gradients and updates.
+#: So few fit into a processor's cache, however large the model is.
 CHUNK_FLOATS = 3 * 2**19
-#: A model of up to so many chunks is one: chunks have a cost of their own.
+#: A model that would have this many chunks or fewer is not cut into chunks,
+#: because each chunk adds some overhead.
 FEW = 3
 
 
 def cut(size, floats):
-    """Number and width of the chunks of a model.
+    """Into how many chunks a model is cut, and how many coordinates each has.
 
     Args:
-        size: Int, coordinates of the model.
-        floats: Int, floats of a coordinate's state.
+        size: Int. How many coordinates the model has.
+        floats: Int. How many floats the state of a coordinate has.
+
+    Returns:
+        Two ints, the number of chunks and their width.
     """
     width = CHUNK_FLOATS // (floats + 8)
     chunks = math.ceil(size / width)
     if chunks <= FEW:
         return 1, size
-    # Each begins where a vector register may load.
+    # A multiple of 64, so that each chunk begins where vector registers can
+    # load without a penalty.
     return chunks, 64 * math.ceil(size / chunks / 64)
 
 
 def kept(leaf, shape, dtype, keys):
-    """A leaf of the state of a parameter of this shape, as it is kept.
+    """Casts one tensor of a parameter's state to the type it is stored in.
 
-    A leaf of that very shape is an average that moves by less than what
-    bfloat16 can tell apart. It is rounded at random, by keys that no other
-    leaf has.
+    A tensor with the parameter's own shape is an average, which changes by
+    less at each step than bfloat16 can represent. So it is rounded at random,
+    by keys that belong to this tensor alone.
+
+    Args:
+        leaf: Tensor.
+        shape: Tuple of ints, the parameter's shape.
+        dtype: String, or `None` to leave the type as it is.
+        keys: List of int scalars, as in `numerics.round_at_random`.
     """
     kind = keras.backend.standardize_dtype(leaf.dtype)
     if dtype is None or not keras.backend.is_float_dtype(kind):
@@ -46,15 +57,17 @@ def kept(leaf, shape, dtype, keys):
 
 
 class Packing:
-    """How a state's leaves lie in one array.
+    """Joins the tensors of a parameter's state in one array, and back.
 
-    One array for a chunk is read and replaced as a whole; of several that
-    depend on each other a compiler keeps copies.
+    A chunk's state is one array, because it can be read and replaced as a
+    whole. Of several arrays that depend on each other, a compiler would keep
+    copies.
 
     Args:
-        state: A parameter's state: a nest of tensors of one type whose shapes
-            end with the parameter's, which has one axis.
-        dtype: String. What the array is kept in, or `None` for the state's.
+        state: The state of a parameter with one axis: a nest of tensors of one
+            type, whose last axis is the parameter's.
+        dtype: String, the type of the array. Defaults to `None`, the type of
+            the state.
     """
 
     def __init__(self, state, dtype=None):
@@ -66,11 +79,15 @@ class Packing:
         self.state_dtype = leaves[0].dtype if leaves else None
 
     def pack(self, state, keys):
-        """List of at most one array, the features of all leaves first.
+        """Joins the tensors of a state along their features.
 
         Args:
             state: The nest.
-            keys: List of int scalars, for what is rounded at random.
+            keys: List of int scalars, as in `kept`.
+
+        Returns:
+            List of one array `(features, width)`, or an empty list if there
+            is no state.
         """
         leaves = keras.tree.flatten(state)
         if not leaves:
@@ -90,12 +107,12 @@ class Packing:
         ]
 
     def rows(self, array):
-        """The rows of each leaf in a packed array."""
+        """Cuts a packed array into the rows of each tensor."""
         ends = np.cumsum(self.sizes)
         return [array[end - size : end] for end, size in zip(ends, self.sizes)]
 
     def unpack(self, arrays):
-        """The nest again, from what `pack` returns."""
+        """Makes the nest again from what `pack` has returned."""
         leaves = []
         for features, rows in zip(
             self.features, self.rows(arrays[0]) if arrays else ()

@@ -1,9 +1,10 @@
-"""What a model's file keeps of its optimizer, and whether it is this one's.
+"""An optimizer's state in the file of a model.
 
-Keras tells an optimizer of other variables by their number. That does not do
-where a state is kept in one piece for all of them, and puts one layer's state
-on another's where shapes agree. So a file says which variables the state is
-of, and the state is in it variable by variable, whatever its form in memory.
+To decide whether a stored state fits an optimizer, Keras compares the number
+of variables. That is not enough here: `FlatState` has the state of all
+variables in one piece, and if shapes agree by chance, one layer would get the
+state of another. So the file says which variables the state belongs to, and
+holds it variable by variable, whatever its form in memory.
 """
 
 import json
@@ -40,8 +41,8 @@ def save(optimizer, state, store):
 def load(optimizer, state, store):
     """Takes an optimizer's variables back out of a store.
 
-    Where they are another optimizer's, of other variables or with other
-    options, it warns as Keras does, and the optimizer starts afresh.
+    If they belong to an optimizer of other variables, or with other options,
+    this warns as Keras does, and the optimizer starts afresh.
 
     Args:
         optimizer, state, store: As in `save`.
@@ -72,7 +73,7 @@ def load(optimizer, state, store):
 
 
 def _own(optimizer, state):
-    """The variables beside the policy's state, which Keras's base class has."""
+    """The variables that are not the policy's state, such as Keras's own."""
     kept = {id(v) for v in state.variables} if state is not None else ()
     return [v for v in optimizer.variables if id(v) not in kept]
 
@@ -128,8 +129,8 @@ def _other_variables(here, there, optimizer):
         if names[0] == names[1]:
             continue
         own, saved = (rows[0] if rows else {} for rows in pair)
-        # Layers that were made a second time in one session have other names:
-        # then the values, saved with the state, tell.
+        # A layer that is made a second time in one session gets another name.
+        # Then a checksum of the variable's value decides.
         if (
             own.get("shape") != saved.get("shape")
             or _print(keras_internals.trained_variables(optimizer)[number])
@@ -159,7 +160,7 @@ def _shapes(expected, stored):
 
 
 def _layout(optimizer, values):
-    """A dict for each trained variable: path, shape and, of values, a print."""
+    """A dict for each trained variable: path, shape, checksum if `values`."""
     layout = []
     for variable in keras_internals.trained_variables(optimizer):
         row = {
@@ -177,9 +178,10 @@ def _print(variable):
 
 
 def _reset(optimizer, state):
-    """As after `build`, but for the rate: a wrapper may have put in another's.
+    """Sets all variables back to their values after `build`.
 
-    `LossScaleOptimizer` loads its inner optimizer's variables by number, too.
+    The learning rate is left alone: `LossScaleOptimizer` may already have
+    loaded the stored one.
     """
     rate = keras_internals.learning_rate_variable(optimizer)
     for variable in _own(optimizer, state):

@@ -5,6 +5,7 @@ import platform
 import keras
 import numpy as np
 
+#: The version of keras_l2o.
 __version__ = "0.1.0.dev0"
 
 

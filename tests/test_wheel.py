@@ -15,6 +15,7 @@ for name in names:
 from keras_l2o.hub import card_files, formats
 assert card_files.stale() == []
 assert formats.schema()["type"] == "object"
+assert pathlib.Path(keras_l2o.__file__).with_name("py.typed").is_file()
 print(keras_l2o.__version__)
 """
 

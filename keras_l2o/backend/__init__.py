@@ -34,7 +34,6 @@ local_tasks = _backend.local_tasks
 share_tasks = _backend.share_tasks
 gather_tasks = _backend.gather_tasks
 sum_devices = _backend.sum_devices
-apply_gradients = _backend.apply_gradients
 update_variables = _backend.update_variables
 state_scope = _backend.state_scope
 walk = _backend.walk

@@ -12,7 +12,6 @@ import jax
 import jax.ad_checkpoint
 import jax.numpy as jnp
 
-from keras_l2o.backend.jax_devices import apply_gradients as apply_gradients
 from keras_l2o.backend.jax_devices import device_scope as device_scope
 from keras_l2o.backend.jax_devices import devices as devices
 from keras_l2o.backend.jax_devices import gather_tasks as gather_tasks

@@ -7,7 +7,6 @@ import keras
 
 from keras_l2o.backend.types import Nest
 from keras_l2o.backend.types import Tensor
-from keras_l2o.backend.types import Variable
 
 
 def on_processor() -> bool:
@@ -69,12 +68,3 @@ def gather_tasks(nest: Nest) -> Nest:
 def sum_devices(tensors: list[Tensor]) -> list[Tensor]:
     """Sums each tensor of a list over the devices: one call is of all."""
     return tensors
-
-
-def apply_gradients(
-    optimizer: keras.optimizers.Optimizer,
-    gradients: list[Tensor],
-    variables: list[Variable],
-) -> None:
-    """Runs an optimizer on gradients that are the same on every device."""
-    optimizer.apply(gradients, variables)

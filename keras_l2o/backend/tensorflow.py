@@ -13,9 +13,6 @@ import keras
 import tensorflow as tf
 
 from keras_l2o import keras_internals
-from keras_l2o.backend.tensorflow_devices import (
-    apply_gradients as apply_gradients,
-)
 from keras_l2o.backend.tensorflow_devices import device_scope as device_scope
 from keras_l2o.backend.tensorflow_devices import devices as devices
 from keras_l2o.backend.tensorflow_devices import gather_tasks as gather_tasks

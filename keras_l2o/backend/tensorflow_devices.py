@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from keras_l2o.backend.types import Nest
 from keras_l2o.backend.types import Tensor
-from keras_l2o.backend.types import Variable
 
 
 def devices(model: keras.Model) -> int:
@@ -66,18 +65,3 @@ def sum_devices(tensors: list[Tensor]) -> list[Tensor]:
         return tensors
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
-
-
-def apply_gradients(
-    optimizer: keras.optimizers.Optimizer,
-    gradients: list[Tensor],
-    variables: list[Variable],
-) -> None:
-    """Runs an optimizer on gradients that are the same on every device.
-
-    Each replica hands over its share: the optimizer sums over them.
-    """
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas > 1:
-        gradients = [gradient / replicas for gradient in gradients]
-    optimizer.apply(gradients, variables)

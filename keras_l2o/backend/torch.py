@@ -198,15 +198,6 @@ def sum_devices(tensors: list[Tensor]) -> list[Tensor]:
     return tensors
 
 
-def apply_gradients(
-    optimizer: keras.optimizers.Optimizer,
-    gradients: list[Tensor],
-    variables: list[Variable],
-) -> None:
-    """Runs an optimizer on gradients that are the same on every device."""
-    optimizer.apply(gradients, variables)
-
-
 def update_variables(
     step: Callable,
     gradients: list[Tensor],

@@ -1,1 +1,1 @@
-"""Files that are there whole, and that one process at a time writes."""
+"""Files that are written as a whole, by one process at a time."""

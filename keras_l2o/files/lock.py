@@ -1,4 +1,4 @@
-"""Locks of the operating system: a killed process leaves none behind."""
+"""Locks on folders, which the operating system frees when a process ends."""
 
 import contextlib
 import datetime
@@ -7,34 +7,64 @@ import pathlib
 import socket
 
 from keras_l2o.errors import UserError
+from keras_l2o.typing import Path
 
 NAME = ".keras_l2o-lock"
 
 
 class Locked(UserError):
-    """Something that another process is at."""
+    """A folder that another process, or another part of this one, has locked.
+
+    Example:
+
+    >>> from keras_l2o.files import lock
+    >>> with lock.Lock("."):
+    ...     try:
+    ...         lock.Lock(".")
+    ...     except lock.Locked as error:
+    ...         print(error)
+    . is in use by process ...
+    """
 
 
 class Lock:
-    """Keeps all others out, from its construction until `release`.
+    """A lock that nobody else can take, from construction until `release`.
 
-    The lock is the system's, on a file that says who holds it. The file is
-    deleted at the end; one that a killed process has left locks nothing.
+    It is a lock of the operating system on a file in the folder, which says
+    who holds it. `release` deletes the file. A process that is killed leaves
+    the file, but no lock: the next one can take it.
 
     Args:
-        folder: Path of the folder that the lock's file is made in.
-        what: Path that the error names. Defaults to the folder.
-        name: String. Of several locks in a folder, which. Defaults to `""`.
-        seconds: Float. How long to wait for another to release it. Defaults
-            to `0`.
+        folder: Path of the folder in which the lock's file is made.
+        what: Path, what the error says is in use. Defaults to `None`, the
+            folder.
+        name: String, which tells several locks in one folder apart. Defaults
+            to `""`.
+        seconds: Float. How long to wait, in seconds, if another holds the
+            lock. Defaults to `0`.
 
     Raises:
-        Locked: Another process, or another part of this one, holds it.
+        Locked: Another process, or another part of this one, holds the lock.
         OSError: The file cannot be made.
+
+    Example:
+
+    >>> import os
+    >>> with keras_l2o.files.lock.Lock("."):
+    ...     print(os.listdir())
+    ['.keras_l2o-lock']
+    >>> os.listdir()
+    []
     """
 
-    def __init__(self, folder, what=None, name="", seconds=0):
-        import filelock  # takes longer to import than most commands need
+    def __init__(
+        self,
+        folder: Path,
+        what: Path | None = None,
+        name: str = "",
+        seconds: float = 0,
+    ) -> None:
+        import filelock  # importing it takes longer than most commands do
 
         self.path = pathlib.Path(folder, f"{NAME}-{name}" if name else NAME)
         self._lock = filelock.FileLock(self.path, thread_local=False)
@@ -46,14 +76,15 @@ class Lock:
                 "that has ended, or end it, and try again; or take another "
                 "directory."
             ) from None
-        with contextlib.suppress(OSError):  # where locked files are not written
+        with contextlib.suppress(OSError):  # Windows writes no locked files
             self.path.write_text(_who(), "utf-8")
 
-    def release(self):
-        """Lets others in. Releasing twice does nothing."""
+    def release(self) -> None:
+        """Frees the lock, for others to take. Releasing twice does nothing."""
         if self._lock.is_locked:
-            # While it is held, or it might be another's; those who have
-            # opened it see that it has gone, and make a new one.
+            # The file is deleted while the lock is held; afterwards it might
+            # be another's. Whoever has already opened it notices that it is
+            # gone, and makes a new one.
             with contextlib.suppress(OSError):
                 self.path.unlink()
             self._lock.release()

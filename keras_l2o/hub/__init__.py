@@ -1,4 +1,4 @@
-"""Optimizers in folders, and folders by name."""
+"""Saving, loading and publishing optimizers, and finding them by name."""
 
 from keras_l2o.hub.errors import AccessDenied
 from keras_l2o.hub.errors import DigestError

@@ -15,21 +15,22 @@ from keras_l2o.hub.errors import HubError
 
 PACKAGE = "keras_l2o>"
 
-#: Bound of the sum of the squares of a policy's numbers. A layer of width `w`
-#: has some `8 * w**2` weights, so what is wider does not fit a weights file;
-#: it is refused before its memory is taken.
+#: The largest sum of the squares of all numbers in a policy's config. A layer
+#: of width `w` has some `8 * w**2` weights, so a policy beyond this bound would
+#: not fit a weights file. It is refused before any memory is allocated.
 LARGEST_SQUARES = 2**21
-#: What every policy, and every number in a list, counts at least: a list of
-#: narrow layers takes long to build, too.
+#: What each policy, and each entry of a list, adds to that sum on top: a long
+#: list of narrow layers takes long to build, too.
 LEAST_SQUARE = 2**14
 #: Arguments whose numbers set no size, however large they are.
 SIZELESS = {"seed", "time_scale"}
 DEEPEST_NEST = 12
 
-#: Bound of the integers of Keras's objects, some of which count rounds, and
-#: of the lengths of their lists.
+#: The largest integer, and the longest list, in the config of an object of
+#: Keras's: some integers say how often something is repeated.
 LARGEST_COUNT = 100
-#: Arguments of theirs that are compared with the step, or are a seed.
+#: Their arguments that may be larger, because they are only compared with the
+#: step, or are seeds.
 STEPS = {
     "boundaries",
     "decay_steps",
@@ -58,15 +59,15 @@ _KERAS = {
     "keras.initializers": (keras.initializers, keras.initializers.Initializer),
 }
 
-#: Whose arguments a value belongs to: what its numbers mean.
+#: Whose argument a value is: of a class of ours, of Keras's, or of the user's.
 _OURS, _KERASS, _CUSTOM = range(3)
 
 
 def check(config, custom_objects=None):
     """Refuses a config that names what it may not, or is too large.
 
-    Nothing is imported or called, and no class is looked up but in the list
-    of ours and Keras's, and among those that the caller gives.
+    Nothing is imported or called. Classes are only looked up in the lists of
+    keras_l2o's and Keras's, and among those that the caller gives.
 
     Args:
         config: `keras.saving.serialize_keras_object`'s dict, not trusted.
@@ -83,11 +84,14 @@ def check(config, custom_objects=None):
 
 
 def at_hand(config):
-    """What a config of this process names beside ours, by registered name.
+    """The classes, beside keras_l2o's, that a config of this process names.
 
     Args:
-        config: `keras.saving.serialize_keras_object`'s dict of an object that
-            is here, so it is trusted.
+        config: The dict that `keras.saving.serialize_keras_object` made of an
+            object in this process, so it is trusted.
+
+    Returns:
+        Dict from registered names to classes or functions.
 
     Raises:
         HubError: A class in it is not registered.
@@ -111,7 +115,7 @@ def at_hand(config):
 
 
 def is_ours(node):
-    """Whether a dict names a class of ours, in both of its names.
+    """Whether both names in a dict are those of a class of keras_l2o's.
 
     Keras looks at `class_name` first, where `__lambda__` means code.
     """
@@ -215,7 +219,7 @@ class _Checker:
             )
 
     def text(self, text, name, owner):
-        """Refuses a text that would be taken for something else."""
+        """Refuses a text that Keras would take for something else."""
         try:
             float(text)
         except ValueError:
@@ -224,15 +228,17 @@ class _Checker:
             raise FormatError(
                 f"{name} in config.json has a number as a text: {text!r:.40}"
             )
-        # Muon searches names for regular expressions, some of which never end.
+        # Muon takes some texts for regular expressions, and the search for one
+        # may never end.
         if owner is _KERASS and re.search(r"[*+({]", text):
             raise FormatError(f"{name} in config.json is no name: {text!r:.40}")
-        # Keras finds activations and the like by name, registered ones too.
+        # Keras looks activations and the like up by name, also among what is
+        # registered.
         if keras.saving.get_registered_object(text) is not None:
             raise ForeignClass(foreign(text))
 
     def count(self, square):
-        """Refuses what is too large, at the first number that makes it so."""
+        """Adds to the sum, and refuses the config once it is too large."""
         self.squares += square
         if not self.squares <= LARGEST_SQUARES:
             raise FormatError(
@@ -242,7 +248,7 @@ class _Checker:
             )
 
     def named(self, node):
-        """The class or function that a dict names, and whose it is."""
+        """The class or function that a dict names, and who owns it."""
         if set(node) <= _OBJECT_KEYS:
             if isinstance(node.get("config"), dict):
                 if is_ours(node):

@@ -1,10 +1,10 @@
 """Requests to a hub in a bounded time, with answers of a bounded size.
 
-The Hub's client waits for ever where it can: for a server that falls silent,
-for one that sends a byte a second, for as long as `Retry-After` says. So its
-work is done in a thread that is not waited for longer than a deadline, and
-the requests in it are watched by hooks in the client's own HTTP client. The
-hooks do nothing in what others do with that client.
+The Hub's client may wait for ever: for a server that stops answering, for one
+that sends a byte a second, or for as long as a header `Retry-After` says. So
+its work is done in a thread, for which the caller waits no longer than until a
+deadline. Hooks in the client's HTTP client watch the requests of that thread;
+they do nothing to requests of others who use the same client.
 """
 
 import contextvars
@@ -19,16 +19,17 @@ from keras_l2o.hub.errors import Unreachable
 #: The `Bound` of the work that is done here, or `None`.
 _BOUND = contextvars.ContextVar("keras_l2o_bound", default=None)
 
-#: Headers by which a server makes the client wait, or leads it to a transfer
-#: that is not seen here. Files are small enough for the usual one.
+#: Headers that are ignored. They would make the client wait, or use another
+#: kind of transfer, which the hooks do not see; ours are small enough for the
+#: usual kind.
 _IGNORED = ("retry-after", "ratelimit", "x-xet-hash")
 
 
 class Bound(NamedTuple):
-    """What a piece of work may take.
+    """How long a piece of work may take, and how large answers may be.
 
     Attributes:
-        seconds: Float, of all its requests together.
+        seconds: Float, the time for all its requests together.
         size: Int. Most bytes of one answer.
         deadline: Float, as `time.monotonic` counts.
         ended: `threading.Event`, set when nobody waits for it any longer.
@@ -40,7 +41,7 @@ class Bound(NamedTuple):
     ended: threading.Event
 
     def left(self):
-        """Seconds that are left; an error if there are none."""
+        """Seconds that are left; raises `Unreachable` if there are none."""
         left = self.deadline - time.monotonic()
         if left <= 0 or self.ended.is_set():
             raise self.late()
@@ -51,20 +52,20 @@ class Bound(NamedTuple):
 
 
 def run(work, seconds, size):
-    """Does work with the Hub's client, unless it takes too much.
+    """Does work with the Hub's client, within a time and a size.
 
     Args:
         work: Function without arguments.
-        seconds: Float. What it may take.
+        seconds: Float. How long it may take.
         size: Int. Most bytes of the answer to one of its requests.
 
     Returns:
         What `work` returns.
 
     Raises:
-        Unreachable: It took longer. What it was at ends with its next request,
-            or the next piece of an answer.
-        TooLarge: An answer was larger. No more than that was read.
+        Unreachable: It took longer. Its thread ends at its next request, or
+            with the next piece of an answer.
+        TooLarge: An answer was larger. No more than `size` was read.
     """
     bound = Bound(seconds, size, time.monotonic() + seconds, threading.Event())
     outcome = []

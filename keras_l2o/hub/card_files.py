@@ -6,12 +6,13 @@ import pathlib
 from keras_l2o.files import whole
 from keras_l2o.hub import cards
 from keras_l2o.hub import folder as folders
+from keras_l2o.hub import json_files
 from keras_l2o.hub import names
 from keras_l2o.hub.errors import MissingFile
 from keras_l2o.hub.errors import UnknownName
 
 TEMPLATE = "template.md"
-#: Folder, beside the cards, of what they show of each family.
+#: The folder, beside the cards, with the pictures and results of each family.
 FIGURES = "figures"
 RESULTS = "results.json"
 LARGEST_FIGURE = 2**21
@@ -36,7 +37,7 @@ def families():
 
 
 def extras(family):
-    """What `hub_cards/` holds of a family beside its replicates."""
+    """What `hub_cards/` says about a family, a `cards.Extras`."""
     written, results = "", {}
     card = root() / f"{family}.md"
     if card.is_file():
@@ -62,7 +63,7 @@ def figures(family):
 
 def parse_results(data):
     """The results in a `results.json`, which is not trusted."""
-    return cards.check_results(folders.parse(data, RESULTS))
+    return cards.check_results(json_files.parse(data, RESULTS))
 
 
 def card(family):
@@ -88,12 +89,13 @@ def card(family):
 
 
 def write(family, results=None):
-    """Writes the card of a bundled family; what is written by hand stays.
+    """Writes the card of a bundled family, and keeps its handwritten part.
 
     Args:
         family: String.
-        results: Dict from a replicate to dicts from a problem to figures,
-            kept in `hub_cards/figures/`. Defaults to those that are there.
+        results: Dict from replicates to dicts from problems to figures, which
+            is written to `hub_cards/figures/`. Defaults to `None`, the results
+            that are there.
 
     Returns:
         The path of the card.
@@ -108,7 +110,7 @@ def write(family, results=None):
 
 
 def stale():
-    """The bundled families whose card does not say what their files say."""
+    """The bundled families whose card is missing or out of date."""
     return [
         family
         for family in families()

@@ -1,16 +1,18 @@
-"""An optimizer in a folder: written whole, read only if it is intact."""
+"""An optimizer in a folder: written as a whole, read only if it is intact."""
 
 import contextlib
 import hashlib
-import json
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
 from keras_l2o.files.lock import Locked
 from keras_l2o.hub import allowed
 from keras_l2o.hub import formats
+from keras_l2o.hub import json_files
 from keras_l2o.hub import replacing
 from keras_l2o.hub import weights
 from keras_l2o.hub.errors import DigestError
@@ -20,13 +22,14 @@ from keras_l2o.hub.errors import MissingFile
 from keras_l2o.hub.errors import TooLarge
 from keras_l2o.hub.revive import policy_from_config
 from keras_l2o.learned_optimizer import LearnedOptimizer
+from keras_l2o.typing import Path
 
 DIGESTS = "SHA256SUMS"
 CONFIG = formats.CONFIG
 METADATA = "metadata.json"
 WEIGHTS = "policy.weights.h5"
 
-#: Most bytes of each file: what is larger is not read.
+#: Most bytes of each file. A larger file is not read.
 LIMITS = {
     CONFIG: 2**20,
     METADATA: 2**20,
@@ -35,37 +38,41 @@ LIMITS = {
 }
 
 
-#: Deepest nest of what is parsed.
-DEEPEST = 50
-
-
-def save(optimizer, folder, metadata=None, overwrite=False):
-    """Writes a learned optimizer to a folder that `load` reads.
+def save(
+    optimizer: keras.optimizers.Optimizer,
+    folder: Path,
+    metadata: dict[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Writes a learned optimizer to a folder, which `load` reads.
 
     The folder holds `config.json` (the policy and how to use it),
     `policy.weights.h5`, `metadata.json` (how it was made) and `SHA256SUMS`.
-    It appears whole or not at all. Clipping, weight decay and the like belong
-    to one training and are not kept: pass them to `load`. A policy of your own
-    is saved, too, if it is registered; see `Policy`.
+    It is written as a whole: if the process is killed, the folder is as it
+    was before. Clipping, weight decay and the like belong to one training and
+    are not saved; pass them to `load`. A policy class of your own can be saved
+    once it is registered; see `keras_l2o.policies.Policy`.
 
     Args:
         optimizer: A `LearnedOptimizer` whose learning rate is a number, or a
             `keras.optimizers.LossScaleOptimizer` around one, as
             `model.optimizer` is under `"mixed_float16"`.
         folder: Path.
-        metadata: Dict that JSON can hold, or `None`. `figures` in it are what
-            `available` lists.
-        overwrite: Bool. Whether an optimizer's folder that exists is replaced.
-            Any other folder that is not empty never is. Defaults to `False`.
+        metadata: Dict that JSON can hold. `available` lists the figures under
+            its key `"figures"`. Defaults to `None`, an empty dict.
+        overwrite: Bool. Whether to replace the folder if it holds an
+            optimizer. A folder with anything else in it is never replaced.
+            Defaults to `False`.
 
     Raises:
-        HubError: The folder exists, or something could not be written in the
-            format. The folder is as it was.
+        HubError: The folder is not empty, or something in the optimizer
+            cannot be saved. The folder is as it was.
 
     Example:
 
-    >>> keras_l2o.save(model.optimizer, "my-optimizer", {"seed": 3})
-    >>> optimizer = keras_l2o.load("my-optimizer", learning_rate=0.5)
+    >>> optimizer = keras_l2o.LearnedOptimizer(keras_l2o.policies.RNNProp())
+    >>> keras_l2o.save(optimizer, "my-rnnprop", {"seed": 3})
+    >>> optimizer = keras_l2o.load("my-rnnprop", learning_rate=0.5)
     """
     while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         optimizer = optimizer.inner_optimizer
@@ -85,8 +92,8 @@ def save(optimizer, folder, metadata=None, overwrite=False):
     usage = _usage(optimizer)
     custom_objects = allowed.at_hand(usage["policy"])
     contents = {
-        CONFIG: _json(usage),
-        METADATA: _json(metadata or {}),
+        CONFIG: json_files.dump(usage),
+        METADATA: json_files.dump(metadata or {}),
         WEIGHTS: weights.pack(optimizer.policy),
     }
     for name, data in contents.items():
@@ -95,7 +102,7 @@ def save(optimizer, folder, metadata=None, overwrite=False):
                 f"{name} would have {len(data)} bytes. At most "
                 f"{LIMITS[name]} are read back."
             )
-    # What could not be loaded is not written either.
+    # Better an error now than a folder that cannot be loaded.
     _policy_and_usage(contents, custom_objects)
     contents[DIGESTS] = "".join(
         f"{hashlib.sha256(data).hexdigest()}  {name}\n"
@@ -106,10 +113,10 @@ def save(optimizer, folder, metadata=None, overwrite=False):
 
 
 def copy(source, target, overwrite=False):
-    """Writes the optimizer in a folder to another one, byte for byte.
+    """Copies the folder of an optimizer, byte for byte.
 
-    Its digests and its format are checked; the policy is not made, so that
-    its class need not be at hand.
+    The digests and the format are checked. The policy is not built, so that a
+    policy class of somebody else's need not be defined here.
 
     Args:
         source: Path of a folder that `save` wrote.
@@ -118,41 +125,47 @@ def copy(source, target, overwrite=False):
     """
     contents = read(source)
     parse_metadata(contents)
-    formats.read(parse(contents[CONFIG], CONFIG))
+    formats.read(json_files.parse(contents[CONFIG], CONFIG))
     target = pathlib.Path(os.path.abspath(target))
     with reported(target, "written"):
         _write(target, contents, overwrite)
 
 
-def load(folder, custom_objects=None, **overrides):
+def load(
+    folder: Path,
+    custom_objects: Mapping[str, Any] | None = None,
+    **overrides: Any,
+) -> LearnedOptimizer:
     """Reads a learned optimizer from a folder.
 
-    A folder may come from anybody, so its config can name no classes but
-    those of keras_l2o, and Keras's optimizers, schedules and initializers,
-    and those that you allow. Neither having registered a class nor
-    `keras.saving.custom_object_scope` allows it.
+    A folder may come from anybody. So its config can only name classes of
+    keras_l2o, optimizers, schedules and initializers of Keras, and what you
+    allow in `custom_objects`. Registering a class, or putting it into
+    `keras.saving.custom_object_scope`, does not allow it.
 
     Args:
         folder: Path of a folder that `save` wrote.
-        custom_objects: Dict from the registered name, or the own name, of a
-            policy (or of what is in it, such as an optimizer or a function)
-            to the class or function. Defaults to none.
-        **overrides: Arguments of `LearnedOptimizer`, instead of or beside
-            those that the folder names.
+        custom_objects: Dict from names to classes or functions that the
+            config may name: policies of your own, and what they are made of.
+            The key is the name under which the class is registered, such as
+            `"mine>MyRule"`, or the class's own name. Defaults to `None`, no
+            other class.
+        **overrides: Arguments of `LearnedOptimizer`. They replace those that
+            the folder holds, or add to them.
 
     Returns:
         A `LearnedOptimizer`, whose `source` is the folder's name and digest.
 
     Raises:
         ForeignClass: The config names a class that is not allowed.
-        HubError: A file is missing, too large, not what its digest says, or
-            not of this format. Nothing is loaded then.
+        HubError: A file is missing, too large, not the one that its digest
+            was taken of, or not in the format.
 
     Example:
 
-    >>> optimizer = keras_l2o.load("pre-trained/min-max/1", weight_decay=0.01)
-    >>> optimizer = keras_l2o.load(
-    ...     "my-optimizer", custom_objects={"mine>MyRule": MyRule})
+    >>> optimizer = keras_l2o.load("my-optimizer", weight_decay=0.01)
+    >>> optimizer.source
+    'my-optimizer@sha256:...'
     """
     folder = pathlib.Path(folder)
     contents = read(folder)
@@ -162,7 +175,7 @@ def load(folder, custom_objects=None, **overrides):
 
 
 def optimizer_of(contents, source, overrides, custom_objects=None):
-    """Makes the optimizer of a folder's contents.
+    """Makes the optimizer that the contents of a folder describe.
 
     Args:
         contents: What `read` returns.
@@ -183,29 +196,35 @@ def optimizer_of(contents, source, overrides, custom_objects=None):
 
 
 def digest(contents):
-    """Digest of a folder: that of its `SHA256SUMS`."""
+    """The digest that stands for a folder: the SHA-256 of its `SHA256SUMS`."""
     return hashlib.sha256(contents[DIGESTS]).hexdigest()
 
 
 def parse_metadata(contents):
     """The metadata among a folder's contents, a dict."""
-    return parse(contents[METADATA], METADATA)
+    return json_files.parse(contents[METADATA], METADATA)
 
 
 def read_metadata(folder):
-    """The metadata of a folder, its digest checked."""
+    """The metadata of a folder, a dict; the folder's digests are checked."""
     return parse_metadata(read(folder))
 
 
 @contextlib.contextmanager
 def reported(path, done):
-    """Makes what the system says against a path a `HubError` that names it."""
+    """Turns errors of the operating system into a `HubError`.
+
+    Args:
+        path: Path that was asked for, which the message names.
+        done: String, what could not be done with it, such as `"read"`.
+    """
     try:
         yield
     except HubError:
         raise
     except (OSError, ValueError) as error:
-        # The folder that was asked for, and the file in it that it is about.
+        # The message names the folder that was asked for and, if the error
+        # is about a file in it, that file.
         about = getattr(error, "filename", None)
         about = f" ({about})" if about and str(about) != str(path) else ""
         reason = getattr(error, "strerror", None) or error
@@ -260,17 +279,10 @@ def _usage(optimizer):
     return formats.write(config)
 
 
-def _json(value):
-    try:
-        return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise HubError(f"JSON cannot hold this: {error}") from error
-
-
 def _policy_and_usage(contents, custom_objects=None):
     """The policy with its weights, and the other arguments of its use."""
-    parse(contents[METADATA], METADATA)
-    config, usage = formats.read(parse(contents[CONFIG], CONFIG))
+    json_files.parse(contents[METADATA], METADATA)
+    config, usage = formats.read(json_files.parse(contents[CONFIG], CONFIG))
     policy = policy_from_config(config, custom_objects)
     weights.unpack(contents[WEIGHTS], policy)
     return policy, usage
@@ -288,13 +300,17 @@ def read(folder):
         try:
             return _read(folder)
         except HubError:
-            # A save may have taken the folder's place between two files.
+            # A save may have replaced the folder after some files were read.
+            # Then they are read again; else the error is real.
             if _identity(folder) == before:
                 raise
 
 
 def is_there(folder):
-    """Whether there is a folder, put back if a killed save has moved it."""
+    """Whether a folder exists.
+
+    A save that was killed may have moved it away; then it is put back first.
+    """
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         mend(folder)
@@ -302,7 +318,7 @@ def is_there(folder):
 
 
 def mend(folder):
-    """Clears away what killed saves to a folder have left, where it may."""
+    """Clears away what killed saves to a folder have left, if permitted."""
     try:
         replacing.mend(pathlib.Path(os.path.abspath(folder)), LIMITS)
     except (Locked, OSError):
@@ -330,12 +346,12 @@ def _read(folder):
 
 
 def check_digests(contents, place, fix="Fetch the folder again."):
-    """Refuses files that are not those of which the digests were taken.
+    """Refuses files whose digest is not the one in `SHA256SUMS`.
 
     Args:
         contents: Dict of bytes by name, with `SHA256SUMS` among them.
-        place: String, what the messages put before the files' names.
-        fix: String, what the messages tell to do.
+        place: String, which the messages put before the names of files.
+        fix: String, the advice at the end of the messages.
     """
     digests = {}
     lines = contents[DIGESTS].decode("ascii", "replace").splitlines()
@@ -372,26 +388,3 @@ def read_file(path, limit):
                     f"{limit} are expected."
                 )
             return file.read(limit)
-
-
-def parse(data, name):
-    """The object in a file of JSON, a dict."""
-    try:
-        value = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{name} is no JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise FormatError(f"{name} must hold an object.")
-    _check_depth(value, name)
-    return value
-
-
-def _check_depth(value, name, left=DEEPEST):
-    """Refuses what is too deep for whoever walks through it later."""
-    if not left:
-        raise FormatError(f"{name} is nested deeper than {DEEPEST} levels.")
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            _check_depth(item, name, left - 1)

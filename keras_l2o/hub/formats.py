@@ -1,4 +1,4 @@
-"""What `config.json` says, in every version of the format ever written."""
+"""The contents of `config.json`, in every version of the format so far."""
 
 import importlib.resources
 import json
@@ -77,8 +77,8 @@ def _read_1(config):
     return config["policy"], usage
 
 
-#: A reader for each version ever written. None is ever taken away, so a
-#: folder is enough to rebuild its optimizer in any later version.
+#: A reader for each version of the format. None is ever removed, so that any
+#: later version of keras_l2o can load any folder.
 READERS = {1: _read_1}
 
 

@@ -1,22 +1,38 @@
 """The bundled optimizers in a table, to pick one by its figures."""
 
+from typing import TYPE_CHECKING
+
 from keras_l2o import extras
 from keras_l2o.hub import card_files
 from keras_l2o.hub import names
 from keras_l2o.hub.errors import FormatError
 from keras_l2o.hub.folder import read_metadata
 
+if TYPE_CHECKING:
+    import pandas
 
-def available():
-    """Lists the bundled optimizers.
+
+def available() -> "pandas.DataFrame":
+    """Lists the optimizers that come with the package.
 
     Returns:
-        A `pandas.DataFrame` with a row for each: `name`, `family`,
-        `replicate`, the figures that were measured when it was made, and
-        those of its card, which are named `problem.figure`.
+        A `pandas.DataFrame` with a row for each optimizer. The column `name`
+        is what `from_hub` takes; `family` and `replicate` are its two parts.
+        The other columns are figures: those that were measured when the
+        optimizer was made, such as `val_log_loss`, and those on its model
+        card, which are named `problem.figure`.
 
     Raises:
+        HubError: The folder of one of them is damaged.
         MissingExtra: pandas is not installed.
+
+    Example:
+
+    >>> frame = keras_l2o.available()
+    >>> list(frame.columns[:3])
+    ['name', 'family', 'replicate']
+    >>> "min-max-compact/3" in set(frame["name"])
+    True
     """
     extras.need("evaluation", "keras_l2o.available()")
     import pandas

@@ -1,7 +1,11 @@
+"""From a name to an optimizer: bundled, in a repository, or in a folder."""
+
 import difflib
 import os
 import pathlib
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from keras_l2o.hub import remote
 from keras_l2o.hub.errors import MissingRevision
@@ -10,12 +14,14 @@ from keras_l2o.hub.folder import digest
 from keras_l2o.hub.folder import load
 from keras_l2o.hub.folder import optimizer_of
 from keras_l2o.hub.folder import read
+from keras_l2o.learned_optimizer import LearnedOptimizer
+from keras_l2o.typing import Path
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*/[0-9]+")
 
 
 def roots():
-    """Folders that hold the bundled families, the installed one first."""
+    """Folders that hold bundled families: the installed one, the checkout's."""
     package = pathlib.Path(__file__).resolve().parent.parent
     return [
         root
@@ -36,7 +42,7 @@ def bundled():
 
 
 def replicates(family):
-    """The part of `bundled()` that is of one family."""
+    """The entries of `bundled()` that belong to one family."""
     return {
         name: folder
         for name, folder in bundled().items()
@@ -44,26 +50,33 @@ def replicates(family):
     }
 
 
-def from_hub(name, revision=None, custom_objects=None, **overrides):
+def from_hub(
+    name: Path,
+    revision: str | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    **overrides: Any,
+) -> LearnedOptimizer:
     """Loads a distilled optimizer by name, from the Hub, or from a folder.
 
     The optimizer's `source`, which a saved model keeps, says exactly which one
-    it is: with the folder's digest, or with the commit of the repository.
+    it is: it holds the digest of the folder, or the commit of the repository.
 
     Args:
         name: One of
             - `"family/replicate"`, such as `"min-max/1"`: one that comes with
               the package, so no network is needed;
             - `"hf://org/repo"` or `"hf://org/repo/sub/folder"`: a folder in a
-              repository of the Hugging Face Hub. Its files are downloaded once
-              and then taken from the Hub's cache, without a network, too;
+              repository of the Hugging Face Hub. Its files are downloaded the
+              first time; from then on the Hub's cache has them, and no network
+              is needed;
             - the path of a folder, as `pathlib.Path`, or as a string that
               starts with `/`, `./` or `../`.
-        revision: Branch, tag or commit of the repository. Defaults to its main
-            branch. A commit always gives the same optimizer.
+        revision: String. Branch, tag or commit of the repository. A commit
+            always gives the same optimizer. Defaults to `None`, the main
+            branch.
         custom_objects: Dict from names to the classes that the optimizer's
             config may name beside keras_l2o's, as in `keras_l2o.load`.
-            Defaults to none.
+            Defaults to `None`, no other class.
         **overrides: Arguments of `LearnedOptimizer`, such as `learning_rate`
             or `weight_decay`.
 
@@ -71,18 +84,22 @@ def from_hub(name, revision=None, custom_objects=None, **overrides):
         A `LearnedOptimizer`.
 
     Raises:
-        UnknownName: No optimizer has this name; the nearest are listed.
+        UnknownName: No optimizer has this name; the message lists those with
+            the most similar names.
         RemoteError: The repository or the revision is missing, gated, or out
             of reach; see `keras_l2o.hub` for the class of each.
         ForeignClass: The config names a class that is not allowed.
-        HubError: The folder is damaged, or no optimizer's.
+        HubError: The folder is damaged, or it does not hold an optimizer.
 
     Example:
 
     >>> optimizer = keras_l2o.from_hub("min-max/1")
-    >>> optimizer = keras_l2o.from_hub(
-    ...     "hf://me/repo/mine/1", custom_objects={"mine>MyRule": MyRule})
     >>> model.compile(optimizer=optimizer, loss="mse")
+    >>> optimizer.source
+    'min-max/1@sha256:...'
+    >>> optimizer = keras_l2o.from_hub("hf://me/repo/mine/1", weight_decay=0.01)
+    >>> optimizer.source
+    'hf://me/repo/mine/1@...'
     """
     if isinstance(name, str) and name.startswith(remote.SCHEME):
         address = remote.parse(name)
@@ -111,7 +128,7 @@ def from_hub(name, revision=None, custom_objects=None, **overrides):
 
 
 def is_path(name):
-    """Whether this can only be a path, and not a bundled name."""
+    """Whether a name can only be a path, and not the name of a bundled one."""
     return isinstance(name, os.PathLike) or (
         isinstance(name, str)
         and (name.startswith(("./", "../")) or os.path.isabs(name))

@@ -1,6 +1,8 @@
 """Optimizers from folders to a repository of the Hugging Face Hub."""
 
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 from typing import NamedTuple
 
 from keras_l2o.hub import folder as folders
@@ -13,20 +15,24 @@ from keras_l2o.hub.errors import MissingRevision
 from keras_l2o.hub.errors import RemoteError
 from keras_l2o.hub.errors import UnknownName
 from keras_l2o.hub.errors import Unreachable
+from keras_l2o.typing import Path
+from keras_l2o.version import __version__
 
 
 class Publication(NamedTuple):
-    """What `publish` did, or in a dry run would do.
+    """What `publish` did, or what it would do if it is a dry run.
 
     Attributes:
         address: String, `"hf://..."`.
-        url: String, the commit's page; `None` in a dry run.
-        commit: String; `None` in a dry run.
-        files: Dict from each file's path in the repository to its size.
-        card: String, the model card; `None` when the one in the repository
-            was edited by somebody and is left alone.
-        note: String, why a dry run could not look at the repository, so that
-            all is as it would be for a new one; `None` if it could.
+        url: String, the page of the commit; `None` in a dry run.
+        commit: String, the commit's hash; `None` in a dry run.
+        files: Dict from each file's path in the repository to its size in
+            bytes.
+        card: String, the model card; `None` if somebody has edited the one in
+            the repository, which is then left alone.
+        note: String. A dry run that could not reach the repository describes
+            what would be sent to a new one, and says here why. Defaults to
+            `None`.
     """
 
     address: str
@@ -38,21 +44,22 @@ class Publication(NamedTuple):
 
 
 def publish(
-    source,
-    target,
-    private=False,
-    revision=None,
-    dry_run=False,
-    message=None,
-    custom_objects=None,
-):
+    source: Path,
+    target: str,
+    private: bool = False,
+    revision: str | None = None,
+    dry_run: bool = False,
+    message: str | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Publication:
     """Publishes optimizers, with a model card, in one commit.
 
     Every folder is loaded before anything is sent. The repository and the
-    branch are made if they are missing. The card tells of all optimizers that
-    the repository then holds; a card that somebody edited is never replaced:
-    only one that is exactly as `publish` left it is, which a digest in its
-    last line shows. Log in before: `hf auth login`, or `HF_TOKEN`.
+    branch are made if they are missing. The model card describes all
+    optimizers that the repository then holds. A card that somebody has edited
+    is never replaced; a digest in the card's last line shows whether it is
+    still as `publish` wrote it. Log in first, with `hf auth login`, or set
+    the environment variable `HF_TOKEN`.
 
     Args:
         source: Path of an optimizer's folder, of a family's folder with
@@ -60,27 +67,33 @@ def publish(
             or of a folder of families; or the name of a bundled optimizer or
             family, such as `"min-max/1"` or `"min-max"`.
         target: `"hf://org/repo"` or `"hf://org/repo/sub/folder"`.
-        private: Bool. Whether a repository that is made is private. One that
-            exists and is public is then refused. Defaults to `False`.
-        revision: Name of the branch. Defaults to the main branch.
-        dry_run: Bool. Whether only to say what would be sent. Without a
-            network it tells what would be sent to a new repository. Defaults
-            to `False`.
-        message: String, of the commit. Defaults to what was published.
+        private: Bool. Whether the repository is to be private if it is made.
+            If it exists and is public, `True` is an error. Defaults to
+            `False`.
+        revision: String, the name of the branch. Defaults to `None`, the main
+            branch.
+        dry_run: Bool. If `True`, nothing is sent, and the result says what
+            would be. Without a network it says what would be sent to a new
+            repository. Defaults to `False`.
+        message: String, the message of the commit. Defaults to `None`, a
+            sentence that says how many optimizers were published.
         custom_objects: Dict of classes that the folders may name, as in
-            `keras_l2o.load`. Defaults to none.
+            `keras_l2o.load`. Defaults to `None`, no other class.
 
     Returns:
         A `Publication`.
 
     Raises:
         HubError: A folder cannot be loaded, or the Hub refused something, or
-            could not be reached. Nothing is changed then, except that the
-            repository may have been made; the same call goes on from there.
+            could not be reached. Nothing was published then, though the
+            repository may have been made; the same call can be repeated.
 
     Example:
 
-    >>> keras_l2o.publish("my-optimizer", "hf://me/optimizers/mine/1")
+    >>> made = keras_l2o.publish("my-optimizer", "hf://me/optimizers/mine/1")
+    >>> "mine/1/config.json" in made.files
+    True
+    >>> optimizer = keras_l2o.from_hub(made.address, revision=made.commit)
     """
     address = remote.parse(target)
     branch = remote.BRANCH if revision is None else revision
@@ -118,13 +131,20 @@ def publish(
     if dry_run:
         return Publication(str(address), None, None, sizes, card, note)
     what = f"{len(sources)} optimizers" if len(sources) > 1 else "an optimizer"
-    message = message or f"Publish {what} with keras_l2o {remote.__version__}"
+    message = message or f"Publish {what} with keras_l2o {__version__}"
     made = _commit(address, branch, head, files, message)
     return Publication(str(address), made.commit_url, made.oid, sizes, card)
 
 
 def find(source):
-    """The optimizers' folders that a source stands for, by relative path."""
+    """Finds the folders of the optimizers that a source stands for.
+
+    Args:
+        source: As in `publish`.
+
+    Returns:
+        Dict from each folder's path, relative to the source, to the folder.
+    """
     folder = pathlib.Path(source).expanduser()
     bundled = names.bundled()
     named = {
@@ -165,7 +185,7 @@ def find(source):
 
 
 def _head(address, branch, private, dry_run):
-    """The commit to build on; `None` where there is none in a dry run."""
+    """The commit to build on; `None` if a dry run finds no repository."""
     api, repository = remote.client(), address.repository
 
     def ask(method, **options):
@@ -201,7 +221,8 @@ def _commit(address, branch, head, files, message):
         huggingface_hub.CommitOperationAdd(path, data)
         for path, data in files.items()
     ]
-    # On `head` and on nothing else: the card was read there.
+    # Refused unless `head` is still the last commit: the card describes what
+    # the repository held then.
     return remote.ask(
         address,
         lambda: remote.client().create_commit(
@@ -217,7 +238,7 @@ def _commit(address, branch, head, files, message):
 
 
 def _bundled(address, sources):
-    """The bundled family that each family in the repository is, if it is."""
+    """Dict from families in the repository to the bundled ones they are."""
     known = {path.resolve(): name for name, path in names.bundled().items()}
     families = {}
     for path, folder in sources.items():

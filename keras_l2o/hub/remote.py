@@ -23,12 +23,13 @@ from keras_l2o.version import __version__
 
 SCHEME = "hf://"
 BRANCH = "main"
-#: What the Hub may take for a question, from first to last.
+#: Seconds that a question to the Hub may take, with all its requests.
 SECONDS = 10.0
-#: What it may take for a transfer, beside its bytes at this rate.
+#: Seconds that a transfer may take, beside those for its bytes at the slowest
+#: rate, in bytes per second.
 TRANSFER_SECONDS = 30.0
 SLOWEST = 100_000
-#: Most bytes of an answer that is no file.
+#: The most bytes of an answer that is not a file.
 LARGEST_ANSWER = 2**24
 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
@@ -38,11 +39,11 @@ _ETAG = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Address(NamedTuple):
-    """Where in which repository a folder is.
+    """The address of a folder in a repository.
 
     Attributes:
         repository: String, `"org/repo"`.
-        folder: String, the path in the repository; `""` is its root.
+        folder: String, the folder's path in the repository; `""` is the root.
     """
 
     repository: str
@@ -86,7 +87,7 @@ def _is_repository(name):
 
 
 def check_revision(revision):
-    """Refuses what is no name of a branch, tag or commit."""
+    """Refuses a text that cannot be the name of a branch, tag or commit."""
     # It becomes part of a path in the cache.
     if not isinstance(revision, str) or (
         not _REVISION.fullmatch(revision)
@@ -100,7 +101,7 @@ def check_revision(revision):
 
 
 def client():
-    """The Hub's client; where it is and the token are as always with it."""
+    """The Hub's client, which takes address and token from the environment."""
     import huggingface_hub
 
     # `HF_ENDPOINT` is otherwise read when the client is first imported.
@@ -113,10 +114,11 @@ def client():
 
 
 def fetch(address, revision=None):
-    """The contents of a folder in a repository, from the cache if it can be.
+    """Reads a folder in a repository, from the cache if it is there.
 
-    Only an optimizer's four files are downloaded, each after its size is
-    known. Without a network, what the cache holds of the revision is taken.
+    Only the four files of an optimizer are downloaded, each after its size is
+    known to be small enough. Without a network, the revision is the one that
+    the cache holds.
 
     Args:
         address: An `Address`.
@@ -148,7 +150,7 @@ def read(address, path, commit, limit):
         address: An `Address` in the repository.
         path: String, the file's path in the repository.
         commit: String.
-        limit: Int. What has more bytes is neither downloaded nor read.
+        limit: Int. A file with more bytes is neither downloaded nor read.
     """
     with translated(address, commit, path):
         cached = _cached(address, path, commit)
@@ -238,12 +240,12 @@ def _cache(address):
 
 
 def transfer_seconds(size):
-    """What a transfer of so many bytes may take."""
+    """Seconds that a transfer of so many bytes may take."""
     return TRANSFER_SECONDS + size / SLOWEST
 
 
 def ask(address, work, revision=None, path=None, seconds=None, size=None):
-    """What the Hub answers, in a bounded time and of a bounded size.
+    """Asks the Hub something, within a time and a size.
 
     Args:
         address: An `Address` in the repository that it is about.
@@ -260,7 +262,7 @@ def ask(address, work, revision=None, path=None, seconds=None, size=None):
 
 @contextlib.contextmanager
 def translated(address, revision=None, path=None):
-    """Turns the client's errors into ours, each with what may help."""
+    """Turns the errors of the Hub's client into ours, with advice."""
     import httpx2
     from huggingface_hub import errors
 
@@ -325,6 +327,9 @@ def _unreachable(address, error):
 
 
 def _first_line(error):
-    """Of a message, without the queries of addresses, which may be signed."""
+    """The first line of a message.
+
+    Queries are cut off addresses, because signatures may be in them.
+    """
     line = next(filter(None, map(str.strip, str(error).splitlines())), "")
     return re.sub(r"\?\S+", "", line)[:300] or type(error).__name__

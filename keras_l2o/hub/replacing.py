@@ -1,8 +1,10 @@
-"""A folder's place taken by a new one, by one process at a time.
+"""Replaces a folder by a new one, one process at a time.
 
-What a save writes lies in scratch beside the folder, in `new`, until it takes
-its place. Where two folders cannot be exchanged in one step, the old one goes
-to `old` first; when a kill comes then, the next who looks puts it back.
+The new folder is written as `new` in a scratch folder beside the old one, and
+then takes the old one's place in one step. If the file system cannot exchange
+two folders in one step, the old folder is first moved to `old` in the scratch
+folder. If the process is killed at that moment, the next process that looks
+for the folder puts it back.
 """
 
 import os
@@ -11,17 +13,18 @@ from keras_l2o.files import whole
 from keras_l2o.files.exchange import exchange
 from keras_l2o.files.lock import Lock
 
-#: How long a save waits for another one to the same folder.
+#: Seconds that a save waits for another one to the same folder.
 PATIENCE = 60
 
 
 def write(folder, contents, check):
-    """Writes a folder that is there whole or as it was.
+    """Writes a folder as a whole: a kill leaves the old one or the new one.
 
     Args:
         folder: Path.
-        contents: Dict of bytes by name, the same names at each save.
-        check: Function that raises where the folder may not be replaced.
+        contents: Dict of bytes by name; every save has the same names.
+        check: Function that raises an error if the folder must not be
+            replaced.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
@@ -77,7 +80,7 @@ def _left(folder):
 
 
 def _discard(scratch, names):
-    """Deletes what a save writes, and nothing else that may be there."""
+    """Deletes the files that a save writes, and no others."""
     for part in (scratch / "old", scratch / "new"):
         for name in names:
             try:

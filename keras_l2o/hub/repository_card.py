@@ -13,7 +13,7 @@ from keras_l2o.hub.errors import UnknownName
 
 CARD = "README.md"
 LARGEST_CARD = 2**20
-#: Most files of a repository that are looked at.
+#: The most files that a repository may have.
 MOST_FILES = 10_000
 
 
@@ -24,11 +24,14 @@ def family(address, path):
 
 
 def figures(bundled):
-    """The pictures and results that go along: bytes by path.
+    """The pictures and results that are published together with families.
 
     Args:
-        bundled: Dict from a family in the repository to the bundled family
-            that it is.
+        bundled: Dict from families in the repository to the bundled families
+            that they are.
+
+    Returns:
+        Dict from paths in the repository to bytes.
     """
     return {
         _shown(name) + file: data
@@ -38,18 +41,19 @@ def figures(bundled):
 
 
 def make(address, branch, head, contents, bundled):
-    """The card of what a repository will hold.
+    """Makes the card of all that a repository will hold.
 
     Args:
         address: The `Address` that is published to.
         branch: String.
-        head: The branch's commit, or `None`: there is no repository yet.
+        head: String, the branch's commit; `None` if there is no repository.
         contents: Dict of the contents of what is published, by the path in
             the address.
         bundled: As in `figures`.
 
     Returns:
-        The card, sealed; `None` if the one that is there was edited.
+        String, the card with its seal; `None` if somebody has edited the card
+        in the repository.
     """
     there = _files(address, branch, head)
     old = ""
@@ -99,7 +103,7 @@ def _bundled_extras(name, ours):
 
 
 def _files(address, branch, head):
-    """The paths in the repository, but for those that no optimizer has."""
+    """The paths in the repository that could belong to an optimizer."""
     if head is None:
         return set()
 
@@ -166,7 +170,7 @@ def _there(address, head, there, name):
 
 
 def _read(address, head, path, limit):
-    """A file's bytes; none of one that is larger than any of ours."""
+    """A file's bytes; no bytes if it is larger than any file of ours."""
     try:
         return remote.read(address, path, head, limit)
     except TooLarge:

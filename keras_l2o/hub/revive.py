@@ -1,10 +1,9 @@
 """Making a policy from a config that came from elsewhere.
 
-Keras's own deserialization looks classes up wherever a config says. Here every
-object in the config is checked first: policies of ours by their registered
-names, Keras's optimizers, schedules and initializers by class, and what the
-caller allows by name. Nothing is imported, looked up or called that is not on
-this list.
+Keras's own deserialization imports classes from wherever a config says. Here
+every object in the config is checked first. It has to be a policy of
+keras_l2o, an optimizer, a schedule or an initializer of Keras, or a class that
+the caller allows. Nothing else is imported, looked up or called.
 """
 
 import contextlib
@@ -60,10 +59,11 @@ def policy_from_config(config, custom_objects=None):
 
 @contextlib.contextmanager
 def _no_drawing(policy):
-    """Weights start at zero: drawing values takes longer than to load them.
+    """Makes weights start at zero, because drawing them takes long.
 
-    An initializer that is not as Keras makes it by default still draws, which
-    shows whether it can.
+    They are replaced by those of the file anyway. An initializer with other
+    arguments than Keras's defaults still draws, which shows whether its
+    arguments are valid.
     """
     layers = [
         layer
@@ -107,9 +107,9 @@ def _is_stock(initializer):
 
 
 def _try_wrapped(policy):
-    """Makes an update with every optimizer of Keras's in a policy.
+    """Makes an update with each Keras optimizer in a policy, to see if it can.
 
-    Keras hardly looks at their arguments before they are used.
+    Keras checks few of their arguments before they are used.
     """
     for layer in keras_internals.all_layers(policy):
         if isinstance(layer, KerasOptimizer):

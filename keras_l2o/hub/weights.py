@@ -1,4 +1,4 @@
-"""A policy's weights as an HDF5 file: one plain array each, in order."""
+"""A policy's weights as an HDF5 file, with a plain array for each weight."""
 
 import io
 

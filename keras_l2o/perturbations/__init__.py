@@ -1,4 +1,4 @@
-"""Disturbances of the student's weights that make distillation stable."""
+"""Disturbances of the student that make what is distilled more stable."""
 
 from keras_l2o.perturbations.cgd import CGD
 from keras_l2o.perturbations.fgsm import FGSM

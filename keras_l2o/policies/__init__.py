@@ -1,4 +1,4 @@
-"""Update rules, by hand and learned, in one form."""
+"""Update rules, designed by hand or learned, as Keras layers."""
 
 from keras_l2o.policies.analytic import SGD
 from keras_l2o.policies.analytic import Adam

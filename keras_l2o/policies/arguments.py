@@ -1,9 +1,9 @@
-"""Checks of what constructors are given, also by configs from elsewhere."""
+"""Checks of constructors' arguments, which may come from untrusted configs."""
 
 import math
 import numbers
 
-#: A count above this is no policy's: a loop of so many steps never ends.
+#: The largest count that is allowed: a larger one does not fit 32 bits.
 MOST = 2**31 - 1
 
 

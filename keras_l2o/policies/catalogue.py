@@ -1,7 +1,9 @@
-"""Policies by name, and the rates they are used at as teachers."""
+"""Policies by name, and the learning rates they have as teachers."""
 
 import difflib
 import types
+from collections.abc import Callable
+from typing import Any
 
 from keras_l2o.policies.analytic import SGD
 from keras_l2o.policies.analytic import Adam
@@ -12,6 +14,7 @@ from keras_l2o.policies.feature_mlp import FeatureMLP
 from keras_l2o.policies.learned_rate import AdamLR
 from keras_l2o.policies.learned_rate import RMSPropLR
 from keras_l2o.policies.lstm import LSTM
+from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.random_choice import RandomChoice
 from keras_l2o.policies.rectified_adam import RectifiedAdam
 from keras_l2o.policies.rnnprop import RNNProp
@@ -22,8 +25,9 @@ from keras_l2o.policies.signs import AdaptivePowerSign
 from keras_l2o.policies.signs import AddSign
 from keras_l2o.policies.signs import PowerSign
 
-#: Learning rates of the rules as teachers by themselves, as published for the
-#: convolutional network on MNIST. On another problem, search again.
+#: Learning rates of analytic rules as teachers, by name: those that the paper
+#: on Optimizer Amalgamation found for a convolutional network on MNIST.
+#: Another problem needs other rates.
 TEACHER_RATES = types.MappingProxyType(
     {
         "sgd": 0.2,
@@ -57,8 +61,9 @@ def _large_pool():
     ]
 
 
-#: Each name's class, and what makes arguments that differ from the class's.
-_CATALOGUE = {
+#: For each name the class, and functions that make those arguments which are
+#: not the class's defaults.
+_CATALOGUE: dict[str, tuple[type, dict[str, Callable[[], Any]]]] = {
     "sgd": (SGD, {}),
     "momentum": (Momentum, {}),
     "rmsprop": (RMSprop, {}),
@@ -83,26 +88,40 @@ _CATALOGUE = {
 }
 
 
-def names():
-    """The names that `get` knows."""
+def names() -> list[str]:
+    """The names of all policies that `get` can make.
+
+    Returns:
+        List of strings.
+
+    Example:
+
+    >>> keras_l2o.policies.names()[:4]
+    ['sgd', 'momentum', 'rmsprop', 'adam']
+    """
     return list(_CATALOGUE)
 
 
-def get(name, **arguments):
+def get(name: str, **arguments: Any) -> Policy:
     """Makes a policy from its name in the catalogue.
 
     Args:
         name: String, one of `names()`.
-        **arguments: Arguments of the policy's constructor, instead of its
+        **arguments: Arguments of the policy's constructor, which replace the
             defaults.
 
     Returns:
         A `Policy`.
 
+    Raises:
+        ValueError: There is no policy of this name, or it does not have such
+            an argument.
+
     Example:
 
-    >>> import keras_l2o
     >>> policy = keras_l2o.policies.get("less_choice", hardness=10.0)
+    >>> policy.pool_names
+    ['rmsprop', 'adam']
     """
     if name not in _CATALOGUE:
         near = difflib.get_close_matches(str(name), _CATALOGUE, 3, 0.5)
@@ -113,7 +132,7 @@ def get(name, **arguments):
         )
     cls, makers = _CATALOGUE[name]
     defaults = {key: make() for key, make in makers.items()}
-    # A policy's config holds its arguments, each by its name.
+    # The keys of a policy's config are the names of its arguments.
     known = [*cls(**defaults).get_config()]
     for key in arguments:
         if key not in known:

@@ -1,4 +1,8 @@
+"""A network that chooses among the updates of other rules."""
+
 import math
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -8,12 +12,15 @@ from keras import ops
 from keras_l2o import numerics
 from keras_l2o.policies.arguments import check_count
 from keras_l2o.policies.arguments import check_number
+from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.policy import float_step
 from keras_l2o.policies.policy import next_step
 from keras_l2o.policies.pool import PoolPolicy
 from keras_l2o.policies.recurrent import RecurrentStack
 from keras_l2o.policies.recurrent import linear
+from keras_l2o.typing import Config
+from keras_l2o.typing import Tensor
 
 #: Tensors of rank 1, 2, and 3 or more are told apart.
 RANKS = 3
@@ -22,40 +29,48 @@ RANKS = 3
 class ChoiceTensorState(NamedTuple):
     pool: tuple  # each member's state of this parameter
     recurrent: Any  # per layer: hidden and cell, units, then the shape
-    weights: Any  # (pool,), the last step's mean over coordinates
+    weights: Any  # (pool,), the means over coordinates in the last step
 
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
 class Choice(PoolPolicy):
-    """An LSTM per coordinate that weighs the updates of a pool of rules.
+    """An LSTM that weighs the updates of a pool of rules.
 
-    The network reads each member's update, the time, and the rank of the
-    coordinate's tensor. The update is `learning_rate * sum_i w_i u_i`, with
-    `w` the softmax of what the network says.
+    For each coordinate the network reads the update of every member of the
+    pool, the number of the step, and the rank of the tensor that the
+    coordinate is in. The update is `learning_rate * sum_i w_i u_i`, where the
+    `u_i` are the members' updates and `w` is the softmax of the network's
+    output.
 
     Args:
         pool: List of policies, or of Keras optimizers. Their trainable weights
-            are trained along.
+            are trained together with the network.
         units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
         learning_rate: Float. Scale of the update. Defaults to `1.0`.
-        time_scale: Float. Steps after which the time features, `t / time_scale`
-            and `1 / (1 + t / time_scale)`, are 1 and 1/2. Defaults to `2000`.
-        hardness: Float. If positive, one member alone is taken: the likeliest
-            in use, and while the policy is trained a sample of the
-            Gumbel-softmax at temperature `1 / hardness`. Defaults to `0.0`,
-            the softmax both ways.
-        rate_scale: Float or `None`. If positive, the network also multiplies
-            each member's rate, by at most `exp(rate_scale)` and at least
-            `exp(-rate_scale)`; by 1 before it is trained. Defaults to `0.0`.
+        time_scale: Float, in steps. At step `t` the network reads
+            `t / time_scale` and `1 / (1 + t / time_scale)`. Defaults to
+            `2000.0`.
+        hardness: Float. If it is `0.0`, the weights are the softmax. If it is
+            positive, the member with the largest weight is taken alone; while
+            the policy itself is being trained, the weights are then a sample
+            of the Gumbel-softmax at temperature `1 / hardness`. Defaults to
+            `0.0`.
+        rate_scale: Float. If it is positive, the network also multiplies the
+            update of each member by a number between `exp(-rate_scale)` and
+            `exp(rate_scale)`, which is 1 before training. Defaults to `0.0`,
+            as does `None`.
         seed: Int. Seed of the Gumbel noise. Defaults to `0`.
         cell_options: Dict of further arguments of `keras.layers.LSTMCell`.
-            Defaults to none.
+            Defaults to `None`.
+        **kwargs: `name` and `dtype`, as in `Policy`.
 
     Example:
 
     >>> from keras_l2o import policies
     >>> choice = policies.Choice([policies.Adam(0.02), policies.SGD(0.2)])
+    >>> choice.pool_names
+    ['adam', 'sgd']
 
     References:
         - [Huang et al., 2022](https://arxiv.org/abs/2203.06474)
@@ -66,16 +81,16 @@ class Choice(PoolPolicy):
 
     def __init__(
         self,
-        pool,
-        units=(20, 20),
-        learning_rate=1.0,
-        time_scale=2000.0,
-        hardness=0.0,
-        rate_scale=0.0,
-        seed=0,
-        cell_options=None,
-        **kwargs,
-    ):
+        pool: Sequence[Policy | keras.optimizers.Optimizer],
+        units: Sequence[int] = (20, 20),
+        learning_rate: float = 1.0,
+        time_scale: float = 2000.0,
+        hardness: float = 0.0,
+        rate_scale: float | None = 0.0,
+        seed: int = 0,
+        cell_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(pool, **kwargs)
         self.learning_rate = check_number("learning_rate", learning_rate)
         self.time_scale = check_number("time_scale", time_scale, above=0.0)
@@ -99,14 +114,14 @@ class Choice(PoolPolicy):
                 name="rates",
             )
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
         self.stack.build(len(self.pool) + 2 + RANKS)
         for layer in (self.readout, self.rates):
             if layer is not None:
                 layer.build((None, self.stack.output_width))
 
-    def initial_state(self, parameters):
+    def initial_state(self, parameters: Sequence[Tensor]) -> PolicyState:
         pool, shared = self.pool_initial_state(parameters)
         uniform = 1.0 / len(self.pool)
         return PolicyState(
@@ -122,7 +137,13 @@ class Choice(PoolPolicy):
             shared=shared,
         )
 
-    def update(self, gradients, parameters, state, training=False):
+    def update(
+        self,
+        gradients: Sequence[Tensor | None],
+        parameters: Sequence[Tensor],
+        state: PolicyState,
+        training: bool = False,
+    ) -> tuple[list[Tensor | None], PolicyState]:
         members, pool, shared = self.pool_update(
             gradients, parameters, state, training
         )
@@ -133,7 +154,7 @@ class Choice(PoolPolicy):
         updates = [None] * len(members)
         present = [i for i, member in enumerate(members) if member is not None]
         if present:
-            shapes = [tuple(gradients[i].shape) for i in present]
+            shapes = [tuple(parameters[i].shape) for i in present]
             mixed, recurrent, weights = self._mix(
                 [members[i] for i in present],
                 shapes,
@@ -231,19 +252,19 @@ class Choice(PoolPolicy):
         noisy = logits + ops.cast(gumbel, logits.dtype)
         return ops.softmax(self.hardness * noisy, axis=0)
 
-    def pool_weights(self, state):
-        """How much each member counted in the last step.
+    def pool_weights(self, state: PolicyState) -> list[Tensor]:
+        """The weights of the pool's members in the last step.
 
         Args:
             state: `PolicyState` after the step.
 
         Returns:
-            List of tensors `(pool,)`, for each parameter the mean over its
-            coordinates, in the order of `pool_names`.
+            List of tensors `(pool,)`, one for each parameter: the means over
+            its coordinates, in the order of `pool_names`.
         """
         return [tensor.weights for tensor in state.tensors]
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": list(self.stack.units),

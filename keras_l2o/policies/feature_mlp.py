@@ -1,4 +1,7 @@
+"""Adam with a small network that corrects it."""
+
 import math
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -14,11 +17,14 @@ from keras_l2o.policies.moments import check_decay
 from keras_l2o.policies.moments import corrected_average
 from keras_l2o.policies.policy import CoordinatewisePolicy
 from keras_l2o.policies.recurrent import linear
+from keras_l2o.typing import Config
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
 
 #: Decays of the momenta that the network reads. The second is Adam's.
 DECAYS = (0.5, 0.9, 0.99)
 ADAM = 1
-#: Steps at which each of the time features passes zero.
+#: Each of the network's features of time is zero at one of these steps.
 TIMES = np.geomspace(1.0, 3000.0, 8)
 
 
@@ -29,23 +35,34 @@ class FeatureMLPState(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
 class FeatureMLP(CoordinatewisePolicy):
-    """Adam, with a small network per coordinate that corrects its update.
+    """Adam, with a small network that corrects each coordinate's update.
 
-    The update is `learning_rate * exp(m) * (adam + d)`. The network gives the
-    direction's correction `d` and the logarithm `m` of the magnitude's, from
-    momenta at three decays and the gradient, each over the root of the mean
-    square, and from the time on a logarithmic scale. Its last layer starts at
-    zero: an untrained one is Adam. Beside the few hundred weights, it keeps
-    four numbers for each parameter where an LSTM keeps some eighty.
+    The update is `learning_rate * exp(m) * (adam + d)`, where `d`, which
+    corrects the direction, and `m`, which corrects the magnitude, are the two
+    outputs of the network. Its inputs are the gradient and averages of the
+    gradient with three decays, each divided by the root of the mean square,
+    and the number of the step on a logarithmic scale. The weights of its last
+    layer start at zero, so that an untrained policy is Adam. It keeps four
+    numbers for each parameter of a model, where an LSTM keeps some eighty.
 
     Args:
-        learning_rate: Float. Rate of the Adam that it starts at. Defaults to
+        learning_rate: Float. The rate of Adam before training. Defaults to
             `0.03`.
         units: Tuple of ints. Widths of the hidden layers. Defaults to
             `(8, 8)`.
         beta_2: Float in `[0, 1)`. Decay of the mean square. Defaults to
             `0.999`.
         epsilon: Float. Added inside the root. Defaults to `1e-10`.
+        **kwargs: `name` and `dtype`, as in `Policy`.
+
+    Example:
+
+    >>> policy = keras_l2o.policies.FeatureMLP(learning_rate=0.03)
+    >>> policy.build()
+    >>> state = policy.initial_state([np.zeros(1)])
+    >>> [update], state = policy.update([np.ones(1)], [np.zeros(1)], state)
+    >>> f"{float(update[0]):.2f}"  # untrained: Adam's first step
+    '0.03'
 
     Reference:
         - [Metz et al., 2022](https://arxiv.org/abs/2203.11860), whose
@@ -56,12 +73,12 @@ class FeatureMLP(CoordinatewisePolicy):
 
     def __init__(
         self,
-        learning_rate=0.03,
-        units=(8, 8),
-        beta_2=0.999,
-        epsilon=1e-10,
-        **kwargs,
-    ):
+        learning_rate: float = 0.03,
+        units: Sequence[int] = (8, 8),
+        beta_2: float = 0.999,
+        epsilon: float = 1e-10,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.learning_rate = check_number("learning_rate", learning_rate)
         self.beta_2 = check_decay("beta_2", beta_2)
@@ -83,19 +100,21 @@ class FeatureMLP(CoordinatewisePolicy):
             name="readout",
         )
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         width = len(DECAYS) + 1 + len(TIMES)
         for layer in (*self.hidden, self.readout):
             layer.build((None, width))
             width = layer.units
         self.built = True
 
-    def tensor_state(self, parameter):
+    def tensor_state(self, parameter: Tensor) -> Nest:
         return FeatureMLPState(
             tuple(self.zeros(parameter) for _ in DECAYS), self.zeros(parameter)
         )
 
-    def tensor_update(self, gradient, parameter, state, step):
+    def tensor_update(
+        self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
+    ) -> tuple[Tensor, Nest]:
         state = self.tensor_warm_up(gradient, parameter, state, step)
         scale = numerics.inverse_root(
             corrected_average(state.second, self.beta_2, step), self.epsilon
@@ -123,7 +142,8 @@ class FeatureMLP(CoordinatewisePolicy):
         times = ops.convert_to_tensor(TIMES, step.dtype)
         time = ops.tanh(step / times - 1.0)
         time = ops.cast(time, self.variable_dtype)
-        # Time is the same for all: to the first layer, a part of its bias.
+        # Time is the same for all coordinates, so that what the first layer
+        # makes of it is the same for all, too: a part of its bias.
         first, *others = self.hidden
         width = features.shape[0]
         bias = first.bias + ops.matmul(time, first.kernel[width:])
@@ -133,7 +153,9 @@ class FeatureMLP(CoordinatewisePolicy):
             output = ops.relu(linear(layer, output))
         return linear(self.readout, output)
 
-    def tensor_warm_up(self, gradient, parameter, state, step):
+    def tensor_warm_up(
+        self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
+    ) -> Nest:
         return FeatureMLPState(
             tuple(
                 average(momentum, gradient, decay)
@@ -142,7 +164,7 @@ class FeatureMLP(CoordinatewisePolicy):
             average(state.second, ops.square(gradient), self.beta_2),
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "learning_rate": self.learning_rate,

@@ -1,4 +1,8 @@
+"""Optimizers of Keras as policies."""
+
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -7,36 +11,44 @@ from keras_l2o import backend
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.policy import next_step
+from keras_l2o.typing import Config
+from keras_l2o.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
 class KerasOptimizer(Policy):
     """Any `keras.optimizers.Optimizer` as an update rule.
 
-    The optimizer is run as a function: its variables are the policy's state,
-    and the optimizer handed in is never changed. It sees whole tensors, so
-    that rules with clipping by norm, factored moments or orthogonalization
-    (Adafactor, Muon) are exact.
+    The optimizer is run as a pure function: its variables become the policy's
+    state, and the object that you pass is never changed. It sees whole
+    tensors, so that rules with clipping by norm, factored moments or
+    orthogonalization (Adafactor, Muon) do exactly what they do in Keras.
 
     Args:
         optimizer: A `keras.optimizers.Optimizer`, or anything that
-            `keras.optimizers.get` takes.
+            `keras.optimizers.get` takes, such as its name.
+        **kwargs: `name`, which defaults to the optimizer's own, and `dtype`,
+            as in `Policy`.
 
     Example:
 
-    >>> import keras, keras_l2o
-    >>> teacher = keras_l2o.policies.KerasOptimizer(
-    ...     keras.optimizers.Lion(1e-3))
+    >>> lion = keras_l2o.policies.KerasOptimizer(keras.optimizers.Lion(0.5))
+    >>> parameters, gradients = [keras.ops.zeros(1)], [keras.ops.ones(1)]
+    >>> state = lion.initial_state(parameters)
+    >>> [update], state = lion.update(gradients, parameters, state)
+    >>> np.array(update).tolist()
+    [0.5]
     """
 
-    def __init__(self, optimizer, **kwargs):
+    def __init__(self, optimizer: Any, **kwargs: Any) -> None:
         optimizer = keras.optimizers.get(optimizer)
         kwargs.setdefault("name", optimizer.name)
         super().__init__(**kwargs)
         self.optimizer = optimizer
-        self._functional = []  # (shapes, optimizer built for them, its values)
+        # Of (shapes, optimizer that was built for them, its first values).
+        self._functional: list[tuple[Any, Any, Any]] = []
 
-    def initial_state(self, parameters):
+    def initial_state(self, parameters: Sequence[Tensor]) -> PolicyState:
         _, values = self._functional_for(parameters)
         return PolicyState(
             step=ops.zeros((), "int32"),
@@ -44,9 +56,15 @@ class KerasOptimizer(Policy):
             shared=tuple(ops.convert_to_tensor(value) for value in values),
         )
 
-    def update(self, gradients, parameters, state, training=False):
-        # Nothing is differentiated through Keras's rules: their roots have an
-        # infinite slope at zero.
+    def update(
+        self,
+        gradients: Sequence[Tensor | None],
+        parameters: Sequence[Tensor],
+        state: PolicyState,
+        training: bool = False,
+    ) -> tuple[list[Tensor | None], PolicyState]:
+        # Meta-training must not differentiate through Keras's rules, whose
+        # square roots have an infinite slope at zero.
         gradients = [
             None if gradient is None else ops.stop_gradient(gradient)
             for gradient in gradients
@@ -56,7 +74,7 @@ class KerasOptimizer(Policy):
         optimizer, _ = self._functional_for(parameters)
         parameters = [ops.stop_gradient(backend.read(p)) for p in parameters]
         with warnings.catch_warnings():
-            # Who calls a policy with a gradient missing knows that it is.
+            # Gradients that are missing are no surprise to who calls a policy.
             warnings.filterwarnings("ignore", "Gradients do not exist")
             new_parameters, shared = optimizer.stateless_apply(
                 list(state.shared), gradients, parameters
@@ -85,20 +103,32 @@ class KerasOptimizer(Policy):
         self._functional.append((shapes, optimizer, values))
         return optimizer, values
 
-    def get_config(self):
+    def get_config(self) -> Config:
         config = keras.optimizers.serialize(self.optimizer)
         public = vars(keras.optimizers).get(config["class_name"])
         if isinstance(public, type) and isinstance(self.optimizer, public):
-            # On torch the class is a private one that only torch has.
+            # With torch the object's class is a private one, which no other
+            # backend has.
             config = {**config, "module": "keras.optimizers"}
         return {**super().get_config(), "optimizer": config}
 
 
-def as_policy(rule):
-    """Returns a policy as it is, and a Keras optimizer as a policy.
+def as_policy(rule: Any) -> Policy:
+    """Wraps a Keras optimizer as a policy; a policy is returned as it is.
 
     Args:
         rule: A `Policy`, or anything that `keras.optimizers.get` takes.
+
+    Returns:
+        A `Policy`.
+
+    Raises:
+        ValueError: It is neither.
+
+    Example:
+
+    >>> keras_l2o.policies.as_policy("adam").name
+    'adam'
     """
     if isinstance(rule, Policy):
         return rule

@@ -1,10 +1,15 @@
 """Rules that learn the rate of each coordinate and keep a fixed direction."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.moment_network import MomentNetwork
+from keras_l2o.typing import Config
+from keras_l2o.typing import Tensor
 
 
 class LearnedRate(MomentNetwork):
@@ -12,14 +17,27 @@ class LearnedRate(MomentNetwork):
 
     former = {"layers": "units", "alpha": "learning_rate"}
 
-    def __init__(self, units=(20, 20), learning_rate=0.1, **kwargs):
+    def __init__(
+        self,
+        units: Sequence[int] = (20, 20),
+        learning_rate: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(units, **kwargs)
         self.learning_rate = check_number("learning_rate", learning_rate)
 
-    def rate(self, output):
+    def rate(self, output: Tensor) -> Tensor:
+        """The rate of each coordinate.
+
+        Args:
+            output: Tensor, the network's output.
+
+        Returns:
+            Tensor of the same shape.
+        """
         return self.learning_rate * ops.exp(output)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "learning_rate": self.learning_rate}
 
 
@@ -33,13 +51,19 @@ class AdamLR(LearnedRate):
     Args:
         units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
-        learning_rate: Float. The rate where the network says zero. Defaults to
-            `0.1`.
-        beta_1, beta_2, epsilon, bias_correction, cell_options,
-            warm_up_recurrent: As in `RNNProp`.
+        learning_rate: Float. The rate where the output of the network is zero.
+            Defaults to `0.1`.
+        **kwargs: `beta_1`, `beta_2`, `epsilon`, `bias_correction`,
+            `cell_options` and `warm_up_recurrent`, as in `RNNProp`; `name` and
+            `dtype`, as in `Policy`.
+
+    Example:
+
+    >>> rule = keras_l2o.policies.AdamLR(units=(4,))
+    >>> optimizer = keras_l2o.LearnedOptimizer(rule)
     """
 
-    def rule(self, output, adam, rmsprop):
+    def rule(self, output: Tensor, adam: Tensor, rmsprop: Tensor) -> Tensor:
         return self.rate(output) * adam
 
 
@@ -53,11 +77,17 @@ class RMSPropLR(LearnedRate):
     Args:
         units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
-        learning_rate: Float. The rate where the network says zero. Defaults to
-            `0.1`.
-        beta_1, beta_2, epsilon, bias_correction, cell_options,
-            warm_up_recurrent: As in `RNNProp`.
+        learning_rate: Float. The rate where the output of the network is zero.
+            Defaults to `0.1`.
+        **kwargs: `beta_1`, `beta_2`, `epsilon`, `bias_correction`,
+            `cell_options` and `warm_up_recurrent`, as in `RNNProp`; `name` and
+            `dtype`, as in `Policy`.
+
+    Example:
+
+    >>> rule = keras_l2o.policies.RMSPropLR(units=(4,))
+    >>> optimizer = keras_l2o.LearnedOptimizer(rule)
     """
 
-    def rule(self, output, adam, rmsprop):
+    def rule(self, output: Tensor, adam: Tensor, rmsprop: Tensor) -> Tensor:
         return self.rate(output) * rmsprop

@@ -1,4 +1,8 @@
+"""The first learned optimizer: an LSTM on the gradient."""
+
 import math
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -9,6 +13,9 @@ from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.policy import CoordinatewisePolicy
 from keras_l2o.policies.recurrent import RecurrentStack
 from keras_l2o.policies.recurrent import linear
+from keras_l2o.typing import Config
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
 
 
 class LSTMState(NamedTuple):
@@ -17,17 +24,23 @@ class LSTMState(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
 class LSTM(CoordinatewisePolicy):
-    """An LSTM per coordinate that reads the gradient alone.
+    """An LSTM that reads the gradient alone, coordinate by coordinate.
 
-    The update is `learning_rate * dense(lstm(g))`: the first learned
-    optimizer, and the baseline of those that came after.
+    The update is `learning_rate * dense(lstm(gradient))`. This was the first
+    learned optimizer, with which later ones are compared.
 
     Args:
         units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
         learning_rate: Float. Scale of the update. Defaults to `0.1`.
         cell_options: Dict of further arguments of `keras.layers.LSTMCell`.
-            Defaults to none.
+            Defaults to `None`.
+        **kwargs: `name` and `dtype`, as in `Policy`.
+
+    Example:
+
+    >>> rule = keras_l2o.policies.LSTM(units=(4,))
+    >>> optimizer = keras_l2o.LearnedOptimizer(rule)
 
     Reference:
         - [Andrychowicz et al., 2016](https://arxiv.org/abs/1606.04474)
@@ -36,8 +49,12 @@ class LSTM(CoordinatewisePolicy):
     former = {"layers": "units"}
 
     def __init__(
-        self, units=(20, 20), learning_rate=0.1, cell_options=None, **kwargs
-    ):
+        self,
+        units: Sequence[int] = (20, 20),
+        learning_rate: float = 0.1,
+        cell_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.learning_rate = check_number("learning_rate", learning_rate)
         self.stack = RecurrentStack(
@@ -47,25 +64,29 @@ class LSTM(CoordinatewisePolicy):
             1, dtype=self.dtype_policy, name="readout"
         )
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         self.stack.build(1)
         self.readout.build((None, self.stack.output_width))
         self.built = True
 
-    def tensor_state(self, parameter):
+    def tensor_state(self, parameter: Tensor) -> Nest:
         return LSTMState(self.stack.initial_state(tuple(parameter.shape)))
 
-    def tensor_update(self, gradient, parameter, state, step):
+    def tensor_update(
+        self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
+    ) -> tuple[Tensor, Nest]:
         shape = tuple(gradient.shape)
         features = ops.reshape(gradient, (1, math.prod(shape)))
         features, recurrent = self.stack.step(features, state.recurrent)
         update = self.learning_rate * linear(self.readout, features)
         return ops.reshape(update, shape), LSTMState(recurrent)
 
-    def tensor_warm_up(self, gradient, parameter, state, step):
+    def tensor_warm_up(
+        self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
+    ) -> Nest:
         return state
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": list(self.stack.units),

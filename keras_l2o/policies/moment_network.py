@@ -1,4 +1,8 @@
+"""What learned rules that read Adam's averages have in common."""
+
 import math
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -16,6 +20,9 @@ from keras_l2o.policies.moments import corrected
 from keras_l2o.policies.policy import CoordinatewisePolicy
 from keras_l2o.policies.recurrent import RecurrentStack
 from keras_l2o.policies.recurrent import linear
+from keras_l2o.typing import Config
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
 
 
 class MomentNetworkState(NamedTuple):
@@ -26,40 +33,47 @@ class MomentNetworkState(NamedTuple):
 class MomentNetwork(CoordinatewisePolicy):
     """Base class of LSTMs that read Adam's and RMSprop's directions.
 
-    A subclass implements `rule`, and `features` if it reads more.
+    A subclass implements `rule`, and overrides `features` and `width` if its
+    network reads more than these two directions.
 
     Args:
-        units: Tuple of ints. Widths of the LSTM layers.
-        beta_1, beta_2: Floats in `[0, 1)`. Decays of the moments.
-        epsilon: Float. Added inside the root.
-        bias_correction: `"paper"`, `"constant"` (the 2021 code's) or `None`.
+        units: Tuple of ints. Widths of the LSTM layers. Defaults to
+            `(20, 20)`.
+        beta_1: Float in `[0, 1)`. Decay of the mean. Defaults to `0.9`.
+        beta_2: Float in `[0, 1)`. Decay of the mean square. Defaults to
+            `0.999`.
+        epsilon: Float. Added inside the root. Defaults to `1e-10`.
+        bias_correction: `"paper"`, `"constant"` (as in the code of Optimizer
+            Amalgamation from 2021) or `None`. Defaults to `"paper"`.
         cell_options: Dict of further arguments of `keras.layers.LSTMCell`.
-        warm_up_recurrent: Bool. Whether the LSTM, too, reads the gradients of
-            the steps that another rule makes. Defaults to `False`.
-        feed_all: Bool. Whether every layer, and the readout, reads the
-            features again. Defaults to `False`.
-        readout_initializer: Initializer of the readout's kernel. Defaults to
-            Keras's.
+            Defaults to `None`.
+        warm_up_recurrent: Bool. Whether the state of the LSTM follows the
+            gradients of steps that another rule makes. Defaults to `False`.
+        feed_all: Bool. Whether every layer, and the last one, reads the
+            features, too. Defaults to `False`.
+        readout_initializer: Initializer of the kernel of the last, dense
+            layer. Defaults to `"glorot_uniform"`.
+        **kwargs: `name` and `dtype`, as in `Policy`.
     """
 
     former = {"layers": "units"}
 
-    #: How many features `features` gives.
+    #: How many tensors `features` returns.
     width = 2
 
     def __init__(
         self,
-        units=(20, 20),
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-10,
-        bias_correction="paper",
-        cell_options=None,
-        warm_up_recurrent=False,
-        feed_all=False,
-        readout_initializer="glorot_uniform",
-        **kwargs,
-    ):
+        units: Sequence[int] = (20, 20),
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-10,
+        bias_correction: str | None = "paper",
+        cell_options: Mapping[str, Any] | None = None,
+        warm_up_recurrent: bool = False,
+        feed_all: bool = False,
+        readout_initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.beta_1 = check_decay("beta_1", beta_1)
         self.beta_2 = check_decay("beta_2", beta_2)
@@ -78,35 +92,51 @@ class MomentNetwork(CoordinatewisePolicy):
             name="readout",
         )
 
-    def features(self, gradient, adam, rmsprop):
-        """List of `width` tensors that the network reads.
+    def features(
+        self, gradient: Tensor, adam: Tensor, rmsprop: Tensor
+    ) -> list[Tensor]:
+        """What the network reads.
 
         Args:
             gradient: Tensor.
             adam: Tensor, the corrected mean over the root of the corrected
                 mean square.
             rmsprop: Tensor, the gradient over the same root.
+
+        Returns:
+            List of `width` tensors of the gradient's shape.
         """
         return [adam, rmsprop]
 
-    def rule(self, output, adam, rmsprop):
-        """The update, from the network's output of the same shape."""
+    def rule(self, output: Tensor, adam: Tensor, rmsprop: Tensor) -> Tensor:
+        """The update.
+
+        Args:
+            output: Tensor of the gradient's shape, the network's output.
+            adam: Tensor, as in `features`.
+            rmsprop: Tensor, as in `features`.
+
+        Returns:
+            Tensor of the same shape, to be subtracted from the parameter.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} must implement `rule`."
         )
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         self.stack.build(self.width)
         self.readout.build((None, self.stack.output_width))
         self.built = True
 
-    def tensor_state(self, parameter):
+    def tensor_state(self, parameter: Tensor) -> Nest:
         return MomentNetworkState(
             Moments(self.zeros(parameter), self.zeros(parameter)),
             self.stack.initial_state(tuple(parameter.shape)),
         )
 
-    def tensor_update(self, gradient, parameter, state, step):
+    def tensor_update(
+        self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
+    ) -> tuple[Tensor, Nest]:
         moments = average_moments(
             state.moments, gradient, self.beta_1, self.beta_2
         )
@@ -125,7 +155,9 @@ class MomentNetwork(CoordinatewisePolicy):
         update = self.rule(output, adam, rmsprop)
         return update, MomentNetworkState(moments, recurrent)
 
-    def tensor_warm_up(self, gradient, parameter, state, step):
+    def tensor_warm_up(
+        self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
+    ) -> Nest:
         if self.warm_up_recurrent:
             return self.tensor_update(gradient, parameter, state, step)[1]
         return state._replace(
@@ -134,7 +166,7 @@ class MomentNetwork(CoordinatewisePolicy):
             )
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": list(self.stack.units),

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_l2o import numerics
 from keras_l2o.policies.arguments import check_number
+from keras_l2o.typing import Tensor
 
 BIAS_CORRECTIONS = ("paper", "constant", None)
 
@@ -30,7 +31,7 @@ class Moments(NamedTuple):
     second: Any  # the parameter's shape
 
 
-def average(old, new, decay):
+def average(old: Tensor, new: Tensor, decay: float | Tensor) -> Tensor:
     """One step of a decayed average."""
     return decay * old + (1.0 - decay) * new
 
@@ -44,7 +45,7 @@ def average_moments(state, gradient, beta_1, beta_2):
 
 
 def corrected(moments, step, beta_1, beta_2, kind):
-    """Both averages, freed from their start at zero.
+    """Both averages, corrected for their start at zero.
 
     Args:
         moments: `Moments` after the step.
@@ -59,7 +60,7 @@ def corrected(moments, step, beta_1, beta_2, kind):
 
 
 def corrected_average(moment, decay, step, kind="paper"):
-    """One average, freed from its start at zero, in its own type."""
+    """One average, corrected for its start at zero, in its own type."""
     divisor = numerics.bias_correction(decay, step, kind)
     return moment / ops.cast(divisor, moment.dtype)
 

@@ -1,3 +1,7 @@
+"""What every update rule has in common."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -6,18 +10,29 @@ from keras import ops
 
 from keras_l2o import numerics
 from keras_l2o.policies.former import renamed
+from keras_l2o.typing import Config
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
 
-#: Where the count of steps stops, which 32 bits hold.
+#: The count of steps does not go beyond this number, the largest int32.
 LAST_STEP = 2**31 - 1
 
 
 class PolicyState(NamedTuple):
-    """What a policy remembers between two steps.
+    """What a policy remembers from one step to the next.
 
     Attributes:
-        step: int32 scalar. Updates made so far, at most `LAST_STEP`.
+        step: int32 scalar tensor. How many updates were made, at most
+            `2**31 - 1`.
         tensors: Tuple with the state of each parameter, a nest of tensors.
-        shared: Nest of tensors that belong to no single parameter.
+        shared: Nest of tensors that belong to no single parameter. Defaults
+            to `()`.
+
+    Example:
+
+    >>> state = keras_l2o.policies.Adam().initial_state([np.zeros((2, 3))])
+    >>> int(state.step), [tuple(m.shape) for m in state.tensors[0]]
+    (0, [(2, 3), (2, 3)])
     """
 
     step: Any
@@ -25,39 +40,44 @@ class PolicyState(NamedTuple):
     shared: Any = ()
 
 
-def next_step(step):
-    """The count of updates after one more; it never wraps around."""
+def next_step(step: Tensor) -> Tensor:
+    """The count of updates after one more; it stops at `LAST_STEP`."""
     return step + ops.cast(step < LAST_STEP, step.dtype)
 
 
-def float_step(step, dtype):
-    """A count of updates as a float, wide enough to count with.
+def float_step(step: Tensor, dtype: str) -> Tensor:
+    """A count of updates as float32, or as float64 if the policy is.
+
+    In a narrower type, adding 1 would change nothing after a few hundred
+    steps.
 
     Args:
-        step: Int scalar.
-        dtype: String, the policy's type. What is narrower than float32 would
-            stop to count after a few hundred steps.
+        step: Int scalar tensor.
+        dtype: String, the policy's type.
     """
     return ops.cast(step, "float64" if dtype == "float64" else "float32")
 
 
 class Policy(keras.layers.Layer):
-    """Base class of update rules: gradients in, updates out.
+    """Base class of update rules, which map gradients to updates.
 
-    A policy is a pure function of its weights and its state, so that the same
-    object trains a user's model inside `LearnedOptimizer` and is itself
-    trained by `MetaTrainer`. It sees the whole model at once. A subclass
-    implements `initial_state` and `update`; a rule that treats every
-    coordinate alike derives from `CoordinatewisePolicy` instead.
+    A policy is a pure function of its weights, its state and the gradients of
+    a whole model. So the same object can train a model, as the policy of a
+    `LearnedOptimizer`, and be trained itself, by `MetaTrainer`. A subclass
+    implements `initial_state` and `update`. A rule that treats every
+    coordinate alike derives from `CoordinatewisePolicy` instead, which takes
+    less code and runs faster.
+
+    A class of your own can be trained, saved and loaded like any other, if it
+    is registered with Keras and its `get_config` returns the arguments of the
+    constructor. To load one, name its class in `custom_objects`.
 
     Args:
-        name: String. Defaults to the class's name in snake case.
-        dtype: String. Type of the policy's weights and state, independent of
-            the global dtype policy. Defaults to `"float32"`.
-
-    A rule of your own trains, is saved and is loaded like any other, if it is
-    registered and its `get_config` returns the constructor's arguments. Whoever
-    loads it has to name its class.
+        name: String. Defaults to `None`, the class's name in snake case.
+        dtype: String or `keras.DTypePolicy`, the type of the policy's weights
+            and state. Keras's global dtype policy has no influence on it.
+            Defaults to `"float32"`.
+        **kwargs: Further arguments of `keras.layers.Layer`.
 
     Example:
 
@@ -78,20 +98,27 @@ class Policy(keras.layers.Layer):
     ...     "my-rule", custom_objects={"mine>MyRule": MyRule})
     """
 
-    #: Whether a coordinate's update depends on that coordinate alone.
+    #: Whether the update of a coordinate depends on that coordinate alone.
     coordinatewise = False
     #: Arguments by former names: dict from these to the names of today.
-    former = {}
+    former: Mapping[str, str] = {}
 
-    def __init__(self, name=None, dtype="float32", **kwargs):
+    def __init__(
+        self, name: str | None = None, dtype: Any = "float32", **kwargs: Any
+    ) -> None:
         super().__init__(name=name, dtype=dtype, **kwargs)
 
-    def build(self, input_shape=None):
-        """Creates the weights; their shapes do not depend on the optimizee."""
+    def build(self, input_shape: Any = None) -> None:
+        """Creates the policy's weights.
+
+        Args:
+            input_shape: Not used: the weights do not depend on the model that
+                the policy will train. Defaults to `None`.
+        """
         self.built = True
 
-    def initial_state(self, parameters):
-        """State before the first step.
+    def initial_state(self, parameters: Sequence[Tensor]) -> PolicyState:
+        """The state before the first step.
 
         Args:
             parameters: List of tensors or variables; only shapes are used.
@@ -103,71 +130,124 @@ class Policy(keras.layers.Layer):
             f"{type(self).__name__} must implement `initial_state`."
         )
 
-    def update(self, gradients, parameters, state, training=False):
-        """One step of the rule.
+    def update(
+        self,
+        gradients: Sequence[Tensor | None],
+        parameters: Sequence[Tensor],
+        state: PolicyState,
+        training: bool = False,
+    ) -> tuple[list[Tensor | None], PolicyState]:
+        """Makes one step.
 
         Args:
-            gradients: List of tensors, `None` for a parameter that has none.
+            gradients: List of tensors, `None` for a parameter without one.
             parameters: List of tensors of the same shapes.
             state: The `PolicyState` before the step.
-            training: Bool. Whether the policy itself is being trained by this
-                step, as against used. Few rules differ. Defaults to `False`.
+            training: Bool. Whether the policy itself is being trained. Only
+                rules that explore, such as `Choice`, make a difference.
+                Defaults to `False`.
 
         Returns:
-            The updates, to be subtracted from the parameters (`None` where the
-            gradient is), and the new `PolicyState`.
+            List of updates, to be subtracted from the parameters (`None`
+            where the gradient is `None`), and the new `PolicyState`.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must implement `update`."
         )
 
-    def warm_up(self, gradients, parameters, state):
-        """State after a step in which another rule made the update.
+    def warm_up(
+        self,
+        gradients: Sequence[Tensor | None],
+        parameters: Sequence[Tensor],
+        state: PolicyState,
+    ) -> PolicyState:
+        """The state after a step in which another rule made the update.
 
-        Moments of the gradient accumulate; recurrent state does not.
-        Takes what `update` takes, but for `training`.
+        Averages of the gradient move as in `update`; the states of recurrent
+        networks stay as they are.
+
+        Args:
+            gradients: List of tensors, `None` for a parameter without one.
+            parameters: List of tensors of the same shapes.
+            state: The `PolicyState` before the step.
+
+        Returns:
+            The new `PolicyState`.
         """
         return self.update(gradients, parameters, state)[1]
 
-    def call(self, gradients, parameters, state, training=False):
+    def call(
+        self,
+        gradients: Sequence[Tensor | None],
+        parameters: Sequence[Tensor],
+        state: PolicyState,
+        training: bool = False,
+    ) -> tuple[list[Tensor | None], PolicyState]:
+        """Makes one step, as `update` does: Keras calls this method.
+
+        Args:
+            gradients: As in `update`.
+            parameters: As in `update`.
+            state: As in `update`.
+            training: As in `update`. Defaults to `False`.
+
+        Returns:
+            What `update` returns.
+        """
         return self.update(gradients, parameters, state, training)
 
-    def cast_gradient(self, gradient):
-        """The gradient in the policy's type, and so bounded that its square is.
+    def cast_gradient(self, gradient: Tensor) -> Tensor:
+        """Casts a gradient to the policy's type and clips it.
 
-        Nothing that a training comes to by itself is changed by it.
+        The bound is so large that the square of a clipped gradient still has
+        room in its type. Gradients of a training that works are far below it.
+
+        Args:
+            gradient: Tensor.
+
+        Returns:
+            Tensor of the same shape.
         """
         bound = numerics.root_of_largest(self.variable_dtype)
         gradient = ops.cast(gradient, self.variable_dtype)
         return ops.clip(gradient, -bound, bound)
 
-    def copy(self):
-        """A policy of the same configuration with the same weights."""
+    def copy(self) -> "Policy":
+        """Makes a policy with the same configuration and the same weights.
+
+        Returns:
+            A new object of the same class, built.
+        """
         twin = type(self).from_config(self.get_config())
         if not twin.built:
             twin.build(None)
         twin.set_weights(self.get_weights())
         return twin
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"name": self.name, "dtype": self.dtype_policy.name}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> "Policy":
         return super().from_config(renamed(config, cls.former))
 
 
 class CoordinatewisePolicy(Policy):
-    """A rule that treats every coordinate alike, whatever tensor it is in.
+    """Base class of rules that treat every coordinate of a model alike.
 
-    A subclass implements `tensor_state(parameter)` and
-    `tensor_update(gradient, parameter, state, step)` for one tensor of any
-    shape. Because coordinates do not see each other, a caller may hand all of
-    them over as one flat tensor.
+    A subclass implements `tensor_update`, and `tensor_state` if it has a
+    state, for one tensor of any shape. The update of a coordinate must not
+    depend on other coordinates: a caller may pass the parameters of a whole
+    model as one flat tensor.
+
+    Args:
+        name: String. Defaults to `None`, the class's name in snake case.
+        dtype: String or `keras.DTypePolicy`, as in `Policy`. Defaults to
+            `"float32"`.
+        **kwargs: Further arguments of `keras.layers.Layer`.
 
     Example:
 
-    >>> import keras, keras_l2o
     >>> @keras.saving.register_keras_serializable(package="mine")
     ... class Sign(keras_l2o.policies.CoordinatewisePolicy):
     ...     def tensor_update(self, gradient, parameter, state, step):
@@ -177,40 +257,68 @@ class CoordinatewisePolicy(Policy):
 
     coordinatewise = True
 
-    def tensor_state(self, parameter):
-        """State of one parameter: a nest whose leaves end with its shape."""
+    def tensor_state(self, parameter: Tensor) -> Nest:
+        """The state of one parameter before the first step.
+
+        Args:
+            parameter: Tensor or variable; only its shape is used.
+
+        Returns:
+            Nest of tensors, each with axes for features, if it has any, and
+            then the axes of the parameter.
+        """
         return ()
 
-    def tensor_update(self, gradient, parameter, state, step):
-        """Update of one parameter.
+    def tensor_update(
+        self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
+    ) -> tuple[Tensor, Nest]:
+        """Makes one step for one parameter.
 
         Args:
             gradient: Tensor.
             parameter: Tensor of the same shape.
-            state: As `tensor_state` returns it.
-            step: Float scalar, the number of this update, from 1; see
-                `float_step`.
+            state: Nest, what `tensor_state` or the last step returned.
+            step: Float scalar tensor, the number of this update, from 1.
 
         Returns:
-            The update, to be subtracted, and the new state.
+            Tensor of the same shape, to be subtracted from the parameter, and
+            the new state.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must implement `tensor_update`."
         )
 
-    def tensor_warm_up(self, gradient, parameter, state, step):
-        """The new state alone, for `warm_up`."""
+    def tensor_warm_up(
+        self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
+    ) -> Nest:
+        """The new state alone, after a step that another rule has made.
+
+        Args:
+            gradient: As in `tensor_update`.
+            parameter: As in `tensor_update`.
+            state: As in `tensor_update`.
+            step: As in `tensor_update`.
+
+        Returns:
+            Nest, the new state.
+        """
         return self.tensor_update(gradient, parameter, state, step)[1]
 
-    def initial_state(self, parameters):
+    def initial_state(self, parameters: Sequence[Tensor]) -> PolicyState:
         return PolicyState(
             step=ops.zeros((), "int32"),
             tensors=tuple(self.tensor_state(p) for p in parameters),
         )
 
-    def update(self, gradients, parameters, state, training=False):
-        # `training` goes no further: noise that told coordinates apart would
-        # not be coordinatewise.
+    def update(
+        self,
+        gradients: Sequence[Tensor | None],
+        parameters: Sequence[Tensor],
+        state: PolicyState,
+        training: bool = False,
+    ) -> tuple[list[Tensor | None], PolicyState]:
+        # `training` is not passed on: rules that draw noise while they are
+        # trained would need to know which coordinate is which.
         step = float_step(next_step(state.step), self.variable_dtype)
         updates, tensors = [], []
         for gradient, parameter, tensor in zip(
@@ -228,7 +336,12 @@ class CoordinatewisePolicy(Policy):
             tensors.append(tensor)
         return updates, PolicyState(next_step(state.step), tuple(tensors))
 
-    def warm_up(self, gradients, parameters, state):
+    def warm_up(
+        self,
+        gradients: Sequence[Tensor | None],
+        parameters: Sequence[Tensor],
+        state: PolicyState,
+    ) -> PolicyState:
         step = float_step(next_step(state.step), self.variable_dtype)
         tensors = [
             tensor
@@ -245,8 +358,16 @@ class CoordinatewisePolicy(Policy):
         ]
         return PolicyState(next_step(state.step), tuple(tensors))
 
-    def zeros(self, parameter, *features):
-        """Zeros of a parameter's shape, with axes for features before it."""
+    def zeros(self, parameter: Tensor, *features: int) -> Tensor:
+        """Zeros in the policy's type, for `tensor_state`.
+
+        Args:
+            parameter: Tensor or variable.
+            *features: Ints, the sizes of axes before those of the parameter.
+
+        Returns:
+            Tensor `(*features, *parameter.shape)`.
+        """
         return ops.zeros((*features, *parameter.shape), self.variable_dtype)
 
     def _cast(self, tensor):

@@ -1,3 +1,6 @@
+"""What rules that combine other rules have in common."""
+
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -9,6 +12,8 @@ from keras_l2o.policies.keras_optimizer import as_policy
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.policy import next_step
+from keras_l2o.typing import Config
+from keras_l2o.typing import Tensor
 
 
 class PoolSharedState(NamedTuple):
@@ -17,17 +22,23 @@ class PoolSharedState(NamedTuple):
 
 
 class PoolPolicy(Policy):
-    """Base class of rules that are made of other rules.
+    """Base class of rules that combine other rules, the members of a pool.
 
-    Each tensor's state has an attribute `pool`, the tuple of the members'
-    states, and the shared state is a `PoolSharedState`.
+    The state of each parameter has an attribute `pool`, the tuple of the
+    members' states, and the shared state is a `PoolSharedState`.
 
     Args:
         pool: List of policies, or of Keras optimizers. Their trainable weights
-            are this policy's, too.
+            are weights of this policy, too.
+        **kwargs: `name` and `dtype`, as in `Policy`.
+
+    Raises:
+        ValueError: The pool is empty or not a list.
     """
 
-    def __init__(self, pool, **kwargs):
+    def __init__(
+        self, pool: Sequence[Policy | keras.optimizers.Optimizer], **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(pool, (list, tuple)) or not pool:
             raise ValueError(
@@ -37,8 +48,11 @@ class PoolPolicy(Policy):
         self.pool = [as_policy(member) for member in pool]
 
     @property
-    def pool_names(self):
-        """A name for each member, in their order."""
+    def pool_names(self) -> list[str]:
+        """The names of the members, in their order.
+
+        If two members have the same name, the second has a number behind it.
+        """
         names = []
         for member in self.pool:
             name, count = member.name, 1
@@ -48,27 +62,48 @@ class PoolPolicy(Policy):
             names.append(name)
         return names
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         for member in self.pool:
             if not member.built:
                 member.build(None)
         self.built = True
 
-    def pool_initial_state(self, parameters):
-        """For each parameter the members' states, and the shared state."""
+    def pool_initial_state(
+        self, parameters: Sequence[Tensor]
+    ) -> tuple[tuple[Any, ...], PoolSharedState]:
+        """The members' states before the first step.
+
+        Args:
+            parameters: List of tensors or variables; only shapes are used.
+
+        Returns:
+            Tuple over parameters of the tuple of the members' states, and the
+            `PoolSharedState`.
+        """
         pool, shared = _by_tensor(
             [member.initial_state(parameters) for member in self.pool]
         )
         return pool, PoolSharedState(shared, ops.zeros((), "int32"))
 
-    def pool_update(self, gradients, parameters, state, training):
-        """One step of every member.
+    def pool_update(
+        self,
+        gradients: Sequence[Tensor | None],
+        parameters: Sequence[Tensor],
+        state: PolicyState,
+        training: bool,
+    ) -> tuple[list[Tensor | None], tuple[Any, ...], PoolSharedState]:
+        """Makes one step with every member.
 
-        Takes what `update` takes.
+        Args:
+            gradients: List of tensors, `None` for a parameter without one.
+            parameters: List of tensors of the same shapes.
+            state: The `PolicyState` before the step.
+            training: Bool, as in `update`.
 
         Returns:
-            For each parameter its updates `(pool, coordinates)`, or `None`;
-            for each the members' new states; and the new shared state.
+            List over parameters of the members' updates, a tensor
+            `(pool, coordinates)` or `None`; tuple over parameters of the tuple
+            of the members' new states; and the new `PoolSharedState`.
         """
         updates, states = [], []
         for member, member_state in zip(self.pool, _by_member(state)):
@@ -86,7 +121,12 @@ class PoolPolicy(Policy):
         pool, shared = _by_tensor(states)
         return stacked, pool, PoolSharedState(shared, _key(state, parameters))
 
-    def warm_up(self, gradients, parameters, state):
+    def warm_up(
+        self,
+        gradients: Sequence[Tensor | None],
+        parameters: Sequence[Tensor],
+        state: PolicyState,
+    ) -> PolicyState:
         pool, shared = _by_tensor(
             [
                 member.warm_up(gradients, parameters, member_state)
@@ -105,7 +145,7 @@ class PoolPolicy(Policy):
     def _flat(self, tensor):
         return ops.reshape(ops.cast(tensor, self.variable_dtype), (-1,))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "pool": [
@@ -115,7 +155,7 @@ class PoolPolicy(Policy):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> "PoolPolicy":
         pool = [
             keras.saving.deserialize_keras_object(member)
             for member in config["pool"]
@@ -130,11 +170,11 @@ class PoolPolicy(Policy):
 
 
 def _key(state, parameters):
-    """Key of an episode's noise, drawn at its first step from its parameters.
+    """The key of an episode's noise, computed from its first parameters.
 
-    Two episodes differ in it as they differ in where they start. Integers add
-    up to the same number in any order, so that it does not depend on how the
-    step was compiled.
+    Two episodes start from different parameters, so their keys differ. The
+    sum is one of integers, which does not depend on the order of its terms,
+    nor so on how the step was compiled.
     """
     drawn = ops.zeros((), "int32")
     for parameter in parameters:
@@ -145,7 +185,7 @@ def _key(state, parameters):
 
 
 def _by_tensor(states):
-    """Members' `PolicyState`s as a tuple over parameters, and one shared."""
+    """Regroups the members' states: by parameter, and those that are shared."""
     return (
         tuple(zip(*(state.tensors for state in states))),
         tuple(state.shared for state in states),
@@ -153,7 +193,7 @@ def _by_tensor(states):
 
 
 def _by_member(state):
-    """The members' `PolicyState`s again."""
+    """The `PolicyState` of each member: the reverse of `_by_tensor`."""
     return [
         PolicyState(
             state.step,

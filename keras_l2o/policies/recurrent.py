@@ -1,4 +1,9 @@
+"""LSTM cells that run over all coordinates at once."""
+
 import math
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,19 +13,25 @@ from keras_l2o.policies.arguments import check_widths
 
 
 class RecurrentStack(keras.layers.Layer):
-    """LSTM cells on top of each other, run one step over every coordinate.
+    """A stack of LSTM cells that makes one step for all coordinates at once.
 
     Args:
         units: Tuple of ints, the width of each layer.
         cell_options: Dict of further arguments of `keras.layers.LSTMCell`
             (`activation`, `kernel_initializer`, `unit_forget_bias`, ...).
-            Defaults to none.
-        feed_all: Bool. Whether the features go, beside the last layer's
-            output, into every layer and into the stack's output. Defaults to
-            `False`.
+            Defaults to `None`.
+        feed_all: Bool. Whether every layer reads the features in addition to
+            the output of the layer below, and the stack returns them in
+            addition to its output. Defaults to `False`.
     """
 
-    def __init__(self, units, cell_options=None, feed_all=False, **kwargs):
+    def __init__(
+        self,
+        units: Sequence[int],
+        cell_options: Mapping[str, Any] | None = None,
+        feed_all: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.units = check_widths("units", units)
         self.feed_all = bool(feed_all)
@@ -57,17 +68,17 @@ class RecurrentStack(keras.layers.Layer):
     def step(self, features, state):
         """Runs the stack once.
 
-        Coordinates are the last axis: gates are then slices of whole rows,
-        which need no copy.
+        Coordinates are the last axis, because the gates are then slices of
+        whole rows, which need no copy.
 
         Args:
             features: Tensor of shape `(features, coordinates)`.
-            state: As `initial_state` returns it, for any shape with that many
-                coordinates.
+            state: What `initial_state` returned for a shape with that many
+                coordinates, or the last step.
 
         Returns:
-            The output `(output_width, coordinates)`, and the new state in the
-            shape of the old.
+            The output `(output_width, coordinates)`, and the new state, in the
+            shapes of the old one.
         """
         fed = features
         new_state = []
@@ -93,7 +104,7 @@ class RecurrentStack(keras.layers.Layer):
 
 
 def linear(layer, features):
-    """What a `keras.layers.Dense` says of `(features, coordinates)`."""
+    """A `keras.layers.Dense`, applied to `(features, coordinates)`."""
     output = ops.matmul(ops.transpose(layer.kernel), features)
     return output + layer.bias[:, None] if layer.use_bias else output
 
@@ -109,7 +120,7 @@ def _lstm(cell, features, hidden, memory):
     Returns:
         The new hidden state and memory.
     """
-    # One product for both of what it reads.
+    # One product for inputs and hidden state together.
     kernel = ops.concatenate([cell.kernel, cell.recurrent_kernel], axis=0)
     bias = cell.bias if cell.use_bias else ops.zeros_like(kernel[0])
     read = ops.concatenate([features, hidden], axis=0)
@@ -117,8 +128,9 @@ def _lstm(cell, features, hidden, memory):
         cell.activation is keras.activations.tanh
         and cell.recurrent_activation is keras.activations.sigmoid
     ):
-        # One activation for all gates, since tanh(z) = 2 sigmoid(2 z) - 1. The
-        # product then has one consumer, and no compiler makes it twice.
+        # One activation for all gates, because tanh(z) = 2 sigmoid(2 z) - 1.
+        # So only one operation reads the product, and a compiler that fuses
+        # operations does not compute it twice.
         factors = np.repeat([1.0, 1.0, 2.0, 1.0], cell.units)
         factors = ops.convert_to_tensor(factors, kernel.dtype)
         kernel, bias = kernel * factors, bias * factors

@@ -1,4 +1,7 @@
+"""A hierarchy of recurrent networks."""
+
 import math
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -13,10 +16,13 @@ from keras_l2o.policies.moments import average
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.policy import next_step
+from keras_l2o.typing import Config
+from keras_l2o.typing import Tensor
 
-#: Inside the root of a direction's mean square, by which it is divided. Not
-#: smaller: a tensor whose gradient is zero has a direction of zero, and the
-#: outer gradient gets one over this root.
+#: Added to the mean square of a direction before its root is taken, by which
+#: the direction is then divided. It must not be smaller: where a gradient is
+#: zero, the direction is, too, and one over this root multiplies the outer
+#: gradient.
 DIRECTION_EPSILON = 1e-8
 
 
@@ -25,11 +31,11 @@ class ScaleTensorState(NamedTuple):
     squares: Any  # (timescales, *shape), decayed mean squares of the momenta
     log_rate: Any  # (*shape), the decayed average
     recurrent: Any  # (units, *shape) of the parameter network
-    tensor: Any  # (units,) of the tensor network, () where there is none
+    tensor: Any  # (units,) of the tensor network; () if there is none
 
 
 class ScaleSharedState(NamedTuple):
-    recurrent: Any  # (units,) of the global network, () where there is none
+    recurrent: Any  # (units,) of the global network; () if there is none
 
 
 def _logit(probability):
@@ -38,28 +44,39 @@ def _logit(probability):
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
 class Scale(Policy):
-    """Small recurrent networks for each parameter, tensor, and the whole.
+    """A hierarchy of small recurrent networks, for coordinates up to the model.
 
-    The parameter network reads momenta at several timescales over the roots of
-    their mean squares, the logarithms of those relative to each other, and the
-    rate relative to its tensor's. It gives a direction, a change of the rate,
-    and the decays of the next step's averages. Each network sends its state to
-    the one below it as a bias, and the mean of its states to the one above.
+    There is one network for coordinates, one for tensors and one for the whole
+    model. The network of a coordinate reads averages of the gradient over
+    several timescales, each divided by the root of its mean square; the
+    logarithms of the mean squares, relative to each other; and the
+    coordinate's rate, relative to the mean of its tensor. Its outputs are a
+    direction, a change of the rate, and the decays of the averages in the next
+    step. Each network passes its state to the network below, as a bias, and
+    the mean of its states to the network above.
+
+    Two things differ from the paper. Its attention, which computes gradients
+    at other points than the parameters, is left out, because a policy is only
+    given gradients. And where the paper leaves a choice open, Keras's GRU
+    (which applies the reset gate after the product) and Keras's initializers
+    are used.
 
     Args:
-        units: Tuple of one to three ints: widths of the parameter, tensor and
-            global GRUs. One alone is the basic form, without a hierarchy.
-            Defaults to `(20, 10, 10)`.
-        timescales: Int. Momenta, each decaying half as fast as the one before
-            it. Defaults to `4`.
-        learning_rate: Float. Rate of every parameter at first. Defaults to
-            `0.001`.
+        units: Tuple of one to three ints: the widths of the networks of
+            coordinates, of tensors and of the model, which are GRUs. With one
+            width there is no hierarchy. Defaults to `(20, 10, 10)`.
+        timescales: Int. How many averages of the gradient there are. Each
+            decays half as fast as the one before it. Defaults to `4`.
+        learning_rate: Float. The rate of every coordinate before the first
+            step. Defaults to `0.001`.
         epsilon: Float. Added to the mean squares. Defaults to `1e-16`.
+        **kwargs: `name` and `dtype`, as in `Policy`.
 
-    Left out is the paper's attention, the gradient at another place than where
-    the parameters are: a policy is handed its gradients. Where the paper
-    leaves a choice, it is Keras's GRU (which resets after the product) and
-    Keras's initializers.
+    Example:
+
+    >>> policy = keras_l2o.policies.Scale(units=(4,))
+    >>> optimizer = keras_l2o.LearnedOptimizer(policy)
+    >>> model.compile(optimizer=optimizer, loss="mse")
 
     Reference:
         - [Wichrowska et al., 2017](https://arxiv.org/abs/1703.04813)
@@ -67,12 +84,12 @@ class Scale(Policy):
 
     def __init__(
         self,
-        units=(20, 10, 10),
-        timescales=4,
-        learning_rate=1e-3,
-        epsilon=1e-16,
-        **kwargs,
-    ):
+        units: Sequence[int] = (20, 10, 10),
+        timescales: int = 4,
+        learning_rate: float = 1e-3,
+        epsilon: float = 1e-16,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.units = check_widths("units", units, most=3)
         self.timescales = check_count("timescales", timescales, least=1)
@@ -85,8 +102,9 @@ class Scale(Policy):
             for width, name in zip(self.units, ("parameter", "tensor", "whole"))
         ]
         self.direction = self._readout("direction", use_bias=False)
-        # The paper adds a linear map of the scaled momenta to the direction.
-        # Its start is left open: here their mean, which goes downhill.
+        # The paper adds a linear map of the scaled averages to the direction,
+        # and does not say how it is initialized. Here it starts as their mean,
+        # which goes downhill.
         self.shortcut = self._readout(
             "shortcut",
             use_bias=False,
@@ -107,10 +125,10 @@ class Scale(Policy):
             **options,
         )
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         features = 2 * self.timescales + 1
         for level, cell in enumerate(self.cells):
-            # What a network reads from the one below it, and the state above.
+            # A network reads the one below it and the state of the one above.
             below = features if level == 0 else self.units[level - 1]
             cell.build((None, below + sum(self.units[level + 1 : level + 2])))
         for readout in (
@@ -131,9 +149,9 @@ class Scale(Policy):
         )
         self.built = True
 
-    def initial_state(self, parameters):
-        # The networks' first states are zeros. The paper's are learned, but a
-        # policy's state is data that no outer gradient reaches.
+    def initial_state(self, parameters: Sequence[Tensor]) -> PolicyState:
+        # The networks' first states are zeros. In the paper they are learned,
+        # but here a policy's state is data, which no outer gradient reaches.
         return PolicyState(
             step=ops.zeros((), "int32"),
             tensors=tuple(self._tensor_state(p) for p in parameters),
@@ -155,7 +173,13 @@ class Scale(Policy):
     def _zeros(self, *shape):
         return ops.zeros(shape, self.variable_dtype)
 
-    def update(self, gradients, parameters, state, training=False):
+    def update(
+        self,
+        gradients: Sequence[Tensor | None],
+        parameters: Sequence[Tensor],
+        state: PolicyState,
+        training: bool = False,
+    ) -> tuple[list[Tensor | None], PolicyState]:
         present = [i for i, g in enumerate(gradients) if g is not None]
         updates, tensors = [None] * len(gradients), list(state.tensors)
         whole = state.shared.recurrent
@@ -172,7 +196,12 @@ class Scale(Policy):
             next_step(state.step), tuple(tensors), shared
         )
 
-    def warm_up(self, gradients, parameters, state):
+    def warm_up(
+        self,
+        gradients: Sequence[Tensor | None],
+        parameters: Sequence[Tensor],
+        state: PolicyState,
+    ) -> PolicyState:
         tensors = tuple(
             tensor if gradient is None else self._averages(gradient, tensor)
             for gradient, tensor in zip(gradients, state.tensors)
@@ -180,14 +209,15 @@ class Scale(Policy):
         return PolicyState(next_step(state.step), tensors, state.shared)
 
     def _averages(self, gradient, state):
-        """Moves momenta and mean squares, by decays that the network says.
+        """Updates the averages, with the decays that the network has chosen.
 
-        It said them in its last step: the new state depends on the averages.
+        It chose them in its last step, because its new state depends on the
+        averages.
         """
         shape = tuple(gradient.shape)
         gradient = self.cast_gradient(gradient)[None]
         hidden = _rows(state.recurrent)
-        # Each timescale is twice the one before, its decay the root.
+        # Each timescale is twice the one before: its decay is the square root.
         powers = ops.convert_to_tensor(
             [2.0**-s for s in range(self.timescales)], self.variable_dtype
         )
@@ -204,7 +234,7 @@ class Scale(Policy):
         return state._replace(momenta=momenta, squares=squares)
 
     def _scaled(self, state):
-        """Momenta over the roots of their mean squares, a row a coordinate."""
+        """Averages over the roots of their mean squares, by coordinate."""
         scaled = state.momenta * numerics.inverse_root(
             state.squares, self.epsilon
         )
@@ -219,7 +249,8 @@ class Scale(Policy):
             whole: State of the global network.
 
         Returns:
-            The tensors with their networks' new states, and the global one's.
+            List of the tensors' states with the networks' new states in them,
+            and the new state of the global network.
         """
         rows = [
             self._features(scaled, tensor)
@@ -257,7 +288,7 @@ class Scale(Policy):
         return new, whole
 
     def _features(self, scaled, state):
-        """What the parameter network reads, a row a coordinate."""
+        """What the network of coordinates reads: a row for each coordinate."""
         log_squares = numerics.safe_log(_rows(state.squares) + self.epsilon)
         log_rate = ops.reshape(state.log_rate, (-1, 1))
         return ops.concatenate(
@@ -286,7 +317,7 @@ class Scale(Policy):
         )
         return rate * ops.reshape(direction, shape), state
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "units": list(self.units),
@@ -297,14 +328,14 @@ class Scale(Policy):
 
 
 def _rows(leaf):
-    """A state's leaf as a row for each coordinate."""
+    """Reshapes a part of the state to a row for each coordinate."""
     return ops.transpose(ops.reshape(leaf, (leaf.shape[0], -1)))
 
 
 def _with_bias(rows, above):
-    """Inputs of a network and, behind them, the state of the one above.
+    """Joins the inputs of a network with the state of the one above.
 
-    A gate's linear map of what is behind is the bias that the paper injects.
+    A gate's linear map of that state is the bias of which the paper speaks.
     """
     behind = ops.broadcast_to(above, (rows.shape[0], above.shape[-1]))
     return ops.concatenate([rows, behind], axis=-1)

@@ -1,4 +1,4 @@
-"""What optimizers are trained and tried on."""
+"""Problems to train and compare optimizers on: models, data and losses."""
 
 from keras_l2o.problems import functions
 from keras_l2o.problems import networks

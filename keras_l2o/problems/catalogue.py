@@ -1,7 +1,8 @@
-"""Problems by name."""
+"""The problems that have names."""
 
 import difflib
 import functools
+from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
 
@@ -15,19 +16,21 @@ from keras_l2o.problems.searched import nas
 
 
 class Entry(NamedTuple):
-    """A classifier of the catalogue, and how long optimizers are tried on it.
+    """A classifier of the catalogue, and how long it is trained in a suite.
 
     Attributes:
-        dataset: Name of the data set.
-        network: `(input_shape, classes) -> keras.Model`.
-        batch_size, epochs: Ints.
-        private: Bool. Whether it is tried with private training.
-        noise: Pair of floats, of pixels and labels, see `NoisyImages`; or
-            `None` for the images as they are.
+        dataset: String, the name of the data set.
+        network: Function `(input_shape, classes) -> keras.Model`.
+        batch_size: Int. Defaults to `128`.
+        epochs: Int, how long a suite trains it. Defaults to `25`.
+        private: Bool. Whether a suite trains it with differential privacy.
+            Defaults to `False`.
+        noise: Pair of floats, the noise of pixels and of labels; see
+            `NoisyImages`. Defaults to `None`, the images as they are.
     """
 
     dataset: str
-    network: Any
+    network: Callable[[tuple[int, ...], int], Any]
     batch_size: int = 128
     epochs: int = 25
     private: bool = False
@@ -35,9 +38,14 @@ class Entry(NamedTuple):
 
 
 class FunctionEntry(NamedTuple):
-    """A function of the catalogue, and how long optimizers are tried on it."""
+    """A function of the catalogue, and how long a suite minimizes it.
 
-    layer: Any  # () -> keras.layers.Layer
+    Attributes:
+        layer: Function without arguments that returns a `keras.layers.Layer`.
+        steps: Int, how many steps a suite makes. Defaults to `1000`.
+    """
+
+    layer: Callable[[], Any]
     steps: int = 1000
 
 
@@ -56,7 +64,7 @@ def _resnet(depth, width=1):
     return functools.partial(resnet, depth=depth, width=width)
 
 
-CATALOGUE = {
+CATALOGUE: dict[str, Entry | FunctionEntry] = {
     "digits_train": Entry("digits", _conv((16, 3), 2, (32, 3))),
     "digits_noisy": Entry("digits", _conv((16, 3), 2, (32, 3)), noise=_NOISE),
     "digits_noisy_wide": Entry(
@@ -114,13 +122,22 @@ CATALOGUE = {
 }
 
 
-def names():
-    """Names of the problems that `get` knows."""
+def names() -> list[str]:
+    """The names of all problems that `get` can make.
+
+    Returns:
+        Sorted list of strings.
+
+    Example:
+
+    >>> "digits_mlp" in keras_l2o.problems.names()
+    True
+    """
     return sorted(CATALOGUE)
 
 
-def entry(name):
-    """The catalogue's `Entry` or `FunctionEntry` of a name."""
+def entry(name: str) -> Entry | FunctionEntry:
+    """What the catalogue has under a name."""
     if name not in CATALOGUE:
         near = difflib.get_close_matches(name, CATALOGUE, n=3)
         raise ValueError(
@@ -131,19 +148,35 @@ def entry(name):
     return CATALOGUE[name]
 
 
-def get(name, dataset=None, batch_size=None, examples=None):
-    """A problem by name.
+def get(
+    name: str,
+    dataset: str | datasets.Dataset | None = None,
+    batch_size: int | None = None,
+    examples: int | None = None,
+) -> Problem:
+    """Makes a problem from its name.
 
     Args:
         name: String, one of `names()`.
-        dataset: Name of another data set, or a `Dataset`. Defaults to the
-            problem's own.
-        batch_size: Int. Defaults to the problem's own.
-        examples: Int. Use only this many of the training examples, the
-            first. Defaults to all.
+        dataset: Name of a data set, or a `Dataset`, to use instead of the
+            problem's own. Defaults to `None`, its own.
+        batch_size: Int. Defaults to `None`, the problem's own.
+        examples: Int. Use only the first so many training examples. Defaults
+            to `None`, all.
 
     Returns:
         A `Problem`.
+
+    Raises:
+        ValueError: There is no problem of this name, or it has no data and
+            an argument is about data.
+        DatasetError: The data set is not on disk and cannot be downloaded.
+
+    Example:
+
+    >>> problem = keras_l2o.problems.get("digits_mlp", batch_size=32)
+    >>> problem.size  # parameters of the model
+    1510
     """
     found = entry(name)
     if isinstance(found, FunctionEntry):
@@ -157,16 +190,17 @@ def get(name, dataset=None, batch_size=None, examples=None):
                     f"Received: {argument}={value!r}"
                 )
         return functions.function_problem(found.layer, name)
-    data = found.dataset if dataset is None else dataset
-    if not isinstance(data, datasets.Dataset):
-        data = datasets.load(data)
+    images = found.dataset if dataset is None else dataset
+    if not isinstance(images, datasets.Dataset):
+        images = datasets.load(images)
     if examples is not None:
-        data = datasets.first_examples(data, examples)
-    network = found.network(data.x_train.shape[1:], data.classes)
+        images = datasets.first_examples(images, examples)
+    network = found.network(images.x_train.shape[1:], images.classes)
     if batch_size is None:
         batch_size = found.batch_size
+    data: Any = images
     if found.noise is not None:
-        data = NoisyImages(data, batch_size, *found.noise)
+        data = NoisyImages(images, batch_size, *found.noise)
     return Problem(network, data, batch_size=batch_size, name=name)
 
 

@@ -1,3 +1,5 @@
+"""Image classification data sets by name."""
+
 import difflib
 import os
 import pathlib
@@ -11,21 +13,29 @@ import numpy as np
 from keras_l2o import extras
 from keras_l2o.errors import UserError
 
-#: Seconds that a look whether a download's host answers may take.
+#: Seconds in which the host of a download has to answer.
 REACH_SECONDS = 2.0
 #: Integers from 0 to 16, `(1797, 8, 8)`, and their classes.
 DIGITS = pathlib.Path(__file__).with_name("digits.npz")
 
 
 class Dataset(NamedTuple):
-    """Images in `[0, 1]` and their classes.
+    """Images and their classes, for training and for validation.
 
     Attributes:
         name: String.
-        classes: Int.
-        x_train, x_validation: float32 arrays `(examples, height, width,
-            channels)`.
-        y_train, y_validation: int32 arrays `(examples,)`.
+        classes: Int, how many classes there are.
+        x_train: float32 array `(examples, height, width, channels)` of pixels
+            in `[0, 1]`.
+        y_train: int32 array `(examples,)` of classes, from 0.
+        x_validation: As `x_train`.
+        y_validation: As `y_train`.
+
+    Example:
+
+    >>> digits = keras_l2o.problems.load_dataset("digits")
+    >>> digits.x_train.shape, digits.y_train.shape, digits.classes
+    ((1500, 8, 8, 1), (1500,), 10)
     """
 
     name: str
@@ -37,23 +47,38 @@ class Dataset(NamedTuple):
 
 
 class DatasetError(UserError):
-    """A data set that is not at hand; the message says how to get it."""
+    """A data set cannot be loaded; the message says how to get it.
+
+    Example:
+
+    >>> try:
+    ...     keras_l2o.problems.load_dataset("mnits")
+    ... except keras_l2o.problems.DatasetError as error:
+    ...     print(error)
+    Unknown data set 'mnits'. Did you mean 'mnist'...
+    """
 
 
-def load(name):
+def load(name: str) -> Dataset:
     """Loads an image classification data set by name.
 
     Args:
-        name: `"digits"`, which is embedded, or any image classification set
-            of TensorFlow Datasets, such as `"mnist"` or `"fashion_mnist"`.
+        name: String. `"digits"`, which needs no download (scikit-learn has
+            it), or any image classification set of TensorFlow Datasets, such
+            as `"mnist"` or `"fashion_mnist"`.
 
     Returns:
         A `Dataset`.
 
     Raises:
-        DatasetError: The set is not on disk and cannot be downloaded. Comes
-            within five seconds.
+        DatasetError: The set is not on disk and cannot be downloaded. Without
+            a network this is raised within five seconds.
         MissingExtra: TensorFlow Datasets is not installed.
+
+    Example:
+
+    >>> keras_l2o.problems.load_dataset("digits").x_validation.shape
+    (297, 8, 8, 1)
     """
     if name == "digits":
         return _digits()
@@ -61,7 +86,7 @@ def load(name):
 
 
 def first_examples(data, examples):
-    """The data set with only the first of its training examples.
+    """A data set with only the first of its training examples.
 
     Args:
         data: A `Dataset`.

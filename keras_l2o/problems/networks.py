@@ -1,17 +1,41 @@
 """Classifiers small enough to be trained thousands of times."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
+from keras_l2o.typing import Tensor
 
-def mlp(input_shape, classes, units=(20,), activation="sigmoid", dtype=None):
-    """A multilayer perceptron that ends in logits.
+
+def mlp(
+    input_shape: tuple[int, ...],
+    classes: int,
+    units: Sequence[int] = (20,),
+    activation: str | Callable[[Tensor], Tensor] | None = "sigmoid",
+    dtype: Any = None,
+) -> keras.Model:
+    """Makes a multilayer perceptron that returns logits.
 
     Args:
-        input_shape: Tuple of ints, without the batch.
-        classes: Int.
+        input_shape: Tuple of ints, the shape of an image: height, width and
+            channels.
+        classes: Int. The number of logits.
         units: Tuple of ints. Widths of the hidden layers. Defaults to `(20,)`.
-        activation: Defaults to `"sigmoid"`.
-        dtype: Defaults to Keras's.
+        activation: String or function, the activation of the hidden layers.
+            Defaults to `"sigmoid"`.
+        dtype: String or `keras.DTypePolicy` of the layers. Defaults to `None`,
+            Keras's global dtype policy.
+
+    Returns:
+        A `keras.Sequential`, built.
+
+    Example:
+
+    >>> mlp = keras_l2o.problems.networks.mlp((8, 8, 1), 10, units=(5,))
+    >>> mlp.output_shape, mlp.count_params()
+    ((None, 10), 385)
     """
     layers = [keras.Input(input_shape, dtype=dtype)]
     layers.append(keras.layers.Flatten(dtype=dtype))
@@ -24,26 +48,42 @@ def mlp(input_shape, classes, units=(20,), activation="sigmoid", dtype=None):
 
 
 def conv(
-    input_shape,
-    classes,
-    layers=((16, 3), 2, (32, 5), 2),
-    head="dense",
-    activation="relu",
-    dtype=None,
-):
-    """A convolutional classifier that ends in logits.
+    input_shape: tuple[int, ...],
+    classes: int,
+    layers: Sequence[int | tuple[int, ...]] = ((16, 3), 2, (32, 5), 2),
+    head: str = "dense",
+    activation: str | Callable[[Tensor], Tensor] | None = "relu",
+    dtype: Any = None,
+) -> keras.Model:
+    """Makes a convolutional classifier that returns logits.
 
     Args:
-        input_shape: Tuple of ints, without the batch.
-        classes: Int.
-        layers: Tuple; a pair is a convolution's filters and kernel size, a
-            third number its stride, an int the size of a max pooling. A
-            kernel or a pool wider than what is left of the image is clipped
-            to what is left.
-        head: `"dense"`, or `"average"`: a mean over positions before the
-            dense layer. Defaults to `"dense"`.
-        activation: Of the convolutions. Defaults to `"relu"`.
-        dtype: Defaults to Keras's.
+        input_shape: Tuple of ints, the shape of an image: height, width and
+            channels.
+        classes: Int. The number of logits.
+        layers: Tuple with an entry for each layer. `(filters, width)` is a
+            convolution, `(filters, width, stride)` one with a stride, and an
+            int the size of a max pooling. A kernel or pool that is wider than
+            its input is made as wide as that. Defaults to
+            `((16, 3), 2, (32, 5), 2)`.
+        head: String. With `"dense"` the dense layer reads every position, with
+            `"average"` the mean over positions. Defaults to `"dense"`.
+        activation: String or function, the activation of the convolutions.
+            Defaults to `"relu"`.
+        dtype: String or `keras.DTypePolicy` of the layers. Defaults to `None`,
+            Keras's global dtype policy.
+
+    Returns:
+        A `keras.Sequential`, built.
+
+    Raises:
+        ValueError: There is no such `head`.
+
+    Example:
+
+    >>> conv = keras_l2o.problems.networks.conv((8, 8, 1), 10, ((4, 3), 2))
+    >>> [layer.name.split("_")[0] for layer in conv.layers]
+    ['conv2d', 'max', 'flatten', 'dense']
     """
     if head not in ("dense", "average"):
         raise ValueError(

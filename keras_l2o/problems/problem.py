@@ -1,5 +1,11 @@
+"""A model, its data and its loss."""
+
 import hashlib
 import math
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -7,46 +13,63 @@ from keras import ops
 
 from keras_l2o import keras_internals
 from keras_l2o.problems.datasets import Dataset
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
 
 
 class Problem:
-    """An optimizee, its data and its loss: what an optimizer is trained on.
+    """A model, its data and its loss, which optimizers are trained to train.
+
+    Each episode of meta-training starts from new weights, which the model's
+    own initializers draw. An initializer with a fixed seed draws the same
+    values each time. If `model` is a function that draws numbers from the
+    global generators of Python or NumPy, those are not seeded.
 
     Args:
         model: A built `keras.Model` that can be made again from its config,
             or a function without arguments that returns a built model.
-        data: A `Dataset`, a pair `(x, y)` of arrays or nests of arrays with
-            one first axis, or an object with a method
-            `batches(rng, steps)` that returns a nest of arrays
-            `(steps, batch, ...)`, a pair `(x, y)` at the top.
-        loss: What `keras.losses.get` takes, or a function
-            `(y_true, y_pred)` whose mean over the batch counts. Defaults to
-            sparse categorical cross-entropy from logits.
-        batch_size: Int. Defaults to `128`.
-        name: String. Defaults to the model's name.
+        data: A `Dataset`; a pair `(x, y)` of arrays, or of nests of arrays,
+            whose first axes are all the examples; or an object with a method
+            `batches(rng, steps)` that returns a pair `(x, y)` of nests of
+            arrays `(steps, batch, ...)`.
+        loss: Anything that `keras.losses.get` takes, or a function
+            `(y_true, y_pred)` that returns a tensor, whose mean is the loss.
+            Defaults to `None`, sparse categorical cross-entropy from logits.
+        batch_size: Int. Examples in a batch. Defaults to `128`.
+        name: String. Defaults to `None`, the model's name.
 
-    Each episode starts from new values of the model's own initializers. An
-    initializer with a fixed seed gives the same values each time. What a
-    function draws itself, from Python's or NumPy's global generators, is not
-    seeded.
+    Raises:
+        ValueError: The model is not built, has nothing to train, or cannot be
+            made again; or the data is not in one of these forms.
+
+    Attributes:
+        model: The `keras.Model`.
+        size: Int. The number of the model's trainable parameters.
 
     Example:
 
-    >>> model = keras.Sequential(
-    ...     [keras.Input((8, 8, 1)), keras.layers.Flatten(),
-    ...      keras.layers.Dense(10)])
     >>> problem = keras_l2o.problems.Problem(
-    ...     model, keras_l2o.problems.load_dataset("digits"))
+    ...     model, (x, y), loss="mse", batch_size=4, name="mine")
+    >>> problem
+    <Problem 'mine', 5 coordinates>
     """
 
-    def __init__(self, model, data, loss=None, batch_size=128, name=None):
+    def __init__(
+        self,
+        model: keras.Model | Callable[[], keras.Model],
+        data: Any,
+        loss: Any = None,
+        batch_size: int = 128,
+        name: str | None = None,
+    ) -> None:
         self._build = model if not isinstance(model, keras.Model) else None
         if self._build is not None and not callable(model):
             raise ValueError(
                 "Argument `model` must be a `keras.Model` or a function that "
                 f"returns one. Received: model={model!r}"
             )
-        self.model = model if self._build is None else model()
+        made: Any = model if self._build is None else model()
+        self.model = made
         if not self.model.built:
             raise ValueError(
                 "Argument `model` must be built: give it a `keras.Input`, or "
@@ -68,7 +91,8 @@ class Problem:
         self.name = name or self.model.name
         self.data = data
         self.loss = _loss_function(loss, self.dtype)
-        self._x, self._y = None, None
+        self._x: Nest = None
+        self._y: Nest = None
         if not hasattr(data, "batches"):
             self._x, self._y = _arrays(data)
             self.examples = len(keras.tree.flatten(self._x)[0])
@@ -80,8 +104,10 @@ class Problem:
                 )
         self.initial_values(0)  # a model that cannot be made again fails here
 
-    def initial_values(self, seed):
-        """New values for the model's variables, from its initializers.
+    def initial_values(
+        self, seed: int
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Draws new values for the model's variables from its initializers.
 
         Args:
             seed: Int. The same seed gives the same values.
@@ -97,13 +123,16 @@ class Problem:
             [np.asarray(convert(v)) for v in model.non_trainable_variables],
         )
 
-    def new_model(self, seed):
-        """The model made again, with new values from its initializers.
+    def new_model(self, seed: int) -> keras.Model:
+        """Makes the model again, with new values from its initializers.
 
         Args:
             seed: Int. The same seed gives the same values.
+
+        Returns:
+            A built `keras.Model`.
         """
-        # Episodes are made in threads beside the user's.
+        # Episodes are made in threads, so global generators must stay alone.
         with keras_internals.seeded(seed):
             return self._rebuild()
 
@@ -126,7 +155,7 @@ class Problem:
                 f"{error} Pass a function that builds it instead."
             ) from error
 
-    def batches(self, rng, steps):
+    def batches(self, rng: np.random.Generator, steps: int) -> Nest:
         """Draws batches: epochs of shuffled examples, one after the other.
 
         Args:
@@ -134,7 +163,7 @@ class Problem:
             steps: Int. Number of batches.
 
         Returns:
-            Nest of NumPy arrays `(steps, batch, ...)`, a pair `(x, y)`.
+            Pair `(x, y)` of nests of NumPy arrays `(steps, batch, ...)`.
         """
         if self._x is None:
             return self.data.batches(rng, steps)
@@ -143,13 +172,22 @@ class Problem:
             lambda array: array[indices], (self._x, self._y)
         )
 
-    def stream(self, rng, steps):
-        """Yields what `batches` draws, one batch at a time.
+    def stream(self, rng: np.random.Generator, steps: int) -> Iterator[Nest]:
+        """Draws the same as `batches`, but makes one batch at a time.
 
-        Data that is not in arrays is still drawn at once.
+        This needs less memory if the data is in arrays. An object with a
+        method `batches` still draws all batches at once.
+
+        Args:
+            rng: `numpy.random.Generator`.
+            steps: Int. Number of batches.
+
+        Yields:
+            Pair `(x, y)` of nests of NumPy arrays `(batch, ...)`.
         """
+        indices: Any = range(steps)
         if self._x is None:
-            source, indices = self.data.batches(rng, steps), range(steps)
+            source = self.data.batches(rng, steps)
         else:
             source, indices = (self._x, self._y), self._order(rng, steps)
         for index in indices:
@@ -158,7 +196,7 @@ class Problem:
             )
 
     def _order(self, rng, steps):
-        """Which examples `(steps, batch)` are in each batch."""
+        """Indices `(steps, batch)` of the examples in each batch."""
         per_epoch = self.examples // self.batch_size
         order = [
             rng.permutation(self.examples)[: per_epoch * self.batch_size]
@@ -166,30 +204,45 @@ class Problem:
         ]
         return np.concatenate(order).reshape(-1, self.batch_size)[:steps]
 
-    def loss_value(self, trainable, non_trainable, batch, training=True):
-        """The loss of one batch, as a pure function.
+    def loss_value(
+        self,
+        trainable: Sequence[Tensor],
+        non_trainable: Sequence[Tensor],
+        batch: Nest,
+        training: bool = True,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The loss of one batch, as a pure function of the model's weights.
 
         Args:
-            trainable, non_trainable: Lists of tensors, for the model's
+            trainable: List of tensors, values for the model's trainable
                 variables.
-            batch: A pair `(x, y)` of nests of tensors.
-            training: Bool. Whether layers such as dropout are at work.
+            non_trainable: List of tensors, values for its other variables.
+            batch: Pair `(x, y)` of nests of tensors.
+            training: Bool. Whether the model runs as in training, with
+                dropout and the like. Defaults to `True`.
 
         Returns:
-            Scalar tensor, with the layers' own losses added, and the new
-            values of the non-trainable variables.
+            Scalar tensor, the loss with the layers' own losses added to it,
+            and a list of the new values of the non-trainable variables.
         """
         x, y = batch
-        output, non_trainable, extra = self.model.stateless_call(
+        output, new_values, extra = self.model.stateless_call(
             trainable, non_trainable, x, training=training, return_losses=True
         )
         value = ops.cast(ops.mean(self.loss(y, output)), self.dtype)
         for term in extra:
             value = value + ops.cast(term, self.dtype)
-        return value, non_trainable
+        return value, new_values
 
-    def unravel(self, flat):
-        """Splits `(n,)` coordinates into tensors of the variables' shapes."""
+    def unravel(self, flat: Tensor) -> list[Tensor]:
+        """Splits one flat tensor into tensors of the variables' shapes.
+
+        Args:
+            flat: Tensor `(size,)`.
+
+        Returns:
+            List of tensors, one for each trainable variable.
+        """
         tensors, start = [], 0
         for shape in self.trainable_shapes:
             stop = start + math.prod(shape)
@@ -197,12 +250,23 @@ class Problem:
             start = stop
         return tensors
 
-    def ravel(self, tensors):
-        """Joins tensors of the variables' shapes into `(n,)` coordinates."""
+    def ravel(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Joins tensors of the variables' shapes into one flat tensor.
+
+        Args:
+            tensors: List of tensors, one for each trainable variable.
+
+        Returns:
+            Tensor `(size,)`.
+        """
         return ops.concatenate([ops.reshape(t, (-1,)) for t in tensors])
 
-    def digest(self):
-        """SHA-256 of the training data, or `None` if it is not in arrays."""
+    def digest(self) -> str | None:
+        """A digest of the training data, to tell data sets apart.
+
+        Returns:
+            String, the SHA-256; `None` if the data is not in arrays.
+        """
         if self._x is None:
             return None
         digest = hashlib.sha256()

@@ -1,22 +1,44 @@
 """Residual networks, as deep and as wide as asked for."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
 
-def resnet(input_shape, classes, depth=28, width=1, dtype=None):
-    """A residual classifier with pre-activation that ends in logits.
+def resnet(
+    input_shape: tuple[int, ...],
+    classes: int,
+    depth: int = 28,
+    width: int = 1,
+    dtype: Any = None,
+) -> keras.Model:
+    """Makes a residual classifier with pre-activation that returns logits.
 
-    Three groups of blocks with 16, 32 and 64 times `width` filters; the
-    second and the third group halve the image.
+    It has three groups of blocks, with 16, 32 and 64 times `width` filters.
+    The second and the third group halve the height and width of the image.
 
     Args:
-        input_shape: Tuple of ints, without the batch.
-        classes: Int.
-        depth: Int of the form `6 n + 4`: `n` blocks of two convolutions in
-            each group. Defaults to `28`.
+        input_shape: Tuple of ints, the shape of an image: height, width and
+            channels.
+        classes: Int. The number of logits.
+        depth: Int of the form `6 n + 4`, which gives each group `n` blocks of
+            two convolutions. Defaults to `28`.
         width: Int. Multiplies the filters. Defaults to `1`.
-        dtype: Defaults to Keras's.
+        dtype: String or `keras.DTypePolicy` of the layers. Defaults to `None`,
+            Keras's global dtype policy.
+
+    Returns:
+        A `keras.Model`, built.
+
+    Raises:
+        ValueError: `depth` is not of this form.
+
+    Example:
+
+    >>> resnet = keras_l2o.problems.resnet((8, 8, 1), 10, depth=10)
+    >>> resnet.output_shape
+    (None, 10)
 
     Reference:
         - [Zagoruyko and Komodakis, 2016](https://arxiv.org/abs/1605.07146)

@@ -1,10 +1,13 @@
 """A network whose cell was found by architecture search."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import layers
 
-#: The edges into each node of the cell, as (source, operation): the best
-#: cell for CIFAR-10 of NAS-Bench-201.
+#: The best cell for CIFAR-10 of NAS-Bench-201: for each node the edges into
+#: it, as (source, operation).
 CELL = (
     ((0, "conv_3x3"),),
     ((0, "conv_3x3"), (1, "conv_3x3")),
@@ -12,23 +15,46 @@ CELL = (
 )
 
 
-def nas(input_shape, classes, filters=16, cells=3, cell=CELL, dtype=None):
-    """A classifier of branched cells that ends in logits.
+def nas(
+    input_shape: tuple[int, ...],
+    classes: int,
+    filters: int = 16,
+    cells: int = 3,
+    cell: Sequence[Sequence[tuple[int, str]]] = CELL,
+    dtype: Any = None,
+) -> keras.Model:
+    """Makes a classifier of branched cells that returns logits.
 
-    A convolution, the cells with a max pooling of 2 between them, and a mean
-    over positions before the dense layer.
+    A convolution comes first, then the cells with a max pooling of 2 between
+    them, then a mean over positions and a dense layer.
 
     Args:
-        input_shape: Tuple of ints, without the batch.
-        classes: Int.
-        filters: Int. Of every convolution. Defaults to `16`.
-        cells: Int. Defaults to `3`.
-        cell: Tuple with a tuple of edges `(source node, operation)` for each
-            node after the input, node 0. A node is the sum of its edges; the
-            last is the cell's output. Operations are `"skip"`, `"conv_1x1"`,
-            `"conv_3x3"` and `"average_3x3"`. Defaults to the best cell for
-            CIFAR-10 of NAS-Bench-201.
-        dtype: Defaults to Keras's.
+        input_shape: Tuple of ints, the shape of an image: height, width and
+            channels.
+        classes: Int. The number of logits.
+        filters: Int. Filters of every convolution. Defaults to `16`.
+        cells: Int. How many cells there are. Defaults to `3`.
+        cell: Tuple with an entry for each node of the cell but the input,
+            which is node 0. An entry is a tuple of edges
+            `(source node, operation)`, and the node is the sum of what its
+            edges give; the last node is the cell's output. Operations are
+            `"skip"`, `"conv_1x1"`, `"conv_3x3"` and `"average_3x3"`. Defaults
+            to the best cell for CIFAR-10 of NAS-Bench-201.
+        dtype: String or `keras.DTypePolicy` of the layers. Defaults to `None`,
+            Keras's global dtype policy.
+
+    Returns:
+        A `keras.Model`, built.
+
+    Raises:
+        ValueError: There is no such operation.
+
+    Example:
+
+    >>> cell = (((0, "conv_1x1"),), ((0, "skip"), (1, "conv_3x3")))
+    >>> searched = keras_l2o.problems.nas((8, 8, 1), 10, cells=1, cell=cell)
+    >>> searched.output_shape
+    (None, 10)
 
     Reference:
         - [Dong and Yang, 2020](https://arxiv.org/abs/2001.00326)

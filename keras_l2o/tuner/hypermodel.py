@@ -1,5 +1,11 @@
+"""Distillations under perturbations, for the tuners of keras_tuner."""
+
 import functools
 import pathlib
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import keras_tuner
@@ -9,59 +15,72 @@ from keras_l2o import hub
 from keras_l2o import keras_internals
 from keras_l2o.perturbations.names import NAMES
 from keras_l2o.perturbations.perturbation import Perturbation
-from keras_l2o.strategies.run import versions
 from keras_l2o.training import MetaTrainer
 from keras_l2o.tuner import keras_tuner_internals
 from keras_l2o.tuner import replicate
 from keras_l2o.tuner import space
+from keras_l2o.version import versions
 
 
 class PerturbationHyperModel(keras_tuner.HyperModel):
-    """Distillations under any perturbation, for any keras_tuner tuner.
+    """A `keras_tuner.HyperModel` that searches for a perturbation.
 
-    A trial trains `replicates` students, each with its own seed, under one
-    perturbation, and validates all on the same rollouts. It reports
-    `val_log_loss`, the mean of their best validation losses,
-    `val_log_loss_spread`, the standard deviation between them if they are
-    several, and, as what is minimized where a tuner is given no objective,
-    `default_objective`: the mean plus `spread_weight` times the spread. A
-    trial whose loss is not finite has failed, in the way of keras-tuner: the
-    search goes on until `max_consecutive_failed_trials` fail in a row.
+    A trial trains `replicates` students with different seeds under one
+    perturbation, and validates all of them on the same rollouts. It reports
 
-    Zero perturbation, `"none"`, is the first trial of every search. The best
-    student of a trial is in the folder `optimizer` of the trial's directory,
-    for `keras_l2o.load`, and in what `tuner.get_best_models()` returns.
-    Under Hyperband, a trial that is promoted trains from the start, for more
-    epochs.
+    - `val_log_loss`: the mean of the students' best validation losses;
+    - `val_log_loss_spread`: the standard deviation between them, if there are
+      several;
+    - `default_objective`: the mean plus `spread_weight` times the standard
+      deviation. A tuner minimizes it if you give it no objective.
+
+    If a loss is not finite, the trial has failed. The search then continues,
+    until the tuner's `max_consecutive_failed_trials` fail in a row.
+
+    The first trial of every search is without perturbation, `"none"`. The
+    best student of a trial is saved in the folder `optimizer` of the trial's
+    directory, which `keras_l2o.load` reads, and `tuner.get_best_models()`
+    returns it. A trial that Hyperband continues for more epochs is trained
+    from the start.
 
     Args:
-        trainer: Function from a seed to a `MetaTrainer`, or to a pair of one
-            and a list of callbacks, among them, say, a strategy. Defaults to
-            a `MetaTrainer` of the arguments below.
-        kinds: List of names of `keras_l2o.perturbations`, or of classes of
-            your own, whose constructors take `magnitude`. `"none"` is always
-            one more. Defaults to all of those names.
-        magnitudes: Dict from kinds to the least and the greatest magnitude,
-            sampled log-uniformly. Defaults to the paper's ranges; a class of
-            your own has none.
-        steps: Pair of ints. Least and most steps of `"pgd"`, `"cgd"`, and of
-            classes that take `steps`. Defaults to `(1, 3)`.
-        replicates: Int. Students of a trial. Defaults to `2`.
-        spread_weight: Float. Defaults to `1.0`.
-        seed: Int. Of the first replicate; the next has the next. Defaults to
-            `0`.
-        **arguments: Of `MetaTrainer`, if `trainer` is left out. The student
-            is made anew for each replicate: with fresh weights, or with
-            those that it is built with, such as trained ones.
+        trainer: Function that maps a seed to a `MetaTrainer`, or to a pair of
+            a `MetaTrainer` and a list of callbacks, such as a strategy.
+            Defaults to `None`, a `MetaTrainer` with the arguments below.
+        kinds: List of names of perturbations, see
+            `keras_l2o.perturbations.get`, or of classes of your own whose
+            constructors take `magnitude`. `"none"` is always tried, too.
+            Defaults to `None`, all names.
+        magnitudes: Dict from kinds to pairs of the least and the greatest
+            magnitude, between which it is sampled log-uniformly. A class of
+            your own needs an entry. Defaults to `None`, the paper's ranges.
+        steps: Pair of ints, the least and the greatest number of steps of
+            `"pgd"`, `"cgd"` and classes that take `steps`. Defaults to
+            `(1, 3)`.
+        replicates: Int. How many students a trial trains. Defaults to `2`.
+        spread_weight: Float. How much the standard deviation between students
+            counts in `default_objective`. Defaults to `1.0`.
+        seed: Int. The seed of the first student; the next student has the next
+            number. Defaults to `0`.
+        **arguments: Arguments of `MetaTrainer`, if there is no `trainer`. Each
+            replicate has a student of its own: a copy if the student that you
+            pass is built, with the same weights, and else a new one.
+
+    Raises:
+        ValueError: An argument is out of its range, or a name is not known.
 
     Example:
 
-    >>> hypermodel = keras_l2o.PerturbationHyperModel(unroll=20)
+    >>> import keras_tuner
+    >>> hypermodel = keras_l2o.PerturbationHyperModel(
+    ...     lambda seed: trainer, kinds=["gaussian"], replicates=1)
     >>> tuner = keras_tuner.RandomSearch(
-    ...     hypermodel, max_trials=10, hyperparameters=hypermodel.space())
-    >>> tuner.search(epochs=5)
-    >>> perturbation = hypermodel.perturbation(
-    ...     tuner.get_best_hyperparameters()[0])
+    ...     hypermodel, max_trials=1, hyperparameters=hypermodel.space())
+    >>> tuner.search(epochs=1, steps_per_epoch=1, verbose=0)
+    >>> best = tuner.get_best_hyperparameters()[0]
+    >>> best.get("perturbation")
+    'none'
+    >>> perturbation = hypermodel.perturbation(best)  # None
 
     Reference:
         - [Huang et al., 2022](https://arxiv.org/abs/2203.06474), section 3.4.
@@ -69,16 +88,16 @@ class PerturbationHyperModel(keras_tuner.HyperModel):
 
     def __init__(
         self,
-        trainer=None,
+        trainer: Callable[[int], Any] | None = None,
         *,
-        kinds=None,
-        magnitudes=None,
-        steps=(1, 3),
-        replicates=2,
-        spread_weight=1.0,
-        seed=0,
-        **arguments,
-    ):
+        kinds: Sequence[str | type] | None = None,
+        magnitudes: Mapping[Any, tuple[float, float]] | None = None,
+        steps: tuple[int, int] = (1, 3),
+        replicates: int = 2,
+        spread_weight: float = 1.0,
+        seed: int = 0,
+        **arguments: Any,
+    ) -> None:
         super().__init__()
         if trainer is not None and arguments:
             raise ValueError(
@@ -101,50 +120,84 @@ class PerturbationHyperModel(keras_tuner.HyperModel):
         self.spread_weight = spread_weight
         self.seed = seed
 
-    def space(self):
-        """The search space, `keras_tuner.HyperParameters`.
+    def space(self) -> keras_tuner.HyperParameters:
+        """The search space.
 
-        Hand it to a tuner up front where several workers search.
+        If several workers search, pass it to the tuner's constructor as
+        `hyperparameters`.
+
+        Returns:
+            `keras_tuner.HyperParameters`.
         """
         hp = keras_tuner.HyperParameters()
         self.declare_hyperparameters(hp)
         return hp
 
-    def declare_hyperparameters(self, hp):
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
+        """Adds the search space to hyperparameters.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+        """
         space.declare(hp, self.magnitudes, self.steps, self.classes)
 
-    def perturbation(self, hp):
-        """The perturbation of a trial's hyperparameters; `None` for none."""
+    def perturbation(
+        self, hp: keras_tuner.HyperParameters
+    ) -> Perturbation | None:
+        """Makes the perturbation that a trial's hyperparameters describe.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+
+        Returns:
+            A `keras_l2o.perturbations.Perturbation`; `None` for `"none"`.
+        """
         return space.perturbation(hp, self.seed, self.classes)
 
-    def build(self, hp):
-        """The first replicate's `MetaTrainer`, untrained."""
+    def build(self, hp: keras_tuner.HyperParameters) -> MetaTrainer:
+        """Makes the `MetaTrainer` of the first replicate; tuners call it.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+
+        Returns:
+            A `MetaTrainer` that has not been trained.
+        """
         if space.KIND not in hp:
             self.declare_hyperparameters(hp)
         return self._make(0)[0]
 
-    def fit(self, hp, model, *args, callbacks=None, **kwargs):
-        """Trains and validates the replicates of a trial.
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: MetaTrainer,
+        *args: Any,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, float]:
+        """Trains and validates the replicates of a trial; tuners call it.
 
         Args:
             hp: `keras_tuner.HyperParameters`.
-            model: `MetaTrainer`, which comes back with the best student.
-            *args, callbacks, **kwargs: As in `MetaTrainer.fit`, except that
-                every replicate has its own copy of the callbacks.
+            model: `MetaTrainer`, which gets the weights of the best student.
+            *args: As in `MetaTrainer.fit`.
+            callbacks: List of Keras callbacks, of which each replicate has a
+                copy. Defaults to `None`, an empty list.
+            **kwargs: As in `MetaTrainer.fit`.
 
         Returns:
-            Dict of floats, the trial's figures.
+            Dict of floats, the figures that the class describes.
         """
         callbacks = list(callbacks or [])
-        # It would save every epoch of every replicate in one place.
+        # It would save all replicates in the same place, after every epoch.
         checkpoint = keras_tuner_internals.checkpoint(callbacks)
         if checkpoint is not None:
             callbacks.remove(checkpoint)
         running = keras_tuner_internals.running(callbacks)
         if running is not None:
             _place_logs(callbacks, running.trial.trial_id)
-        # Each starts anew, also where Hyperband goes on with a trial: the
-        # trainer that it hands over is one of several students.
+        # Each student starts from scratch, also if Hyperband continues a
+        # trial: the model that it has kept is only the best one.
         kwargs.pop("initial_epoch", None)
         sets = [callbacks] + [
             replicate.copies(callbacks, index)
@@ -171,12 +224,13 @@ class PerturbationHyperModel(keras_tuner.HyperModel):
         return figures
 
     def _make(self, index):
-        """A replicate's trainer and the callbacks that come with it."""
+        """The trainer of a replicate, and the callbacks made with it."""
         seed = self.seed + index
         with keras_internals.globally_seeded(seed):
             made = self.trainer(seed)
         trainer, callbacks = made if isinstance(made, tuple) else (made, [])
-        # Else the spread would be that of the validations, too.
+        # With a validation of its own for each, the spread between replicates
+        # would include the spread between validations.
         trainer.set_validation(seed=self.seed + 12345)
         return trainer, list(callbacks)
 

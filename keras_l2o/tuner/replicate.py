@@ -11,10 +11,10 @@ from keras_l2o.tuner.keras_tuner_internals import is_of_trial
 
 
 class Replicate(NamedTuple):
-    """A student that was trained, at its best.
+    """A student with the weights that it had when it was best.
 
     Attributes:
-        trainer: The `MetaTrainer`. It holds the best student.
+        trainer: The `MetaTrainer` of the student.
         loss: Float. That student's validation loss.
     """
 
@@ -23,7 +23,7 @@ class Replicate(NamedTuple):
 
 
 def train(trainer, callbacks, epochs=None, **arguments):
-    """Trains one student and leaves it at its best.
+    """Trains one student and gives it back its best weights.
 
     Args:
         trainer: `MetaTrainer`.
@@ -51,9 +51,10 @@ def train(trainer, callbacks, epochs=None, **arguments):
 
 
 def copies(callbacks, index):
-    """Callbacks for another replicate than the first, before any has run.
+    """Copies callbacks for a replicate other than the first.
 
-    keras-tuner's own belong to the trial, not to each of its students.
+    Callbacks of keras-tuner are left out: they belong to the trial as a whole
+    and not to each of its students.
     """
     copied = []
     for callback in callbacks:

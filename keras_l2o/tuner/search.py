@@ -1,4 +1,4 @@
-"""Searches that are kept in a directory: their tuner, trials and best."""
+"""Searches in a directory: their tuner, their trials and the best of them."""
 
 import contextlib
 import json
@@ -59,14 +59,15 @@ def role():
 
 
 def make_tuner(name, hypermodel, directory, trials, epochs, seed=0):
-    """A tuner that goes on with the search in a directory, if there is one.
+    """Makes a tuner, which continues the search in a directory if there is one.
 
     Args:
         name: String, one of `TUNERS`.
         hypermodel: `PerturbationHyperModel`.
         directory: Path.
-        trials: Int. Most trials; Hyperband has its own number.
-        epochs: Int. Most epochs of a trial, for Hyperband alone.
+        trials: Int. The most trials to make; Hyperband ignores it and makes
+            its own number.
+        epochs: Int. The most epochs of a trial; only Hyperband uses it.
         seed: Int.
     """
     project = pathlib.Path(directory, PROJECT)
@@ -90,7 +91,7 @@ def make_tuner(name, hypermodel, directory, trials, epochs, seed=0):
     tuner = TUNERS[name](
         hypermodel,
         **options[name],
-        # Up front, or a worker may be given a trial without values.
+        # Without them, a worker may be given a trial without values.
         hyperparameters=hypermodel.space(),
         seed=seed + 1,  # 0 would be a random one
         # Trials that fail in a row would stop the search.
@@ -178,13 +179,17 @@ def read_trials(directory):
 
 
 def count_ended(directory):
-    """How many trials have ended, while others write what it reads."""
+    """How many trials have ended; other processes may be writing them."""
     paths = keras_tuner_internals.trial_files(pathlib.Path(directory, PROJECT))
     return sum(keras_tuner_internals.status(path) in ENDED for path in paths)
 
 
 def best_trial(trials):
-    """The `Trial` with the least objective. An error if there is none."""
+    """The completed `Trial` with the least objective.
+
+    Raises:
+        SearchError: No trial is completed.
+    """
     done = [trial for trial in trials if trial.status == "COMPLETED"]
     if not done:
         message = trials[-1].message if trials else ""

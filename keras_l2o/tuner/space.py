@@ -43,7 +43,7 @@ class StartsAtDefault(keras_tuner_internals.Choice):
 
 # keras-tuner makes copies, such as a trial's, by the class's name: they are
 # plain choices.
-StartsAtDefault.__name__ = hyperparameters.Choice.__name__
+StartsAtDefault.__name__ = keras_tuner_internals.Choice.__name__
 
 
 def declare(hp, magnitudes, steps, classes=NAMES):
