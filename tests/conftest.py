@@ -1,9 +1,14 @@
+import gc
 import os
 import shutil
 import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# A test runs what it compiles a few times: to compile costs more than to run.
+# `JAX_DISABLE_MOST_OPTIMIZATIONS=0` tests the programs that users get.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # Keras imports the Hub's client, which reads its environment then. Nothing of
 # the user's is touched: neither cache nor token.
@@ -17,9 +22,29 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+COMPILED = tempfile.mkdtemp(prefix="keras-l2o-compiled-")
+
+if keras.backend.backend() == "jax":
+    import jax
+
+    # Models of one shape give one program, which a process compiles once. No
+    # two processes share the folder: JAX's files are not whole at all times.
+    jax.config.update("jax_compilation_cache_dir", COMPILED)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def pytest_collection_finish():
+    # What is imported stays: to look through it again and again for garbage
+    # takes long where graphs of thousands of operations are made.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+
 
 def pytest_unconfigure():
-    shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
+    for folder in (os.environ["HF_HOME"], COMPILED):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
