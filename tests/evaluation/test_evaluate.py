@@ -29,6 +29,7 @@ def options(**changes):
 
 
 @pytest.mark.backend
+@pytest.mark.quick
 def test_a_row_for_each_run_and_epoch(tmp_path):
     frame = keras_l2o.evaluate(
         keras.optimizers.SGD(0.1), **options(), directory=tmp_path

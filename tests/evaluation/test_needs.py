@@ -10,6 +10,8 @@ from keras_l2o.cli import application
 from keras_l2o.evaluation import needs
 from keras_l2o.evaluation import statistics
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def without_extras(monkeypatch):
