@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import os
 import shutil
@@ -82,3 +83,38 @@ def tiny_problem(tiny_data):
     import keras_l2o
 
     return keras_l2o.problems.Problem(tiny_model, tiny_data, batch_size=16)
+
+
+@contextlib.contextmanager
+def without_compilation():
+    """On TensorFlow, models train step by step.
+
+    For runs of a few steps, which take a tenth of the time that it takes to
+    compile them and the pipelines of data that they are validated on. How one
+    is compiled is what `evaluation/test_evaluate.py` tests.
+    """
+    import keras_l2o
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    compile_model = keras.Model.compile
+
+    def eager(model, *arguments, **options):
+        compile_model(model, *arguments, run_eagerly=True, **options)
+
+    def at_once(model, x, y, batch_size, verbose, return_dict):
+        model.reset_metrics()
+        return model.test_on_batch(x, y, return_dict=return_dict)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.Model, "compile", eager)
+        patch.setattr(keras.Model, "evaluate", at_once)
+        patch.setattr(keras_l2o.backend, "compiled", lambda function: function)
+        yield
+
+
+@pytest.fixture
+def few_steps():
+    with without_compilation():
+        yield
