@@ -8,14 +8,18 @@ FAMILIES := mean min-max choice-small choice-large \
 	min-max-compact choice-large-compact min-max-gaussian min-max-cgd
 # Where their runs are stored, with those of the tuned rules.
 STORED := held_out held_out_25 meta_training
+# Tests that stand together share what they set up and compile.
+WORKERS := -n auto --dist worksteal
 
-.PHONY: help install demo test test-torch test-lowest test-newest lint format fashion-mnist \
+.PHONY: help install demo test test-quick test-torch test-lowest test-newest \
+	lint format fashion-mnist \
 	magnitudes results benchmark clean \
 	$(FAMILIES) choice-small-base choice-large-base
 
 help:
 	@echo "make demo           train with a learned optimizer, distil a small one"
 	@echo "make test           lint, import layers, types, tests on TensorFlow and JAX"
+	@echo "make test-quick     tests of two minutes, on \$$KERAS_BACKEND or TensorFlow"
 	@echo "make test-torch     the backend tests on torch"
 	@echo "make test-lowest    the tests on the lowest versions that setup.cfg allows"
 	@echo "make test-newest    the tests on the newest versions there are"
@@ -50,11 +54,14 @@ demo: install
 	$(VENV)/bin/keras-l2o demo
 
 test: install lint
-	KERAS_BACKEND=tensorflow $(PYTHON) -m pytest -n auto
-	KERAS_BACKEND=jax $(PYTHON) -m pytest -n auto -m backend
+	KERAS_BACKEND=tensorflow $(PYTHON) -m pytest $(WORKERS)
+	KERAS_BACKEND=jax $(PYTHON) -m pytest $(WORKERS) -m backend
+
+test-quick: install
+	$(PYTHON) -m pytest $(WORKERS) -m quick
 
 test-torch: $(VENV)/installed-torch
-	KERAS_BACKEND=torch $(PYTHON) -m pytest -n auto -m backend
+	KERAS_BACKEND=torch $(PYTHON) -m pytest $(WORKERS) -m backend
 
 # The two ends of what the metadata allow, each in an environment of its own.
 .venv-lowest/installed: setup.cfg setup.py tools/lowest.py
@@ -70,8 +77,8 @@ test-torch: $(VENV)/installed-torch
 	@touch $@
 
 test-lowest test-newest: test-%: .venv-%/installed
-	KERAS_BACKEND=tensorflow .venv-$*/bin/python -m pytest -n auto
-	KERAS_BACKEND=jax .venv-$*/bin/python -m pytest -n auto -m backend
+	KERAS_BACKEND=tensorflow .venv-$*/bin/python -m pytest $(WORKERS)
+	KERAS_BACKEND=jax .venv-$*/bin/python -m pytest $(WORKERS) -m backend
 
 lint: install
 	$(VENV)/bin/ruff check .

@@ -14,10 +14,13 @@ Tensor: TypeAlias = Any
 #: Tensors in lists, tuples and dicts, or one alone, as `keras.tree` walks it.
 Nest: TypeAlias = Any
 
+#: A `keras.Variable`, or a variable of the Keras backend in use.
+Variable: TypeAlias = Any
+
 #: The path of a file or a folder.
 Path: TypeAlias = str | os.PathLike[str]
 
 #: What `get_config` returns: JSON holds it.
 Config: TypeAlias = dict[str, Any]
 
-__all__ = ["Config", "Nest", "Path", "Tensor"]
+__all__ = ["Config", "Nest", "Path", "Tensor", "Variable"]

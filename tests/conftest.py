@@ -1,9 +1,15 @@
+import contextlib
+import gc
 import os
 import shutil
 import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# A test runs what it compiles a few times: to compile costs more than to run.
+# `JAX_DISABLE_MOST_OPTIMIZATIONS=0` tests the programs that users get.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 # Keras imports the Hub's client, which reads its environment then. Nothing of
 # the user's is touched: neither cache nor token.
@@ -19,9 +25,29 @@ import pytest  # noqa: E402
 
 from tests import building  # noqa: E402
 
+COMPILED = tempfile.mkdtemp(prefix="keras-l2o-compiled-")
+
+if keras.backend.backend() == "jax":
+    import jax
+
+    # Models of one shape give one program, which a process compiles once. No
+    # two processes share the folder: JAX's files are not whole at all times.
+    jax.config.update("jax_compilation_cache_dir", COMPILED)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def pytest_collection_finish():
+    # What is imported stays: to look through it again and again for garbage
+    # takes long where graphs of thousands of operations are made.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+
 
 def pytest_unconfigure():
-    shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
+    for folder in (os.environ["HF_HOME"], COMPILED):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +91,38 @@ def tiny_problem(tiny_data):
     import keras_l2o
 
     return keras_l2o.problems.Problem(tiny_model, tiny_data, batch_size=16)
+
+
+@contextlib.contextmanager
+def without_compilation():
+    """On TensorFlow, models train step by step.
+
+    For runs of a few steps, which take a tenth of the time that it takes to
+    compile them and the pipelines of data that they are validated on. How one
+    is compiled is what `evaluation/test_evaluate.py` tests.
+    """
+    import keras_l2o
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    compile_model = keras.Model.compile
+
+    def eager(model, *arguments, **options):
+        compile_model(model, *arguments, run_eagerly=True, **options)
+
+    def at_once(model, x, y, batch_size, verbose, return_dict):
+        model.reset_metrics()
+        return model.test_on_batch(x, y, return_dict=return_dict)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.Model, "compile", eager)
+        patch.setattr(keras.Model, "evaluate", at_once)
+        patch.setattr(keras_l2o.backend, "compiled", lambda function: function)
+        yield
+
+
+@pytest.fixture
+def few_steps():
+    with without_compilation():
+        yield

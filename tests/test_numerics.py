@@ -6,7 +6,7 @@ from keras import ops
 from keras_l2o import backend
 from keras_l2o import numerics
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.quick]
 
 
 def gradient(function, value):

@@ -32,8 +32,8 @@ from keras_l2o.backend.jax_update import update_variables as update_variables
 from keras_l2o.backend.jax_update import walk as walk
 from keras_l2o.backend.products import with_products
 from keras_l2o.backend.stateless import stateless
-from keras_l2o.backend.types import Nest
-from keras_l2o.backend.types import Tensor
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
 
 
 def value_and_grad(function: Callable) -> Callable:

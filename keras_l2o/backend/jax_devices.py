@@ -5,8 +5,8 @@ import contextlib
 import jax
 import keras
 
-from keras_l2o.backend.types import Nest
-from keras_l2o.backend.types import Tensor
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
 
 
 def on_processor() -> bool:

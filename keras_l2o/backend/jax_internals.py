@@ -10,9 +10,9 @@ from typing import NamedTuple
 from jax.extend import core
 from jax.extend.core import primitives
 
-from keras_l2o.backend.types import Tensor
 from keras_l2o.private_names import missing
 from keras_l2o.private_names import take
+from keras_l2o.typing import Tensor
 
 _CONVOLUTION = take("jax", primitives, "conv_general_dilated_p")
 _MAXIMUM = take("jax", primitives, "reduce_window_max_p")

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import keras
 
 from keras_l2o.backend.jax_devices import on_processor
-from keras_l2o.backend.types import Tensor
-from keras_l2o.backend.types import Variable
+from keras_l2o.typing import Tensor
+from keras_l2o.typing import Variable
 
 
 def read(variable: Variable | Tensor) -> Tensor:

@@ -34,8 +34,8 @@ from keras_l2o.backend.tensorflow_update import (
     update_variables as update_variables,
 )
 from keras_l2o.backend.tensorflow_update import walk as walk
-from keras_l2o.backend.types import Nest
-from keras_l2o.backend.types import Tensor
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
 
 # `StatefulStep` overrides it.
 keras_internals.check_symbolic_build()

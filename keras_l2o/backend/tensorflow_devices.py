@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 import keras
 import tensorflow as tf
 
-from keras_l2o.backend.types import Nest
-from keras_l2o.backend.types import Tensor
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
 
 
 def devices(model: keras.Model) -> int:

@@ -9,8 +9,8 @@ import tensorflow as tf
 from keras_l2o import keras_internals
 from keras_l2o.backend.tensorflow_internals import on_all_replicas
 from keras_l2o.backend.tensorflow_internals import on_this_replica
-from keras_l2o.backend.types import Tensor
-from keras_l2o.backend.types import Variable
+from keras_l2o.typing import Tensor
+from keras_l2o.typing import Variable
 
 
 def read(variable: Variable | Tensor) -> Tensor:

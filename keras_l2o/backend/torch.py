@@ -7,9 +7,9 @@ from typing import NoReturn
 import keras
 import torch
 
-from keras_l2o.backend.types import Nest
-from keras_l2o.backend.types import Tensor
-from keras_l2o.backend.types import Variable
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
+from keras_l2o.typing import Variable
 
 
 def read(variable: Variable | Tensor) -> Tensor:

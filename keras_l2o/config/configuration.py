@@ -22,7 +22,7 @@ class Configuration(sections.Section):
     replicates: pydantic.PositiveInt | None = None
     policy: dict[str, Any]
     strategy: dict[str, Any]
-    training: sections.Training
+    training: sections.Training  # type: ignore[valid-type]
     optimizer: dict[str, Any]
     problems: list[sections.ProblemSection]
 

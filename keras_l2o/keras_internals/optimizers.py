@@ -7,8 +7,6 @@ import keras
 from keras_l2o.private_names import take
 from keras_l2o.private_names import take_module
 
-_Optimizer = keras.optimizers.Optimizer
-
 # An override of a method that Keras no longer calls would just not be run.
 for _name in (
     "_apply_weight_decay",
@@ -16,10 +14,10 @@ for _name in (
     "_get_variable_index",
     "_use_weight_decay",
 ):
-    take("keras", _Optimizer, _name)
+    take("keras", keras.optimizers.Optimizer, _name)
 
 
-class WholeModelOptimizer(_Optimizer):
+class WholeModelOptimizer(keras.optimizers.Optimizer):
     """An optimizer whose step sees all variables at once.
 
     Keras's own optimizers define `update_step`, of one variable. A subclass
@@ -59,12 +57,14 @@ class WholeModelOptimizer(_Optimizer):
         """Nothing: decay, too, is a matter of `update_all`."""
 
 
-def trained_variables(optimizer: _Optimizer) -> list:
+def trained_variables(optimizer: keras.optimizers.Optimizer) -> list:
     """The variables that an optimizer was built with; empty before."""
     return list(take("keras", optimizer, "_trainable_variables"))
 
 
-def learning_rate_variable(optimizer: _Optimizer) -> keras.Variable | None:
+def learning_rate_variable(
+    optimizer: keras.optimizers.Optimizer,
+) -> keras.Variable | None:
     """The variable that holds the learning rate; `None` under a schedule.
 
     The property `learning_rate` is that variable or the schedule's value of
@@ -74,7 +74,7 @@ def learning_rate_variable(optimizer: _Optimizer) -> keras.Variable | None:
     return rate if isinstance(rate, keras.Variable) else None
 
 
-def distribution_strategy(optimizer: _Optimizer) -> Any:
+def distribution_strategy(optimizer: keras.optimizers.Optimizer) -> Any:
     """The `tf.distribute.Strategy` under which an optimizer was made.
 
     Returns:
@@ -102,7 +102,9 @@ DISTRIBUTED = (
 )
 
 
-def without_distribution(cls: type[_Optimizer]) -> type[_Optimizer]:
+def without_distribution(
+    cls: type[keras.optimizers.Optimizer],
+) -> type[keras.optimizers.Optimizer]:
     """The class of an optimizer, on TensorFlow, as a function of its state.
 
     Keras refuses `stateless_apply` on TensorFlow because its optimizers go
@@ -120,7 +122,9 @@ def without_distribution(cls: type[_Optimizer]) -> type[_Optimizer]:
     return type(cls.__name__, (cls, _Functional), {})
 
 
-def undistributed(optimizer: _Optimizer) -> _Optimizer:
+def undistributed(
+    optimizer: keras.optimizers.Optimizer,
+) -> keras.optimizers.Optimizer:
     """A built optimizer, on TensorFlow, as a function of its state.
 
     Args:
@@ -149,6 +153,6 @@ _base = take(
 )
 _Functional = type(
     "_Functional",
-    (_Optimizer,),
+    (keras.optimizers.Optimizer,),
     {name: take("keras", _base, name) for name in DISTRIBUTED},
 )

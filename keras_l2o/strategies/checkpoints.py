@@ -63,7 +63,7 @@ def load(folder, trainer, name, digest=""):
     try:
         with h5py.File(path) as file:
             # The first version's replicates were another kind of model.
-            if trainer.replicates is not None and "template" in file:
+            if "template" in file:
                 trainer.load_first_version(file["vars"])
                 return
         trainer.load_weights(path)

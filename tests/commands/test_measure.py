@@ -12,6 +12,8 @@ from keras_l2o_commands import baselines
 from keras_l2o_commands import measure
 from keras_l2o_commands import plot
 
+pytestmark = pytest.mark.usefixtures("few_steps")
+
 SHORT = [
     "--dataset=digits", "--epochs=1", "--examples=64", "--batch-size=32",
 ]  # fmt: skip

@@ -6,6 +6,8 @@ from typer.testing import CliRunner
 from keras_l2o import config
 from keras_l2o.cli import application
 
+pytestmark = pytest.mark.quick
+
 
 def invoke(*arguments):
     return CliRunner().invoke(

@@ -7,6 +7,8 @@ from keras_l2o import policies
 from keras_l2o import strategies
 from keras_l2o.config import ConfigurationError
 
+pytestmark = pytest.mark.quick
+
 SEED_PRESETS = """
 adam rmsprop sgd momentum powersign addsign less_choice more_choice
 less_choice_sgd conv_train conv_cifar conv_avg digits_train il_more il_adjusted

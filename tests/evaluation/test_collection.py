@@ -1,12 +1,16 @@
+import pytest
+
 import keras_l2o
 from keras_l2o import policies
 from keras_l2o.evaluation import collection
 from keras_l2o.evaluation import statistics
 
+pytestmark = pytest.mark.usefixtures("few_steps")
+
 
 def evaluate(directory, rate=0.1, repeat=2):
     keras_l2o.evaluate(
-        policies.SGD(rate), "quadratic_10", repeat=repeat, steps=5,
+        policies.SGD(rate), "quadratic_10", repeat=repeat, steps=1,
         directory=directory,
     )  # fmt: skip
 

@@ -29,6 +29,7 @@ def options(**changes):
 
 
 @pytest.mark.backend
+@pytest.mark.quick
 def test_a_row_for_each_run_and_epoch(tmp_path):
     frame = keras_l2o.evaluate(
         keras.optimizers.SGD(0.1), **options(), directory=tmp_path
@@ -82,6 +83,7 @@ def test_a_run_is_that_of_fit(tmp_path):
     )
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_every_form_of_an_optimizer_is_taken(tmp_path):
     optimizer = keras_l2o.LearnedOptimizer(policies.SGD(0.1))
     keras_l2o.save(optimizer, tmp_path / "run" / "optimizer")
@@ -103,6 +105,7 @@ def test_every_form_of_an_optimizer_is_taken(tmp_path):
         assert keras_l2o.evaluate(name, **small)["optimizer"][0] == name
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_a_finished_evaluation_is_not_run_again(tmp_path):
     made = []
 
@@ -225,6 +228,7 @@ def test_a_run_at_once_is_that_alone(rule):
             )
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_other_settings_are_named_and_not_mixed(tmp_path):
     keras_l2o.evaluate("sgd", **options(), directory=tmp_path)
     with pytest.raises(ValueError, match="steps is 4 there and 6 now"):

@@ -16,6 +16,9 @@ from keras_l2o.evaluation import collection
 from keras_l2o.evaluation import held_out
 from keras_l2o.evaluation import held_out_tables
 from keras_l2o.evaluation import reduction
+from tests.conftest import without_compilation
+
+pytestmark = pytest.mark.usefixtures("few_steps")
 
 SHORT = {"examples": 128, "batch_size": 32, "epochs": 3}
 #: A family whose replicates are known: the higher rates learn faster.
@@ -24,6 +27,11 @@ RATES = {1: 0.5, 2: 1e-3, 3: 0.05, 4: 0.2}
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
+    with without_compilation():
+        return _evaluated(tmp_path_factory)
+
+
+def _evaluated(tmp_path_factory):
     path = tmp_path_factory.mktemp("held_out")
     rates = (1e-4, 0.02)
     frame = evaluation.gridsearch(

@@ -18,6 +18,7 @@ def test_the_rates_are_those_of_the_suite():
     assert rules.DEEP_RATES["rmsprop"] == 5e-4
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_the_search_finds_the_rate_that_learns(tmp_path):
     tried = []
     frame = evaluation.gridsearch(
@@ -39,6 +40,7 @@ def test_the_search_finds_the_rate_that_learns(tmp_path):
     assert (stored / "evaluations" / "digits_mlp.npz").exists()
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_a_rate_is_judged_by_its_best_epoch_unless_it_diverged(tmp_path):
     def searched():
         return evaluation.gridsearch(
@@ -75,6 +77,7 @@ def test_a_rate_that_diverges_is_never_the_best():
         evaluation.best_rates(frame[3:])
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_baselines_run_at_their_rates():
     frame = evaluation.baselines(
         "digits_mlp", {"sgd": 0.1, "adam": 0.01}, repeat=1, epochs=1, **SMALL

@@ -284,7 +284,7 @@ def test_seeds_that_replicates_share_are_part_of_the_interval():
     rng = np.random.default_rng(0)
     replicates, seeds = np.indices((8, 3)).reshape(2, -1)
     crossed, independent = [], []
-    for _ in range(300):
+    for draw in range(300):
         values = (
             0.01 * rng.standard_normal((8, 1))
             + 0.03 * rng.standard_normal((1, 3))
@@ -293,8 +293,9 @@ def test_seeds_that_replicates_share_are_part_of_the_interval():
         mean, low, high = statistics.crossed_interval(values, replicates, seeds)
         np.testing.assert_allclose(mean, values.mean())
         crossed.append(low <= 0 <= high)
-        plain = statistics.mixed_interval(values, replicates)
-        independent.append(plain.low <= 0 <= plain.high)
+        if draw < 60:  # enough to tell a half from 0.95; a fit takes long
+            plain = statistics.mixed_interval(values, replicates)
+            independent.append(plain.low <= 0 <= plain.high)
     assert 0.91 <= np.mean(crossed) <= 0.99
     assert np.mean(independent) < 0.7
 

@@ -9,6 +9,8 @@ from keras_l2o.files.lock import NAME
 from keras_l2o.files.lock import Lock
 from keras_l2o.files.lock import Locked
 
+pytestmark = pytest.mark.quick
+
 HOLD = """
 import sys, time
 from keras_l2o.files.lock import Lock

@@ -5,6 +5,8 @@ import pytest
 from keras_l2o.files import whole
 from keras_l2o.files.exchange import exchange
 
+pytestmark = pytest.mark.quick
+
 
 def test_a_file_is_there_whole_or_as_it_was(tmp_path, monkeypatch):
     path = tmp_path / "new" / "file"

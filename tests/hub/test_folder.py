@@ -38,6 +38,7 @@ def nothing_parsed(monkeypatch):
 
 
 @pytest.mark.backend
+@pytest.mark.quick
 def test_save_then_load_is_bit_exact(optimizer, folder):
     loaded = hub.load(folder)
     assert loaded.policy.weights
@@ -292,6 +293,7 @@ def test_save_refuses_what_the_format_does_not_hold(tmp_path):
 
 
 @pytest.mark.parametrize("name", CONTENTS)
+@pytest.mark.quick
 def test_one_changed_bit_is_a_digest_error(name, folder, nothing_parsed):
     data = bytearray((folder / name).read_bytes())
     data[len(data) // 2] ^= 1

@@ -9,6 +9,8 @@ from keras_l2o import hub
 from keras_l2o.hub import card_files
 from keras_l2o.hub import names
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):

@@ -41,6 +41,7 @@ def filled(hub_server, folder):
     return hub_server
 
 
+@pytest.mark.quick
 def test_a_repository_gives_the_optimizer_that_was_put_there(filled, optimizer):
     loaded = keras_l2o.from_hub(NAME, weight_decay=0.1)
     assert weights(loaded) == weights(optimizer)

@@ -74,6 +74,7 @@ def test_gradient_accumulation_makes_one_policy_step_of_several():
     ],
     ids=["exponential", "piecewise", "callable"],
 )
+@pytest.mark.quick
 def test_learning_rate_multiplies_the_update(schedule):
     # Not momentum: in Keras the rate is inside its average.
     learned, reference = adam_pair(schedule())

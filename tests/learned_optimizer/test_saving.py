@@ -48,6 +48,7 @@ def test_saved_half_way_and_loaded_in_a_new_process_it_goes_on_bit_for_bit(
     np.testing.assert_array_equal(np.load(tmp_path / "result.npy"), whole)
 
 
+@pytest.mark.quick
 def test_its_config_alone_carries_the_weights():
     optimizer = rnnprop(clipnorm=1.0, warmup_steps=2)
     config = json.loads(json.dumps(keras.optimizers.serialize(optimizer)))
@@ -58,6 +59,7 @@ def test_its_config_alone_carries_the_weights():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.quick
 def test_a_custom_loop_trains_the_model():
     model = network()
     optimizer = rnnprop()

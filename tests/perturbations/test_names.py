@@ -6,7 +6,7 @@ from keras_l2o import perturbations
 from tests.perturbations.helpers import steps
 from tests.perturbations.helpers import trainer
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.quick]
 
 # What the seed's configurations write, and a size whose effect shows.
 KINDS = {

@@ -10,7 +10,7 @@ from tests.policies.helpers import GRADIENTS
 from tests.policies.helpers import moments
 from tests.policies.helpers import updates
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.quick]
 
 
 def keras_updates(optimizer, gradients=GRADIENTS):

@@ -8,6 +8,8 @@ import keras_l2o
 from keras_l2o import policies
 from keras_l2o.policies import arguments
 
+pytestmark = pytest.mark.quick
+
 #: Numbers whose least or greatest is not what others' is.
 WHOLE = ("seed", "timescales")
 

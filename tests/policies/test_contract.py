@@ -113,6 +113,7 @@ def assert_close(a, b, tolerance=1e-5):
         np.testing.assert_allclose(left, right, tolerance, tolerance)
 
 
+@pytest.mark.quick
 def test_config_round_trip_keeps_the_rule(policy):
     config = keras.saving.serialize_keras_object(policy)
     assert config["registered_name"].startswith("keras_l2o>")
@@ -146,6 +147,7 @@ def test_update_keeps_structure_shapes_and_types(policy):
         assert kind(old.dtype) == kind(leaf.dtype)
 
 
+@pytest.mark.quick
 def test_resumed_equals_uninterrupted(policy):
     expected, _ = run(policy, 4)
     _, state = run(policy, 2)

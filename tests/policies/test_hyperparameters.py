@@ -9,7 +9,7 @@ from tests.policies.helpers import GRADIENTS
 from tests.policies.helpers import numpy
 from tests.policies.helpers import updates
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.quick]
 
 RULES = {
     "sgd": policies.SGD,

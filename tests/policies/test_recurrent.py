@@ -13,7 +13,7 @@ from tests.policies.helpers import numpy
 from tests.policies.helpers import randomize
 from tests.policies.helpers import updates
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.quick]
 
 
 def directions():

@@ -5,7 +5,7 @@ from keras_l2o import policies
 from tests.policies.helpers import moments
 from tests.policies.helpers import updates
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.quick]
 
 
 def agreement(g, m, v):

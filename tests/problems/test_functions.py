@@ -7,7 +7,7 @@ import keras_l2o
 from keras_l2o import backend
 from keras_l2o import problems
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.quick]
 
 
 def numpy(tensor):

@@ -126,7 +126,7 @@ def test_simple_runs_its_periods_by_the_defaults():
     first = rows[0].period
     assert (first.unroll, first.depth, first.episodes) == (20, 25, 10)
     assert (first.warmup, first.validation_depth) == (0, 25)
-    assert first.steps == 250
+    assert first.truncations == 250
     assert [row.period.start for row in rows[:3]] == ["", "0-0-0", "0-1-0"]
 
 
@@ -180,7 +180,7 @@ def test_curriculum_validates_at_the_next_stages_depth():
     # the first period is the best, and five periods old after the sixth
     assert len(rows) == 4 * 6
     assert by_stage[0].warmup == 1
-    assert by_stage[0].steps == 10 * (1 + 1)
+    assert by_stage[0].truncations == 10 * (1 + 1)
 
 
 def test_a_stage_goes_on_while_it_improves_and_starts_from_the_best():

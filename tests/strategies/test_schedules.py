@@ -6,6 +6,8 @@ import pytest
 
 from keras_l2o.strategies import Schedule
 
+pytestmark = pytest.mark.quick
+
 
 def test_a_number_holds_throughout():
     assert [Schedule(3, int)(index) for index in range(3)] == [3, 3, 3]

@@ -149,6 +149,7 @@ def plain_loop(setting):
 
 
 @pytest.mark.backend
+@pytest.mark.quick
 def test_objective_is_that_of_a_plain_loop(tiny_data):
     made = setting("float32", tiny_data)
     value, _ = outer_gradient(made)

@@ -18,6 +18,7 @@ from tests.training.helpers import weights
 pytestmark = pytest.mark.backend
 
 
+@pytest.mark.quick
 def test_fit_improves_the_objective_and_reports_it(tiny_problem):
     model = trainer(tiny_problem)
     model.compile(optimizer=keras.optimizers.Adam(1e-2))
