@@ -9,6 +9,7 @@ import re
 
 from keras_l2o.config.errors import ConfigurationError
 from keras_l2o.policies import former
+from keras_l2o.strategies import former as former_strategy
 
 #: By the path of a section, as a regular expression: other names of its
 #: fields, and what they stand for.
@@ -19,6 +20,7 @@ ALIASES = {
         "objective": "kind",
         "unroll_weight": "step_weights",
     },
+    "strategy": former_strategy.ARGUMENTS,
     r"(policy|training/teachers/\d+)(/pool/\d+)*": former.ARGUMENTS,
 }
 

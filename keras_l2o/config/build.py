@@ -18,6 +18,7 @@ from keras_l2o.strategies.run_directory import OPTIMIZER
 from keras_l2o.strategies.run_directory import RunDirectory
 from keras_l2o.training import MetaTrainer
 from keras_l2o.training import Objective
+from keras_l2o.training import estimators
 
 
 class Built(NamedTuple):
@@ -53,12 +54,14 @@ def build(configuration, directory=None, metadata=None, custom_objects=None):
             sections.OBJECTIVE, sections.TRAINER, sections.COMPILATION
         )
     )  # fmt: skip
+    estimator = fields.pop("estimator")
     trainer = MetaTrainer(
         _rule(configuration.policy),
         _teachers(teachers, custom_objects),
         [problems.get(**p.model_dump()) for p in configuration.problems],
         objective=Objective(**objective),
         seed=configuration.seed,
+        estimator=estimators.get(estimator["name"], **estimator["config"]),
         replicates=configuration.replicates,
         **fields,
     )

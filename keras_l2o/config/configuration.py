@@ -54,6 +54,9 @@ def resolve(presets=(), policy=None, strategy=None, overrides=(), seed=None):
         section["name"] = section.get("name", default) if name is None else name
     nest["optimizer"].setdefault("config", {"learning_rate": 1e-3})
     nest.setdefault("training", {}).setdefault("teachers", [])
+    nest["training"].setdefault(
+        "estimator", copy.deepcopy(sections.TRAINER["estimator"])
+    )
     nest.setdefault("problems", [{"name": "digits_train"}])
     nest["seed"] = 0 if seed is None else seed
     for path, value in overrides:
@@ -82,6 +85,12 @@ def check(nest):
     )
     nest["optimizer"] = _named(
         sections.optimizer, nest["optimizer"], "optimizer"
+    )
+    nest["training"]["estimator"] = _named(
+        sections.estimator,
+        nest["training"].get("estimator", sections.TRAINER["estimator"]),
+        "training/estimator",
+        exclude_unset=True,
     )
     teachers = nest["training"].get("teachers")
     if isinstance(teachers, list):

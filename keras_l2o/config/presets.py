@@ -135,7 +135,7 @@ PRESETS = {
             "num_periods": 1,
             "unroll_len": 5,
             "depth": 1,
-            "epochs": 1,
+            "episodes": 1,
             "validation_depth": 1,
         }
     },
@@ -167,7 +167,7 @@ PRESETS = {
             "unroll_len": 100,
             "depth": 10,
             "shortest_depth": 1,
-            "epochs": 2,
+            "episodes": 2,
             # Distils first, then learns from the loss alone.
             "annealing_schedule": [0.1, 0.07, 0.03, 0.0],
         },

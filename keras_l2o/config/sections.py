@@ -20,6 +20,7 @@ from keras_l2o.config.errors import nearest
 from keras_l2o.perturbations.names import NAMES
 from keras_l2o.training import MetaTrainer
 from keras_l2o.training import Objective
+from keras_l2o.training import estimators
 from keras_l2o.training.objective import KINDS
 from keras_l2o.training.objective import MODES
 from keras_l2o.training.objective import REDUCTIONS
@@ -56,6 +57,7 @@ _TRAINING_TYPES = {
     "reduce": Literal[tuple(REDUCTIONS)],
     "kind": Literal[tuple(KINDS)],
     "step_weights": Literal[tuple(STEP_WEIGHTS)],
+    "estimator": dict[str, Any],
     "mode": Literal[tuple(MODES)],
     "huber_delta": float | None,
     "stop_above": float | None,
@@ -80,7 +82,10 @@ def _defaults(function, leave_out=()):
 
 #: Fields of the section `training`, by what takes them, with their defaults.
 OBJECTIVE = _defaults(Objective)
-TRAINER = _defaults(MetaTrainer.__init__, leave_out=OBJECTIVE)
+TRAINER = {
+    **_defaults(MetaTrainer.__init__, leave_out=OBJECTIVE),
+    "estimator": {"name": "truncated_backprop", "config": {}},
+}
 COMPILATION = _defaults(MetaTrainer.compile)
 
 
@@ -145,6 +150,13 @@ def perturbation(name):
         if default is None
     }
     return _section("Perturbation", arguments, types)
+
+
+def estimator(name):
+    """The section of the arguments of an estimator of this name."""
+    check_name("training/estimator/name", name, estimators.names())
+    config = estimators.get(name).get_config()
+    return _section("Estimator", config, {"seed": int | None})
 
 
 def check_name(path, name, known):

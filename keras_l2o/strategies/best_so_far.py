@@ -68,7 +68,7 @@ class BestSoFar:
         replicate = "" if index is None else index + 1
         if self.files.checkpoint_of(replicate) == row.checkpoint:
             return
-        period = self.strategy.validation(row.period)
+        period = self.strategy.validation_of(row.period)
         optimizer = LearnedOptimizer(
             self.trainer.get_student(index),
             warmup_steps=period["warmup"] * period["unroll"],

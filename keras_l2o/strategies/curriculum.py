@@ -18,7 +18,7 @@ class Curriculum(Repeat):
         unroll_len: Int, scheduled by stage. Defaults to `100`.
         depth: Int, scheduled by stage. Defaults to `(1, 2, 5, 10, 20)`; the
             last is the depth of the last stage's validation.
-        epochs: Int. Episodes of a period. Defaults to `10`.
+        episodes: Int. Episodes of a period. Defaults to `10`.
         warmup: Int, scheduled by stage. Defaults to `1`.
         repeat_threshold: Float. Defaults to `0.5`.
         max_repeat: Int. Defaults to `4`.
@@ -37,7 +37,7 @@ class Curriculum(Repeat):
         num_chances=5,
         unroll_len=100,
         depth=(1, 2, 5, 10, 20),
-        epochs=10,
+        episodes=10,
         warmup=1,
         repeat_threshold=0.5,
         max_repeat=4,
@@ -50,7 +50,7 @@ class Curriculum(Repeat):
             num_periods=num_periods,
             unroll_len=unroll_len,
             depth=depth,
-            epochs=epochs,
+            episodes=episodes,
             warmup=warmup,
             repeat_threshold=repeat_threshold,
             max_repeat=max_repeat,

@@ -14,7 +14,7 @@ class Repeat(Strategy):
         num_periods: Int. Defaults to `20`.
         unroll_len: Int, scheduled by period. Defaults to `100`.
         depth: Int, scheduled by period. Defaults to `(1, 2, 5)`.
-        epochs: Int. Episodes of a period. Defaults to `10`.
+        episodes: Int. Episodes of a period. Defaults to `10`.
         warmup: Int, scheduled by period. Defaults to `0`.
         repeat_threshold: Float. Defaults to `0.8`.
         max_repeat: Int. Defaults to `4`.
@@ -28,7 +28,7 @@ class Repeat(Strategy):
         num_periods=20,
         unroll_len=100,
         depth=(1, 2, 5),
-        epochs=10,
+        episodes=10,
         warmup=0,
         repeat_threshold=0.8,
         max_repeat=4,
@@ -39,7 +39,7 @@ class Repeat(Strategy):
             num_periods=num_periods,
             unroll_len=unroll_len,
             depth=depth,
-            epochs=epochs,
+            episodes=episodes,
             warmup=warmup,
             **options,
         )

@@ -89,8 +89,8 @@ class Run(keras.callbacks.Callback):
         if period.start != self._weights:
             self._load(period.start)
         seed = (strategy.seed, period.stage, period.period, period.attempt)
-        trainer.set_episodes(**strategy.episodes(period), seed=seed)
-        trainer.set_validation(**strategy.validation(period))
+        trainer.set_episodes(**strategy.episodes_of(period), seed=seed)
+        trainer.set_validation(**strategy.validation_of(period))
         trainer.imitation_weight.assign(period.imitation_weight)
         _reseed(trainer, seed)
         self._steps, self._figures = [], {}

@@ -8,8 +8,10 @@ from keras_l2o import hub
 from keras_l2o.files import whole
 from keras_l2o.files.lock import Lock
 from keras_l2o.files.lock import Locked
+from keras_l2o.policies.former import renamed
 from keras_l2o.policies.former import to_current
 from keras_l2o.strategies import checkpoints
+from keras_l2o.strategies import former
 from keras_l2o.strategies import rows as rows_module
 from keras_l2o.strategies.errors import RunError
 from keras_l2o.strategies.errors import named
@@ -261,7 +263,7 @@ class RunDirectory:
 def _uncounted(run):
     """What a run is, whenever and in whichever session it was stored.
 
-    Without the numbers that Keras adds to policies' names, and with their
+    Without the numbers that Keras adds to policies' names, and with all
     arguments by the names of today.
     """
     policies = {
@@ -269,7 +271,10 @@ def _uncounted(run):
         for key in ("student", "teachers")
         if key in run
     }
-    return {**run, **policies}
+    run = {**run, **policies}
+    if isinstance(run.get("strategy"), dict):
+        run["strategy"] = renamed(run["strategy"], former.ARGUMENTS)
+    return run
 
 
 def _without_counts(value):

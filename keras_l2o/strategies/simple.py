@@ -9,7 +9,7 @@ class Simple(Strategy):
         num_periods: Int. Defaults to `25`.
         unroll_len: Int, scheduled by period. Defaults to `20`.
         depth: Int, scheduled by period. Defaults to `25`.
-        epochs: Int. Episodes of a period. Defaults to `10`.
+        episodes: Int. Episodes of a period. Defaults to `10`.
         warmup: Int, scheduled by period. Defaults to `0`.
         **options: Further arguments of `Strategy`, scheduled by period.
 
@@ -28,7 +28,7 @@ class Simple(Strategy):
         num_periods=25,
         unroll_len=20,
         depth=25,
-        epochs=10,
+        episodes=10,
         warmup=0,
         **options,
     ):
@@ -37,7 +37,7 @@ class Simple(Strategy):
             num_periods=num_periods,
             unroll_len=unroll_len,
             depth=depth,
-            epochs=epochs,
+            episodes=episodes,
             warmup=warmup,
             **options,
         )

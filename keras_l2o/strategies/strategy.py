@@ -11,7 +11,7 @@ from keras_l2o.training.periods import Plan
 class Strategy(Plan):
     """Base class: plans a run's periods, and keeps the run on disk.
 
-    Hand it to `MetaTrainer.fit(callbacks=[...])`. A period is `epochs`
+    Hand it to `MetaTrainer.fit(callbacks=[...])`. A period is `episodes`
     episodes of training, a validation on a fixed seed, a checkpoint and a row
     of `summary.csv`; it is one epoch of `fit`. The plan is a function of the
     rows alone: a run that was killed goes on from the last finished period
@@ -28,14 +28,14 @@ class Strategy(Plan):
         depth: Int, scheduled. Truncations of an episode.
         shortest_depth: Int. If given, the depth of each episode is drawn
             log-uniformly between it and `depth`. Defaults to `None`.
-        epochs: Int. Episodes of a period, one after the other, of the depth
+        episodes: Int. Episodes of a period, one after the other, of the depth
             `depth`: with drawn depths there are more in as many steps.
         warmup: Int, scheduled. Truncations of an episode that run gradient
             descent before the others, while the policies' moments accumulate.
         warmup_rate: Float. Rate of that gradient descent. Defaults to `0.05`.
         annealing_schedule: Float, scheduled. Weight of the imitation loss.
             Defaults to `0.5`.
-        validation_epochs: Int. Episodes of a validation, one after the other.
+        validation_episodes: Int. Episodes of a validation, one after the other.
             Defaults to `1`.
         validation_unroll: Int. Defaults to the first `unroll_len`.
         validation_depth: Int, scheduled. Truncations of a validation's
@@ -62,11 +62,11 @@ class Strategy(Plan):
         num_periods,
         unroll_len,
         depth,
-        epochs,
+        episodes,
         warmup,
         warmup_rate=0.05,
         annealing_schedule=0.5,
-        validation_epochs=1,
+        validation_episodes=1,
         validation_unroll=None,
         validation_depth=None,
         validation_warmup=None,
@@ -85,14 +85,14 @@ class Strategy(Plan):
         self.num_periods = checks.count("num_periods", num_periods)
         self.unroll_len = Schedule(unroll_len, int, 1, "unroll_len")
         self.depth = Schedule(depth, int, 1, "depth")
-        self.epochs = checks.count("epochs", epochs)
+        self.episodes = checks.count("episodes", episodes)
         self.warmup = Schedule(warmup, int, 0, "warmup")
         self.warmup_rate = warmup_rate
         self.annealing_schedule = Schedule(
             annealing_schedule, float, 0, "annealing_schedule"
         )
-        self.validation_epochs = checks.count(
-            "validation_epochs", validation_epochs
+        self.validation_episodes = checks.count(
+            "validation_episodes", validation_episodes
         )
         if validation_unroll is not None:
             checks.count("validation_unroll", validation_unroll)
@@ -177,7 +177,7 @@ class Strategy(Plan):
             attempt=self.rolled_back(rows),
             depth=self.depth(index),
             unroll=self.unroll_len(index),
-            episodes=self.epochs,
+            episodes=self.episodes,
             warmup=self.warmup(index),
             imitation_weight=self.annealing_schedule(index),
             validation_depth=self.depth_of_validation(index),
@@ -199,7 +199,7 @@ class Strategy(Plan):
     def planned(self):
         return self.num_periods
 
-    def validation(self, period):
+    def validation_of(self, period):
         """Arguments of the trainer's validation after a period."""
         unroll, warmup = self.validation_unroll, self.validation_warmup
         rate = self.validation_warmup_rate
@@ -210,11 +210,11 @@ class Strategy(Plan):
             "depth": period.validation_depth + warmup,
             "warmup": warmup,
             "warmup_rate": self.warmup_rate if rate is None else rate,
-            "rollouts": self.validation_epochs,
+            "rollouts": self.validation_episodes,
             "seed": self.validation_seed,
         }
 
-    def episodes(self, period):
+    def episodes_of(self, period):
         """Arguments of the trainer's episodes in a period."""
         depth = period.depth + period.warmup
         if self.shortest_depth is not None:
@@ -269,11 +269,11 @@ class Strategy(Plan):
             "num_periods": self.num_periods,
             "unroll_len": self.unroll_len.config(),
             "depth": self.depth.config(),
-            "epochs": self.epochs,
+            "episodes": self.episodes,
             "warmup": self.warmup.config(),
             "warmup_rate": self.warmup_rate,
             "annealing_schedule": self.annealing_schedule.config(),
-            "validation_epochs": self.validation_epochs,
+            "validation_episodes": self.validation_episodes,
             "validation_unroll": self.validation_unroll,
             "validation_depth": self.validation_depth
             and self.validation_depth.config(),

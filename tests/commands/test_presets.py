@@ -52,7 +52,7 @@ def test_fields_strategy_and_policy_are_those_of_train():
     ).output  # fmt: skip
     assert "--strategy/name=repeat" in output
     assert "--policy/name=feature_mlp" in output
-    assert "--strategy/epochs=7" in output
+    assert "--strategy/episodes=7" in output
 
 
 def test_a_preset_that_is_not_there_is_an_error_with_the_nearest():

@@ -62,7 +62,7 @@ def test_families_are_eight_students_of_one_recipe(presets, policy, reduce):
     assert plan["name"] == "simple"
     # The outer rate has fallen when the run ends.
     rate = configuration.optimizer["config"]["learning_rate"]["config"]
-    outer_steps = plan["num_periods"] * plan["epochs"] * plan["depth"]
+    outer_steps = plan["num_periods"] * plan["episodes"] * plan["depth"]
     assert rate["decay_steps"] == outer_steps
     text = json.dumps(configuration.model_dump(mode="json"))
     assert config.check(json.loads(text)) == configuration

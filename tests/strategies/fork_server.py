@@ -29,13 +29,13 @@ REFUSED = 3
 
 PLANS = {
     "simple": lambda path: strategies.Simple(
-        path, num_periods=8, unroll_len=1, depth=2, epochs=1
+        path, num_periods=8, unroll_len=1, depth=2, episodes=1
     ),
     "repeat": lambda path: strategies.Repeat(
-        path, num_periods=6, depth=1, epochs=2, repeat_threshold=0.1
+        path, num_periods=6, depth=1, episodes=2, repeat_threshold=0.1
     ),
     "curriculum": lambda path: strategies.Curriculum(
-        path, num_stages=2, num_periods=2, num_chances=2, depth=1, epochs=1
+        path, num_stages=2, num_periods=2, num_chances=2, depth=1, episodes=1
     ),
 }
 

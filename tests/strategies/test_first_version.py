@@ -59,7 +59,7 @@ def curriculum(directory):
         num_chances=1,
         unroll_len=3,
         depth=(1, 2, 2),
-        epochs=1,
+        episodes=1,
         seed=3,
     )
 
@@ -70,7 +70,7 @@ def simple(directory):
         num_periods=4,
         unroll_len=3,
         depth=3,
-        epochs=1,
+        episodes=1,
         shortest_depth=1,
         validation_depth=2,
         seed=4,

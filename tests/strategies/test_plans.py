@@ -168,8 +168,8 @@ def test_repeat_follows_the_schedules_by_period():
     assert [p.imitation_weight for p in periods] == [1.0, 0.5, 0.25, 0.125]
     # one validation for all, or the losses could not be compared
     assert {p.validation_depth for p in periods} == {5}
-    assert {strategy.validation(p)["warmup"] for p in periods} == {1}
-    assert strategy.validation(periods[0])["depth"] == 6
+    assert {strategy.validation_of(p)["warmup"] for p in periods} == {1}
+    assert strategy.validation_of(periods[0])["depth"] == 6
 
 
 def test_curriculum_validates_at_the_next_stages_depth():
@@ -204,7 +204,7 @@ def test_a_stage_goes_on_while_it_improves_and_starts_from_the_best():
     ("arguments", "message"),
     [
         ({"num_periods": 0}, "`num_periods` must be an integer of at least 1"),
-        ({"epochs": 1.5}, "`epochs` must be an integer"),
+        ({"episodes": 1.5}, "`episodes` must be an integer"),
         ({"depth": [1, 0]}, "`depth` must be at least 1 throughout"),
         ({"depth": "deep"}, "`depth` must be one of the integers"),
         ({"validation_depth": 0}, "`validation_depth` must be at least 1"),

@@ -18,7 +18,7 @@ from tests.conftest import tiny_model
 pytestmark = pytest.mark.backend
 
 SMALL = dict(
-    unroll_len=3, epochs=2, annealing_schedule=[0.5, 0.1], validation_warmup=1
+    unroll_len=3, episodes=2, annealing_schedule=[0.5, 0.1], validation_warmup=1
 )
 
 
@@ -127,7 +127,7 @@ def test_a_run_leaves_its_files(bench, tmp_path):
     )
     with open(tmp_path / "logs" / "0-0-0.csv") as file:
         steps = list(csv.DictReader(file))
-    assert len(steps) == 2 * (1 + 1)  # epochs times depth and warm-up
+    assert len(steps) == 2 * (1 + 1)  # episodes times depth and warm-up
     assert math.isfinite(float(steps[-1]["loss"]))
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["run"]["strategy"]["num_stages"] == 2
@@ -184,7 +184,7 @@ def test_a_stopped_run_goes_on_to_what_it_would_have_been(bench, tmp_path):
 
 def test_deaths_beside_any_write_lose_nothing(bench, tmp_path, monkeypatch):
     def strategy(name):
-        return simple(tmp_path / name, num_periods=7, epochs=1)
+        return simple(tmp_path / name, num_periods=7, episodes=1)
 
     bench.run(strategy("whole"))
     whole = bench.weights()
@@ -288,8 +288,8 @@ def test_another_configuration_in_the_same_directory_is_an_error(
     bench, tmp_path
 ):
     bench.run(simple(tmp_path))
-    with pytest.raises(ValueError, match="strategy/epochs is 2 there and 3"):
-        bench.run(simple(tmp_path, epochs=3))
+    with pytest.raises(ValueError, match="strategy/episodes is 2 there and 3"):
+        bench.run(simple(tmp_path, episodes=3))
 
 
 def test_two_strategies_are_one_too_many(bench):
