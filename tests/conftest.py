@@ -3,6 +3,7 @@ import gc
 import os
 import shutil
 import tempfile
+from unittest import mock
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -56,6 +57,27 @@ def fixed_seed():
     yield
     # Collecting garbage after each test would take half the time of most.
     keras.backend.clear_session(free_memory=False)
+
+
+@pytest.fixture
+def registries():
+    """What a test registers is forgotten after it."""
+    from keras_l2o import strategies
+    from keras_l2o.perturbations import names
+    from keras_l2o.policies import catalogue as rules
+    from keras_l2o.problems import catalogue as problems
+    from keras_l2o.training import estimators
+
+    with contextlib.ExitStack() as stack:
+        for registry in (
+            rules.CATALOGUE,
+            names.NAMES,
+            problems.CATALOGUE,
+            strategies.STRATEGIES,
+            estimators.ESTIMATORS,
+        ):
+            stack.enter_context(mock.patch.dict(registry))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ def names(hub_address, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_example_of_a_public_name_runs(name, names):
+def test_the_example_of_a_public_name_runs(name, names, registries):
     text = EXAMPLES[name]
     test = doctest.DocTestParser().get_doctest(text, names(text), name, name, 0)
     output = []

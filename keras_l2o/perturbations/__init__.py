@@ -7,6 +7,7 @@ from keras_l2o.perturbations.gaussian import PersistentGaussian
 from keras_l2o.perturbations.gaussian import RelativeGaussian
 from keras_l2o.perturbations.input_noise import InputNoise
 from keras_l2o.perturbations.names import get
+from keras_l2o.perturbations.names import register
 from keras_l2o.perturbations.perturbation import Perturbation
 from keras_l2o.perturbations.pgd import PGD
 
@@ -20,4 +21,5 @@ __all__ = [
     "Perturbation",
     "RelativeGaussian",
     "get",
+    "register",
 ]

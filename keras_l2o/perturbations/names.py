@@ -1,6 +1,5 @@
 """Perturbations by the names that configurations and the tuner use."""
 
-import difflib
 from typing import Any
 
 from keras_l2o.perturbations.cgd import CGD
@@ -11,17 +10,42 @@ from keras_l2o.perturbations.gaussian import RelativeGaussian
 from keras_l2o.perturbations.input_noise import InputNoise
 from keras_l2o.perturbations.perturbation import Perturbation
 from keras_l2o.perturbations.pgd import PGD
+from keras_l2o.registry import Registry
 
 #: The class of each name.
-NAMES: dict[str, type] = {
-    "cgd": CGD,
-    "fgsm": FGSM,
-    "gaussian": Gaussian,
-    "gaussian_rel": RelativeGaussian,
-    "input_noise": InputNoise,
-    "persistent_gaussian": PersistentGaussian,
-    "pgd": PGD,
-}
+NAMES = Registry(
+    "perturbation",
+    {
+        "cgd": CGD,
+        "fgsm": FGSM,
+        "gaussian": Gaussian,
+        "gaussian_rel": RelativeGaussian,
+        "input_noise": InputNoise,
+        "persistent_gaussian": PersistentGaussian,
+        "pgd": PGD,
+    },
+)
+
+
+def register(name: str, cls: type) -> None:
+    """Lets configurations and the tuner name a perturbation of your own.
+
+    Args:
+        name: String.
+        cls: Subclass of `Perturbation`.
+
+    Raises:
+        ValueError: There is another perturbation of this name.
+
+    Example:
+
+    >>> class Shake(keras_l2o.perturbations.Gaussian):
+    ...     pass
+    >>> keras_l2o.perturbations.register("shake", Shake)
+    >>> keras_l2o.perturbations.get("shake", magnitude=0.5).magnitude
+    0.5
+    """
+    NAMES.register(name, cls)
 
 
 def get(name: str, **arguments: Any) -> Perturbation:
@@ -43,10 +67,4 @@ def get(name: str, **arguments: Any) -> Perturbation:
     >>> keras_l2o.perturbations.get("gaussian", noise_stddev=1e-3).magnitude
     0.001
     """
-    if name not in NAMES:
-        near = difflib.get_close_matches(str(name), NAMES, 1, cutoff=0.0)
-        raise ValueError(
-            f"Unknown perturbation {name!r}. Did you mean {near[0]!r}? "
-            f"Available: {', '.join(sorted(NAMES))}."
-        )
-    return NAMES[name](**arguments)
+    return NAMES.find(name)(**arguments)

@@ -7,6 +7,7 @@ from keras_l2o.policies.analytic import RMSprop
 from keras_l2o.policies.catalogue import TEACHER_RATES
 from keras_l2o.policies.catalogue import get
 from keras_l2o.policies.catalogue import names
+from keras_l2o.policies.catalogue import register
 from keras_l2o.policies.choice import Choice
 from keras_l2o.policies.feature_mlp import FeatureMLP
 from keras_l2o.policies.keras_optimizer import KerasOptimizer
@@ -54,4 +55,5 @@ __all__ = [
     "as_policy",
     "get",
     "names",
+    "register",
 ]

@@ -24,6 +24,7 @@ from keras_l2o.policies.signs import AdaptiveAddSign
 from keras_l2o.policies.signs import AdaptivePowerSign
 from keras_l2o.policies.signs import AddSign
 from keras_l2o.policies.signs import PowerSign
+from keras_l2o.registry import Registry
 
 #: Learning rates of analytic rules as teachers, by name: those that the paper
 #: on Optimizer Amalgamation found for a convolutional network on MNIST.
@@ -63,29 +64,55 @@ def _large_pool():
 
 #: For each name the class, and functions that make those arguments which are
 #: not the class's defaults.
-_CATALOGUE: dict[str, tuple[type, dict[str, Callable[[], Any]]]] = {
-    "sgd": (SGD, {}),
-    "momentum": (Momentum, {}),
-    "rmsprop": (RMSprop, {}),
-    "adam": (Adam, {}),
-    "radam": (RectifiedAdam, {}),
-    "powersign": (PowerSign, {}),
-    "addsign": (AddSign, {}),
-    "adaptive_powersign": (AdaptivePowerSign, {}),
-    "adaptive_addsign": (AdaptiveAddSign, {}),
-    "lstm": (LSTM, {}),
-    "rnnprop": (RNNProp, {}),
-    "rnnprop_extended": (RNNPropExtended, {}),
-    "adamlr": (AdamLR, {}),
-    "rmsproplr": (RMSPropLR, {}),
-    "scale_basic": (Scale, {"units": lambda: (20,)}),
-    "scale_hierarchical": (Scale, {}),
-    "less_choice": (Choice, {"pool": _small_pool}),
-    "less_choice_sgd": (Choice, {"pool": _small_pool_with_sgd}),
-    "more_choice": (Choice, {"pool": _large_pool}),
-    "random_choice": (RandomChoice, {"pool": _large_pool}),
-    "feature_mlp": (FeatureMLP, {}),
-}
+CATALOGUE = Registry(
+    "policy",
+    {
+        "sgd": (SGD, {}),
+        "momentum": (Momentum, {}),
+        "rmsprop": (RMSprop, {}),
+        "adam": (Adam, {}),
+        "radam": (RectifiedAdam, {}),
+        "powersign": (PowerSign, {}),
+        "addsign": (AddSign, {}),
+        "adaptive_powersign": (AdaptivePowerSign, {}),
+        "adaptive_addsign": (AdaptiveAddSign, {}),
+        "lstm": (LSTM, {}),
+        "rnnprop": (RNNProp, {}),
+        "rnnprop_extended": (RNNPropExtended, {}),
+        "adamlr": (AdamLR, {}),
+        "rmsproplr": (RMSPropLR, {}),
+        "scale_basic": (Scale, {"units": lambda: (20,)}),
+        "scale_hierarchical": (Scale, {}),
+        "less_choice": (Choice, {"pool": _small_pool}),
+        "less_choice_sgd": (Choice, {"pool": _small_pool_with_sgd}),
+        "more_choice": (Choice, {"pool": _large_pool}),
+        "random_choice": (RandomChoice, {"pool": _large_pool}),
+        "feature_mlp": (FeatureMLP, {}),
+    },
+)
+
+
+def register(name: str, cls: type, **defaults: Callable[[], Any]) -> None:
+    """Lets `get`, configurations and the command line name your own policy.
+
+    Args:
+        name: String.
+        cls: Subclass of `Policy`.
+        **defaults: For arguments that are not to have the class's defaults,
+            functions without arguments that make them.
+
+    Raises:
+        ValueError: There is another policy of this name.
+
+    Example:
+
+    >>> class Mine(keras_l2o.policies.SGD):
+    ...     pass
+    >>> keras_l2o.policies.register("mine", Mine, learning_rate=lambda: 0.5)
+    >>> keras_l2o.policies.get("mine").learning_rate
+    0.5
+    """
+    CATALOGUE.register(name, (cls, defaults))
 
 
 def names() -> list[str]:
@@ -99,7 +126,7 @@ def names() -> list[str]:
     >>> keras_l2o.policies.names()[:4]
     ['sgd', 'momentum', 'rmsprop', 'adam']
     """
-    return list(_CATALOGUE)
+    return list(CATALOGUE)
 
 
 def get(name: str, **arguments: Any) -> Policy:
@@ -123,14 +150,7 @@ def get(name: str, **arguments: Any) -> Policy:
     >>> policy.pool_names
     ['rmsprop', 'adam']
     """
-    if name not in _CATALOGUE:
-        near = difflib.get_close_matches(str(name), _CATALOGUE, 3, 0.5)
-        hint = f"Did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(
-            f"Argument `name` must be the name of a policy. {hint}"
-            f"Known: {', '.join(_CATALOGUE)}. Received: name={name!r}"
-        )
-    cls, makers = _CATALOGUE[name]
+    cls, makers = CATALOGUE.find(name)
     defaults = {key: make() for key, make in makers.items()}
     # The keys of a policy's config are the names of its arguments.
     known = [*cls(**defaults).get_config()]

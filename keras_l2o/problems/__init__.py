@@ -2,9 +2,12 @@
 
 from keras_l2o.problems import functions
 from keras_l2o.problems import networks
+from keras_l2o.problems.catalogue import Entry
+from keras_l2o.problems.catalogue import FunctionEntry
 from keras_l2o.problems.catalogue import get
 from keras_l2o.problems.catalogue import get_all
 from keras_l2o.problems.catalogue import names
+from keras_l2o.problems.catalogue import register
 from keras_l2o.problems.datasets import Dataset
 from keras_l2o.problems.datasets import DatasetError
 from keras_l2o.problems.datasets import load as load_dataset
@@ -15,6 +18,8 @@ from keras_l2o.problems.searched import nas
 __all__ = [
     "Dataset",
     "DatasetError",
+    "Entry",
+    "FunctionEntry",
     "Problem",
     "functions",
     "get",
@@ -23,5 +28,6 @@ __all__ = [
     "names",
     "nas",
     "networks",
+    "register",
     "resnet",
 ]

@@ -1,6 +1,5 @@
 """The problems that have names."""
 
-import difflib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ from keras_l2o.problems.noisy import NoisyImages
 from keras_l2o.problems.problem import Problem
 from keras_l2o.problems.residual import resnet
 from keras_l2o.problems.searched import nas
+from keras_l2o.registry import Registry
 
 
 class Entry(NamedTuple):
@@ -64,62 +64,92 @@ def _resnet(depth, width=1):
     return functools.partial(resnet, depth=depth, width=width)
 
 
-CATALOGUE: dict[str, Entry | FunctionEntry] = {
-    "digits_train": Entry("digits", _conv((16, 3), 2, (32, 3))),
-    "digits_noisy": Entry("digits", _conv((16, 3), 2, (32, 3)), noise=_NOISE),
-    "digits_noisy_wide": Entry(
-        "digits", _conv((32, 3), 2, (64, 3)), batch_size=64, noise=_NOISE
-    ),
-    "digits_noisy_mlp": Entry(
-        "digits",
-        functools.partial(networks.mlp, units=(256,), activation="relu"),
-        noise=_NOISE,
-    ),
-    "digits_noisy_narrow": Entry(
-        "digits",
-        functools.partial(networks.mlp, units=(64,), activation="relu"),
-        noise=_NOISE,
-    ),
-    "digits_mlp": Entry(
-        "digits",
-        functools.partial(networks.mlp, units=(20,), activation="relu"),
-    ),
-    "conv_train": Entry("mnist", _TRAIN),
-    "mlp_train": Entry("mnist", networks.mlp),
-    "conv_wider": Entry("mnist", _conv((32, 3), 2, (64, 5), 2)),
-    "conv_deeper": Entry("mnist", _DEEPER),
-    "conv_deeper_pool": Entry("mnist", _DEEPER_POOL),
-    "conv_avg": Entry("mnist", _conv((16, 3), 2, (32, 5), 2, head="average")),
-    "conv_smallbatch": Entry("mnist", _TRAIN, batch_size=32),
-    "conv_fmnist": Entry("fashion_mnist", _TRAIN),
-    "conv_kmnist": Entry("kmnist", _TRAIN),
-    "conv_svhn": Entry("svhn_cropped", _TRAIN),
-    "conv_train_cifar10": Entry("cifar10", _TRAIN),
-    "conv_cifar10": Entry("cifar10", _DEEPER),
-    "conv_cifar10_wider": Entry("cifar10", _DEEPER_WIDER),
-    "conv_cifar10_pool": Entry("cifar10", _DEEPER_POOL),
-    "conv_nas": Entry("mnist", nas),
-    "conv_nas_cifar": Entry("cifar10", nas),
-    "resnet": Entry("cifar10", _resnet(28)),
-    "resnet_52": Entry("cifar10", _resnet(52)),
-    "resnet_52_100": Entry("cifar100", _resnet(52)),
-    "resnet_100_100": Entry("cifar100", _resnet(100)),
-    "wide_resnet": Entry("cifar10", _resnet(28, 4)),
-    "conv_train_dp": Entry("mnist", _TRAIN, private=True),
-    "conv_kmnist_dp": Entry("kmnist", _TRAIN, private=True),
-    **{
-        f"quadratic_{n}": FunctionEntry(
-            functools.partial(functions.Quadratic, n)
-        )
-        for n in (10, 20, 100)
+CATALOGUE = Registry(
+    "problem",
+    {
+        "digits_train": Entry("digits", _conv((16, 3), 2, (32, 3))),
+        "digits_noisy": Entry(
+            "digits", _conv((16, 3), 2, (32, 3)), noise=_NOISE
+        ),
+        "digits_noisy_wide": Entry(
+            "digits", _conv((32, 3), 2, (64, 3)), batch_size=64, noise=_NOISE
+        ),
+        "digits_noisy_mlp": Entry(
+            "digits",
+            functools.partial(networks.mlp, units=(256,), activation="relu"),
+            noise=_NOISE,
+        ),
+        "digits_noisy_narrow": Entry(
+            "digits",
+            functools.partial(networks.mlp, units=(64,), activation="relu"),
+            noise=_NOISE,
+        ),
+        "digits_mlp": Entry(
+            "digits",
+            functools.partial(networks.mlp, units=(20,), activation="relu"),
+        ),
+        "conv_train": Entry("mnist", _TRAIN),
+        "mlp_train": Entry("mnist", networks.mlp),
+        "conv_wider": Entry("mnist", _conv((32, 3), 2, (64, 5), 2)),
+        "conv_deeper": Entry("mnist", _DEEPER),
+        "conv_deeper_pool": Entry("mnist", _DEEPER_POOL),
+        "conv_avg": Entry(
+            "mnist", _conv((16, 3), 2, (32, 5), 2, head="average")
+        ),
+        "conv_smallbatch": Entry("mnist", _TRAIN, batch_size=32),
+        "conv_fmnist": Entry("fashion_mnist", _TRAIN),
+        "conv_kmnist": Entry("kmnist", _TRAIN),
+        "conv_svhn": Entry("svhn_cropped", _TRAIN),
+        "conv_train_cifar10": Entry("cifar10", _TRAIN),
+        "conv_cifar10": Entry("cifar10", _DEEPER),
+        "conv_cifar10_wider": Entry("cifar10", _DEEPER_WIDER),
+        "conv_cifar10_pool": Entry("cifar10", _DEEPER_POOL),
+        "conv_nas": Entry("mnist", nas),
+        "conv_nas_cifar": Entry("cifar10", nas),
+        "resnet": Entry("cifar10", _resnet(28)),
+        "resnet_52": Entry("cifar10", _resnet(52)),
+        "resnet_52_100": Entry("cifar100", _resnet(52)),
+        "resnet_100_100": Entry("cifar100", _resnet(100)),
+        "wide_resnet": Entry("cifar10", _resnet(28, 4)),
+        "conv_train_dp": Entry("mnist", _TRAIN, private=True),
+        "conv_kmnist_dp": Entry("kmnist", _TRAIN, private=True),
+        **{
+            f"quadratic_{n}": FunctionEntry(
+                functools.partial(functions.Quadratic, n)
+            )
+            for n in (10, 20, 100)
+        },
+        **{
+            f"rastrigin_{n}": FunctionEntry(
+                functools.partial(functions.Rastrigin, n)
+            )
+            for n in (2, 10, 20)
+        },
     },
-    **{
-        f"rastrigin_{n}": FunctionEntry(
-            functools.partial(functions.Rastrigin, n)
-        )
-        for n in (2, 10, 20)
-    },
-}
+)
+
+
+def register(name: str, entry: Entry | FunctionEntry) -> None:
+    """Lets `get`, suites and the command line name a problem of your own.
+
+    Args:
+        name: String.
+        entry: `keras_l2o.problems.Entry`, a classifier, or
+            `keras_l2o.problems.FunctionEntry`.
+
+    Raises:
+        ValueError: There is another problem of this name.
+
+    Example:
+
+    >>> keras_l2o.problems.register("mine", keras_l2o.problems.Entry(
+    ...     "digits", lambda shape, classes: keras.Sequential([
+    ...         keras.Input(shape), keras.layers.Flatten(),
+    ...         keras.layers.Dense(classes)])))
+    >>> keras_l2o.problems.get("mine").size
+    650
+    """
+    CATALOGUE.register(name, entry)
 
 
 def names() -> list[str]:
@@ -138,14 +168,7 @@ def names() -> list[str]:
 
 def entry(name: str) -> Entry | FunctionEntry:
     """What the catalogue has under a name."""
-    if name not in CATALOGUE:
-        near = difflib.get_close_matches(name, CATALOGUE, n=3)
-        raise ValueError(
-            f"Unknown problem {name!r}. "
-            + (f"Did you mean {' or '.join(map(repr, near))}? " if near else "")
-            + f"Known: {', '.join(names())}"
-        )
-    return CATALOGUE[name]
+    return CATALOGUE.find(name)
 
 
 def get(

@@ -1,7 +1,6 @@
 """Plans of a distillation, and the run directories they keep."""
 
-import difflib
-
+from keras_l2o.registry import Registry
 from keras_l2o.strategies.curriculum import Curriculum
 from keras_l2o.strategies.errors import RunError
 from keras_l2o.strategies.repeat import Repeat
@@ -24,14 +23,39 @@ __all__ = [
     "Strategy",
     "get",
     "names",
+    "register",
 ]
 
-_STRATEGIES = {"simple": Simple, "repeat": Repeat, "curriculum": Curriculum}
+STRATEGIES = Registry(
+    "strategy",
+    {"simple": Simple, "repeat": Repeat, "curriculum": Curriculum},
+)
 
 
 def names():
     """Names of the strategies that `get` knows."""
-    return sorted(_STRATEGIES)
+    return sorted(STRATEGIES)
+
+
+def register(name: str, cls: type) -> None:
+    """Lets configurations name a strategy of your own.
+
+    Args:
+        name: String.
+        cls: Subclass of `Strategy`.
+
+    Raises:
+        ValueError: There is another strategy of this name.
+
+    Example:
+
+    >>> class Mine(keras_l2o.strategies.Simple):
+    ...     pass
+    >>> keras_l2o.strategies.register("mine", Mine)
+    >>> "mine" in keras_l2o.strategies.names()
+    True
+    """
+    STRATEGIES.register(name, cls)
 
 
 def get(name, **arguments):
@@ -41,11 +65,4 @@ def get(name, **arguments):
         name: String, one of `names()`.
         **arguments: Of the strategy.
     """
-    if name not in _STRATEGIES:
-        near = difflib.get_close_matches(str(name), _STRATEGIES, n=1)
-        raise ValueError(
-            f"Unknown strategy {name!r}. "
-            + (f"Did you mean {near[0]!r}? " if near else "")
-            + f"Known: {', '.join(names())}"
-        )
-    return _STRATEGIES[name](**arguments)
+    return STRATEGIES.find(name)(**arguments)

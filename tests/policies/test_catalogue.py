@@ -129,7 +129,7 @@ def test_arguments_override_defaults():
 
 
 def test_an_unknown_name_is_told_the_nearest():
-    with pytest.raises(ValueError, match="Did you mean more_choice"):
+    with pytest.raises(ValueError, match="Did you mean 'more_choice'"):
         policies.get("mor_choice")
     with pytest.raises(ValueError, match="Known: sgd, momentum"):
         policies.get("zzz")

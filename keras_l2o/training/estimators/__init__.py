@@ -1,7 +1,6 @@
 """Ways to estimate the outer gradient: what `MetaTrainer(estimator=)` takes."""
 
-import difflib
-
+from keras_l2o.registry import Registry
 from keras_l2o.training.estimators.estimator import Estimator
 from keras_l2o.training.estimators.evolution import Evolution
 from keras_l2o.training.estimators.full_unroll import FullUnroll
@@ -18,19 +17,44 @@ __all__ = [
     "TruncatedBackprop",
     "get",
     "names",
+    "register",
 ]
 
-_ESTIMATORS = {
-    "full_unroll": FullUnroll,
-    "nres": NRES,
-    "pes": PES,
-    "truncated_backprop": TruncatedBackprop,
-}
+ESTIMATORS = Registry(
+    "estimator",
+    {
+        "full_unroll": FullUnroll,
+        "nres": NRES,
+        "pes": PES,
+        "truncated_backprop": TruncatedBackprop,
+    },
+)
 
 
 def names():
     """Names of the estimators that `get` knows."""
-    return sorted(_ESTIMATORS)
+    return sorted(ESTIMATORS)
+
+
+def register(name: str, cls: type) -> None:
+    """Lets configurations name an estimator of your own.
+
+    Args:
+        name: String.
+        cls: Subclass of `Estimator`.
+
+    Raises:
+        ValueError: There is another estimator of this name.
+
+    Example:
+
+    >>> class Mine(keras_l2o.training.estimators.PES):
+    ...     pass
+    >>> keras_l2o.training.estimators.register("mine", Mine)
+    >>> "mine" in keras_l2o.training.estimators.names()
+    True
+    """
+    ESTIMATORS.register(name, cls)
 
 
 def get(estimator=None, **arguments):
@@ -48,12 +72,4 @@ def get(estimator=None, **arguments):
     if isinstance(estimator, Estimator):
         return estimator
     name = "truncated_backprop" if estimator is None else estimator
-    if name not in _ESTIMATORS:
-        near = difflib.get_close_matches(str(name), _ESTIMATORS, n=1)
-        raise ValueError(
-            "Argument `estimator` must be an `Estimator` or the name of one. "
-            f"Received: estimator={name!r}. "
-            + (f"Did you mean {near[0]!r}? " if near else "")
-            + f"Known: {', '.join(names())}"
-        )
-    return _ESTIMATORS[name](**arguments)
+    return ESTIMATORS.find(name)(**arguments)
