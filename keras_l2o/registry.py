@@ -57,6 +57,6 @@ class Registry(dict[str, Any]):
             hint = f"Did you mean {' or '.join(map(repr, near))}? "
             raise ValueError(
                 f"Unknown {self.kind} {name!r}. {hint if near else ''}"
-                f"Known: {', '.join(sorted(self))}"
+                f"Known: {', '.join(self)}"
             )
         return self[name]

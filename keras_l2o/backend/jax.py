@@ -88,6 +88,7 @@ def scan(
     inputs: Nest,
     length: int,
     rematerialize: bool = False,
+    outputs: Nest | None = None,
 ) -> tuple[Nest, Nest]:
     """Runs `carry, output = body(carry, input)` over the first axis.
 
@@ -102,6 +103,8 @@ def scan(
         rematerialize: Whether the values within a step, but for those that
             `kept` names, are not kept for the gradient, but computed again.
             Defaults to `False`.
+        outputs: Nest of tensors like an output, which TensorFlow asks for; not
+            looked at here. Defaults to `None`.
 
     Returns:
         The last carry, and the outputs stacked along a new first axis.

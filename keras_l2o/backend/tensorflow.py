@@ -113,6 +113,7 @@ def scan(
     inputs: Nest,
     length: int,
     rematerialize: bool = False,
+    outputs: Nest | None = None,
 ) -> tuple[Nest, Nest]:
     """Runs `carry, output = body(carry, input)` over the first axis.
 
@@ -129,6 +130,9 @@ def scan(
         rematerialize: Whether the values within a step are not kept for the
             gradient, but computed again. Where `REMATERIALIZES` alone.
             Defaults to `False`.
+        outputs: Nest of tensors of an output's shapes and types, whatever
+            their values. Defaults to `None`: the body is traced once more to
+            find out.
 
     Returns:
         The last carry, and the outputs stacked along a new first axis.
@@ -142,24 +146,17 @@ def scan(
         values = [_from_bits(bits[index], dtype) for bits, dtype in leaves]
         return body(carry, keras.tree.pack_sequence_as(inputs, values))
 
-    specs = []
-
-    def probe(carry):
-        _, outputs = step(carry, tf.constant(0))
-        specs.append(outputs)
-        return keras.tree.flatten(outputs)
-
-    # Only the outputs' structure is wanted: the graph is thrown away.
-    graph = tf.function(probe, autograph=False).get_concrete_function(carry)
+    if outputs is None:
+        outputs = _outputs(step, carry)
     arrays = [
         tf.TensorArray(output.dtype, size=length, element_shape=output.shape)
-        for output in graph.structured_outputs
+        for output in map(tf.convert_to_tensor, keras.tree.flatten(outputs))
     ]
 
     def loop(index, carry, arrays):
-        carry, outputs = step(carry, index)
-        outputs = keras.tree.flatten(outputs)
-        arrays = [a.write(index, o) for a, o in zip(arrays, outputs)]
+        carry, made = step(carry, index)
+        made = keras.tree.flatten(made)
+        arrays = [a.write(index, o) for a, o in zip(arrays, made)]
         return index + 1, carry, arrays
 
     _, carry, arrays = tf.while_loop(
@@ -168,8 +165,22 @@ def scan(
         (tf.constant(0), carry, arrays),
         maximum_iterations=length,
     )
-    outputs = [array.stack() for array in arrays]
-    return carry, keras.tree.pack_sequence_as(specs[0], outputs)
+    stacked = [array.stack() for array in arrays]
+    return carry, keras.tree.pack_sequence_as(outputs, stacked)
+
+
+def _outputs(step, carry):
+    """Tensors like a step's outputs, of a graph that is thrown away."""
+    specs = []
+
+    def probe(carry):
+        _, outputs = step(carry, tf.constant(0))
+        specs.append(outputs)
+        return keras.tree.flatten(outputs)
+
+    graph = tf.function(probe, autograph=False).get_concrete_function(carry)
+    zeros = [tf.zeros(o.shape, o.dtype) for o in graph.structured_outputs]
+    return keras.tree.pack_sequence_as(specs[0], zeros)
 
 
 def _as_bits(tensor):
@@ -206,6 +217,9 @@ def map_tasks(
         shared: Nest of tensors: the second argument, the same for all.
         tasks: The number of tasks.
     """
+    if tasks > 1 and not tf.executing_eagerly():
+        # Traced once: to make the graph takes longer than to run it.
+        function = tf.function(function, autograph=False)
     results = [function(_row(inputs, task), shared) for task in range(tasks)]
     return keras.tree.map_structure(lambda *leaves: tf.stack(leaves), *results)
 

@@ -96,6 +96,7 @@ def scan(
     inputs: Nest,
     length: int,
     rematerialize: bool = False,
+    outputs: Nest | None = None,
 ) -> tuple[Nest, Nest]:
     """Runs `carry, output = body(carry, input)` over the first axis.
 
@@ -108,6 +109,8 @@ def scan(
         inputs: Nest of tensors with a first axis of `length`.
         length: The number of steps.
         rematerialize: Where `REMATERIALIZES` alone. Defaults to `False`.
+        outputs: Nest of tensors like an output, which TensorFlow asks for; not
+            looked at here. Defaults to `None`.
 
     Returns:
         The last carry, and the outputs stacked along a new first axis.

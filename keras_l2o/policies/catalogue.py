@@ -109,7 +109,7 @@ def register(name: str, cls: type, **defaults: Callable[[], Any]) -> None:
     >>> class Mine(keras_l2o.policies.SGD):
     ...     pass
     >>> keras_l2o.policies.register("mine", Mine, learning_rate=lambda: 0.5)
-    >>> keras_l2o.policies.get("mine").learning_rate
+    >>> keras_l2o.policies.get("mine").get_config()["learning_rate"]
     0.5
     """
     CATALOGUE.register(name, (cls, defaults))

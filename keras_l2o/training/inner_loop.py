@@ -316,10 +316,29 @@ def unroll(
         ),
         length,
         rematerialize,
+        _record(len(teachers), trajectories[0].parameters.dtype),
     )
     return trajectories, records._replace(
         index=ops.arange(length, dtype="int32"),
         horizon=ops.convert_to_tensor(length, "int32"),
+    )
+
+
+def _record(teachers, dtype):
+    """Zeros of the shapes and types of an inner step's `Records`."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    number, truth = ops.zeros((), dtype), ops.zeros((), "bool")
+    row, truths = ops.zeros((teachers,), dtype), ops.zeros((teachers,), "bool")
+    return Records(
+        losses=number,
+        initial_losses=number,
+        log_distances=row,
+        alive=truths,
+        teacher_losses=row,
+        running=truth,
+        goes_on=truth,
+        index=(),
+        horizon=(),
     )
 
 
@@ -343,4 +362,5 @@ def rollout(problem, policy, values, trajectory, batches, length, warming=None):
         )
         return trajectory, loss
 
-    return backend.scan(body, trajectory, batches, length)
+    loss = ops.zeros((), trajectory.parameters.dtype)
+    return backend.scan(body, trajectory, batches, length, outputs=loss)

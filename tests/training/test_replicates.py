@@ -11,9 +11,13 @@ from keras_l2o import backend
 from keras_l2o import perturbations
 from keras_l2o import policies
 from tests.conftest import tiny_model
-from tests.training.helpers import trainer
+from tests.training import helpers
 
 pytestmark = pytest.mark.backend
+
+
+def trainer(problem, **options):
+    return helpers.trainer(problem, **{"tasks": 1, "unroll": 3, **options})
 
 
 def fit(model, outer, **options):
