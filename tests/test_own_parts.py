@@ -120,7 +120,7 @@ def test_own_parts_train_together_and_are_found_by_name():
     before = weights(model)
     history = model.fit(
         epochs=1,
-        steps_per_epoch=2,
+        steps_per_epoch=1,
         verbose=0,
         callbacks=[perturbations.get("own_shift")],
     ).history
