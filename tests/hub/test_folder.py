@@ -13,6 +13,7 @@ from keras_l2o import hub
 from keras_l2o.files import whole
 from keras_l2o.files.exchange import exchange
 from keras_l2o.hub import folder as folder_module
+from keras_l2o.hub import json_files
 from keras_l2o.hub import replacing
 from tests.hub.forge import CONTENTS
 from tests.hub.forge import edit_config
@@ -32,7 +33,7 @@ def nothing_parsed(monkeypatch):
     def fail(*arguments):
         raise AssertionError("something was parsed before the error")
 
-    monkeypatch.setattr(folder_module, "parse", fail)
+    monkeypatch.setattr(json_files, "parse", fail)
     monkeypatch.setattr(folder_module, "policy_from_config", fail)
     monkeypatch.setattr(folder_module.weights, "unpack", fail)
 
