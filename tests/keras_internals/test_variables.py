@@ -13,7 +13,9 @@ def test_only_states_of_seed_generators_are_seed_states():
     dropout = keras.layers.Dropout(0.5).seed_generator
     for generator in (first, second, dropout):
         assert keras_internals.is_seed_state(generator.state)
-    assert not keras_internals.is_seed_state(keras.Variable([1, 0]))
+    assert not keras_internals.is_seed_state(
+        keras.Variable([1, 0], trainable=False)
+    )
 
 
 def test_a_keras_that_names_seed_states_otherwise_is_named(monkeypatch):

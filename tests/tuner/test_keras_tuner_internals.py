@@ -4,6 +4,7 @@ import json
 
 import keras
 import keras_tuner
+import numpy as np
 import pytest
 
 from keras_l2o.tuner import keras_tuner_internals as internals
@@ -31,7 +32,7 @@ class Smallest(keras_tuner.HyperModel):
     def fit(self, hp, model, *args, callbacks=None, **kwargs):
         self.callbacks.append(callbacks)
         found = internals.checkpoint(callbacks)
-        model.set_weights([[[7.0]], [8.0]])
+        model.set_weights([np.full((1, 1), 7.0), np.full((1,), 8.0)])
         internals.save(found, model)
         return {"loss": 1.0}
 
