@@ -176,7 +176,11 @@ def functional_optimizer(
 
 
 def stateless_apply(optimizer: keras.optimizers.Optimizer) -> Callable:
-    """An optimizer's step as a pure function, without `tf.distribute`.
+    """An optimizer's step as a function of values.
+
+    Keras's optimizers go through `tf.distribute` here, which wants variables:
+    those of the optimizer take the values for the time of the step, and have
+    their own again after it. Not for the body of a `keras.StatelessScope`.
 
     Args:
         optimizer: The optimizer, built.
@@ -184,6 +188,22 @@ def stateless_apply(optimizer: keras.optimizers.Optimizer) -> Callable:
     Returns:
         Function of the values of the optimizer's variables, the gradients and
         the values of the variables that it was built for, all lists. It
-        returns the new values of the latter and of the former.
+        returns the new values of the latter and of the former. The gradients
+        are the same on every device.
     """
-    return keras_internals.undistributed(optimizer).stateless_apply
+    trained = keras_internals.trained_variables(optimizer)
+
+    def apply(values, gradients, weights):
+        variables = [*trained, *optimizer.variables]
+        before = [tf.identity(read(variable)) for variable in variables]
+        for variable, value in zip(variables, [*weights, *values]):
+            variable.assign(value)
+        # Which the optimizer sums over the devices.
+        devices = tf.distribute.get_strategy().num_replicas_in_sync
+        optimizer.apply([g / devices for g in gradients], trained)
+        after = [tf.identity(read(variable)) for variable in variables]
+        for variable, value in zip(variables, before):
+            variable.assign(value)
+        return after[: len(trained)], after[len(trained) :]
+
+    return apply

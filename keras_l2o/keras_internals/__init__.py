@@ -13,7 +13,6 @@ from keras_l2o.keras_internals.optimizers import WholeModelOptimizer
 from keras_l2o.keras_internals.optimizers import distribution_strategy
 from keras_l2o.keras_internals.optimizers import learning_rate_variable
 from keras_l2o.keras_internals.optimizers import trained_variables
-from keras_l2o.keras_internals.optimizers import undistributed
 from keras_l2o.keras_internals.optimizers import without_distribution
 from keras_l2o.keras_internals.seeding import globally_seeded
 from keras_l2o.keras_internals.seeding import seeded
@@ -32,6 +31,5 @@ __all__ = [
     "learning_rate_variable",
     "seeded",
     "trained_variables",
-    "undistributed",
     "without_distribution",
 ]

@@ -122,30 +122,6 @@ def without_distribution(
     return type(cls.__name__, (cls, _Functional), {})
 
 
-def undistributed(
-    optimizer: keras.optimizers.Optimizer,
-) -> keras.optimizers.Optimizer:
-    """A built optimizer, on TensorFlow, as a function of its state.
-
-    Args:
-        optimizer: The optimizer.
-
-    Returns:
-        One of the class that `without_distribution` makes. It has the same
-        variables, and whatever else the optimizer holds.
-    """
-    functional = object.__new__(without_distribution(type(optimizer)))
-    functional.__dict__.update(optimizer.__dict__)
-    # Without distribution a variable goes by another key.
-    indices = {
-        functional._var_key(variable): index
-        for index, variable in enumerate(trained_variables(optimizer))
-    }
-    take("keras", optimizer, "_trainable_variables_indices")
-    functional._trainable_variables_indices = indices
-    return functional
-
-
 _base = take(
     "keras",
     take_module("keras", "keras.src.optimizers.base_optimizer"),

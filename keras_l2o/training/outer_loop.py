@@ -89,15 +89,44 @@ class OuterLoop:
         """
         teachers = _teachers(self.distillation)
         with self._scope(state) as scope:
-            state, logs = self._step(state, data, teachers)
+            gradients, count, cold, carries = self._gradients(
+                state, data, teachers
+            )
+            state = self._leave(scope, state)
+        weights, optimizer, applied = self.update(
+            state.weights,
+            state.optimizer,
+            state.shared.learning_rate,
+            gradients,
+            count > 0,
+        )
+        state = state._replace(
+            weights=weights,
+            optimizer=optimizer,
+            carries=carries,
+            steps=state.steps + 1,
+        )
+        with self._scope(state) as scope:
+            # Every device that runs this counts its share of the one update.
+            # Where all tasks warm up there is none that could be skipped.
+            share = backend.local_tasks(self.tasks) / self.tasks
+            fine = ops.cast(ops.logical_or(applied, cold), "float32")
+            self.logs.skipped_updates.update_state((1.0 - fine) * share)
+            # Copies: on torch a sum is its variable, set to zero later.
+            logs = {m.name: m.result() + 0.0 for m in self.logs.training}
             return self._leave(scope, state), logs
 
-    def _step(self, state, data, teachers):
-        weights = state.weights
+    def _gradients(self, state, data, teachers):
+        """The outer gradient, and what comes with it.
+
+        Returns:
+            List of tensors, one a weight; how many tasks they are the mean
+            of; whether all tasks warm up; and what these carry on.
+        """
         tensors = self._tensors(state, teachers)
-        gradients = [ops.zeros_like(weight) for weight in weights]
+        gradients = [ops.zeros_like(weight) for weight in state.weights]
         count = ops.zeros(())
-        cold = ops.convert_to_tensor(True)  # whether all tasks warm up
+        cold = ops.convert_to_tensor(True)
         carries = []
         for problem, carry, tasks in zip(self.problems, state.carries, data):
             results = self._estimate(problem, tensors, tasks, carry)
@@ -114,27 +143,7 @@ class OuterLoop:
             gradient / ops.cast(ops.maximum(count, 1.0), gradient.dtype)
             for gradient in gradients
         ]
-        weights, optimizer, applied = self.update(
-            weights,
-            state.optimizer,
-            state.shared.learning_rate,
-            gradients,
-            count > 0,
-        )
-        # Every device that runs this counts its share of the one update. Where
-        # all tasks warm up there is none that could be skipped.
-        share = backend.local_tasks(self.tasks) / self.tasks
-        self.logs.skipped_updates.update_state(
-            (1.0 - ops.cast(ops.logical_or(applied, cold), "float32")) * share
-        )
-        state = state._replace(
-            weights=weights,
-            optimizer=optimizer,
-            carries=carries,
-            steps=state.steps + 1,
-        )
-        # Copies: on torch a sum is its variable, which is set to zero later.
-        return state, {m.name: m.result() + 0.0 for m in self.logs.training}
+        return gradients, count, cold, carries
 
     def _estimate(self, problem, tensors, tasks, carried):
         """`TaskResult`, stacked over the tasks that this device runs."""

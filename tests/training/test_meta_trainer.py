@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import keras_l2o
+from keras_l2o import backend
 from keras_l2o import policies
 from keras_l2o import problems
 from keras_l2o.training import Episodes
@@ -394,3 +395,51 @@ def test_rematerialization_gives_the_same_weights_or_names_its_backend(
         model.fit(epochs=1, steps_per_epoch=2, verbose=0, validation_data=False)
         results.append(weights(model))
     np.testing.assert_allclose(*results, 1e-4, 1e-6)
+
+
+OUTER = {
+    "learned": lambda: keras_l2o.LearnedOptimizer(policies.Adam(1e-2)),
+    "nadam": lambda: keras.optimizers.Nadam(1e-2),
+    "accumulating": lambda: keras.optimizers.AdamW(
+        keras.optimizers.schedules.CosineDecay(1e-2, 10),
+        use_ema=True,
+        ema_overwrite_frequency=2,
+        gradient_accumulation_steps=2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(OUTER))
+def test_the_outer_optimizer_does_what_it_does_outside(name):
+    """Beside an optimizer of the same kind that is given the gradients."""
+    if keras.backend.backend() == "jax" and name == "accumulating":
+        pytest.skip("Keras accumulates on JAX in compiled steps alone")
+    model = trainer("quadratic_10", unroll=2, depth=1, tasks=1)
+    model.compile(OUTER[name](), gradient_clipping=None)
+    beside = OUTER[name]()
+    copies = [keras.Variable(w) for w in model.state.weights]
+    beside.build(copies)
+    loop = model.outer_loop
+    for step in range(3):
+        (data,) = [keras.tree.map_structure(
+            ops.convert_to_tensor, model.episodes.at(step)
+        )]  # fmt: skip
+        state = model.state
+        with loop._scope(state):
+            gradients, *_ = loop._gradients(state, data, model_teachers(loop))
+        beside.apply([ops.stop_gradient(g) for g in gradients], copies)
+        model.fit(epochs=1, steps_per_epoch=1, verbose=0, validation_data=False)
+        for own, copy in zip(model.state.weights, copies):
+            np.testing.assert_allclose(
+                ops.convert_to_numpy(own),
+                ops.convert_to_numpy(copy),
+                rtol=1e-4,
+                atol=1e-6,
+            )
+
+
+def model_teachers(loop):
+    return [
+        [backend.read(v) for v in teacher.variables]
+        for teacher in loop.distillation.teachers
+    ]
