@@ -167,7 +167,12 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         """
         return self._policy_state().read()
 
-    def update_all(self, gradients, variables, learning_rate):
+    def update_all(
+        self,
+        gradients: list[Tensor],
+        variables: list[keras.Variable],
+        learning_rate: Tensor,
+    ) -> None:
         indices = [self.index_of(variable) for variable in variables]
         # The decay is a part of the step, and skipped with it.
         decays = [

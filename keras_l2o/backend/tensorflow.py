@@ -261,15 +261,34 @@ class StatefulStep:
     read and assign variables and return logs.
     """
 
+    outer_step: Callable[[Nest], dict[str, Tensor]]
+    validation_step: Callable[[Nest], dict[str, Tensor]]
+
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Under a strategy Keras would take a batch out of the data, of which
         # each counts here, to build a model that is built.
         pass
 
-    def train_step(self, data):
+    def train_step(self, data: Nest) -> dict[str, Tensor]:
+        """Runs one outer step; Keras calls it.
+
+        Args:
+            data: Nest of tensors, what the data set yields.
+
+        Returns:
+            Dict of scalars, the logs of the step.
+        """
         return self.outer_step(data)
 
-    def test_step(self, data):
+    def test_step(self, data: Nest) -> dict[str, Tensor]:
+        """Runs one step of the validation; Keras calls it.
+
+        Args:
+            data: Nest of tensors, what the data set yields.
+
+        Returns:
+            Dict of scalars, the logs of the step.
+        """
         return self.validation_step(data)
 
 

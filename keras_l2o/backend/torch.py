@@ -339,11 +339,37 @@ def map_replicates(
 
 
 class StatefulStep:
-    def train_step(self, data):
+    """Gives a `keras.Model` its `train_step` and `test_step`.
+
+    The model defines `outer_step(data)` and `validation_step(data)`, which
+    read and assign variables and return logs. They take derivatives
+    themselves, so that torch has to record none for a whole step.
+    """
+
+    outer_step: Callable[[Nest], dict[str, Tensor]]
+    validation_step: Callable[[Nest], dict[str, Tensor]]
+
+    def train_step(self, data: Nest) -> dict[str, Tensor]:
+        """Runs one outer step; Keras calls it.
+
+        Args:
+            data: Nest of tensors, what the data set yields.
+
+        Returns:
+            Dict of scalars, the logs of the step.
+        """
         with torch.no_grad():
             return self.outer_step(data)
 
-    def test_step(self, data):
+    def test_step(self, data: Nest) -> dict[str, Tensor]:
+        """Runs one step of the validation; Keras calls it.
+
+        Args:
+            data: Nest of tensors, what the data set yields.
+
+        Returns:
+            Dict of scalars, the logs of the step.
+        """
         with torch.no_grad():
             return self.validation_step(data)
 

@@ -40,13 +40,26 @@ class WholeModelOptimizer(keras.optimizers.Optimizer):
         )
 
     def index_of(self, variable: Any) -> int:
-        """Position of a variable among those that the optimizer trains."""
+        """Position of a variable among those that the optimizer trains.
+
+        Args:
+            variable: A variable that the optimizer was built with.
+
+        Returns:
+            Int, counted from 0.
+        """
         return self._get_variable_index(variable)
 
     def is_decayed(self, variable: Any) -> bool:
-        """Whether weight decay is for the variable.
+        """Whether weight decay applies to a variable.
 
-        It is not for what `exclude_from_weight_decay` was told.
+        It does, unless `exclude_from_weight_decay` has named the variable.
+
+        Args:
+            variable: A variable that the optimizer was built with.
+
+        Returns:
+            Bool.
         """
         return self._use_weight_decay(variable)
 

@@ -227,14 +227,26 @@ def get(
     return Problem(network, data, batch_size=batch_size, name=name)
 
 
-def get_all(problems):
-    """The problems of a list, each by its name or as it is.
+def get_all(
+    problems: Problem | str | list[Problem | str] | tuple[Problem | str, ...],
+) -> list[Problem]:
+    """Makes a list of problems from names and problems.
 
     Args:
-        problems: A `Problem`, its name, or a list of these.
+        problems: A `Problem`, the name of one, or a list of these. A problem
+            is taken as it is; a name is what `get` makes of it.
 
     Returns:
         List of `Problem`.
+
+    Raises:
+        ValueError: There is no problem of one of the names.
+
+    Example:
+
+    >>> problems = keras_l2o.problems.get_all(["quadratic_10", "rastrigin_2"])
+    >>> [problem.size for problem in problems]
+    [10, 2]
     """
     several = problems if isinstance(problems, (list, tuple)) else [problems]
     return [

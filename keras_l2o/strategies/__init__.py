@@ -1,5 +1,7 @@
 """Plans of a distillation, and the run directories they keep."""
 
+from typing import Any
+
 from keras_l2o.registry import Registry
 from keras_l2o.strategies.curriculum import Curriculum
 from keras_l2o.strategies.errors import RunError
@@ -32,8 +34,17 @@ STRATEGIES = Registry(
 )
 
 
-def names():
-    """Names of the strategies that `get` knows."""
+def names() -> list[str]:
+    """The names of the strategies that `get` can make.
+
+    Returns:
+        Sorted list of strings.
+
+    Example:
+
+    >>> keras_l2o.strategies.names()
+    ['curriculum', 'repeat', 'simple']
+    """
     return sorted(STRATEGIES)
 
 
@@ -58,11 +69,22 @@ def register(name: str, cls: type) -> None:
     STRATEGIES.register(name, cls)
 
 
-def get(name, **arguments):
-    """A strategy by name.
+def get(name: str, **arguments: Any) -> Strategy:
+    """Makes a strategy from its name in configurations.
 
     Args:
         name: String, one of `names()`.
-        **arguments: Of the strategy.
+        **arguments: The arguments of the strategy's constructor.
+
+    Returns:
+        A `Strategy`.
+
+    Raises:
+        ValueError: There is no strategy of this name.
+
+    Example:
+
+    >>> keras_l2o.strategies.get("simple", num_periods=3).num_periods
+    3
     """
     return STRATEGIES.find(name)(**arguments)

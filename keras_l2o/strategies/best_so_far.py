@@ -6,17 +6,20 @@ from keras_l2o.version import versions
 
 
 class BestSoFar:
-    """Keeps the best student of a run in its directory, or that of each.
+    """Keeps the best student of a run in the run's directory.
 
-    Of one student it is the row that the strategy calls the best; of
-    replicates, for each the row of its own least validation loss, all of one
-    stage. Replicate `i`, from 1, has its optimizer in `<i>/optimizer`.
+    If the trainer has one student, the best is the one after the period that
+    the strategy calls the best, and it is stored in `optimizer`. If it has
+    replicates, the best of each is the one after the period with that
+    replicate's own least validation loss, and that of replicate `i`, counted
+    from 1, is stored in `<i>/optimizer`.
 
     Args:
         strategy: The `Strategy`.
         trainer: The `MetaTrainer`.
         files: The `RunDirectory`.
-        describe: Function that returns what the run is made of, a dict.
+        describe: Function without arguments that returns a dict of what the
+            run is made of, for the metadata of the stored optimizer.
     """
 
     def __init__(self, strategy, trainer, files, describe):
@@ -26,27 +29,32 @@ class BestSoFar:
         self._students = [None] if count is None else range(count)
 
     def save(self, rows):
-        """Saves the student after the last row, of each that is at its best.
+        """Saves each student that is better than ever after the last row.
 
-        The trainer has the weights after that row. What is saved already is
-        left as it is.
+        The trainer must have the weights after that row. An optimizer that is
+        saved already is not written again.
+
+        Args:
+            rows: List of `Row`, of all finished periods.
         """
         for index in self._students:
             if self._best(rows, index) is rows[-1]:
                 self._save(rows, index)
 
     def give_back(self, rows, load):
-        """Gives the trainer the best student, or its best to each.
+        """Gives the trainer the best weights of its student, or of each.
 
         Args:
-            rows: List of `Row`.
-            load: Function that gives the trainer the weights after a row.
+            rows: List of `Row`, of all finished periods.
+            load: Function that takes the name of a checkpoint and gives the
+                trainer its weights.
         """
         if self.trainer.replicates is None:
             best = self._best(rows, None)
             if best is not None:
                 load(best.checkpoint)
-                # A kill may have come between the row and its optimizer.
+                # The process may have been killed after it had written the
+                # row and before it had written the optimizer.
                 self._save(rows, None)
             return
         for replicate, folder in self.files.optimizers().items():

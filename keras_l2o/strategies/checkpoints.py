@@ -1,4 +1,4 @@
-"""The checkpoints of a run, each known by its digest."""
+"""The files of a run's checkpoints, each with a digest that identifies it."""
 
 import hashlib
 import os
@@ -21,12 +21,15 @@ def save(folder, trainer, name):
     """Writes the weights of a trainer.
 
     Args:
-        folder: Path.
+        folder: Path of the folder of checkpoints.
         trainer: A built `keras.Model`.
-        name: String.
+        name: String, the file's name without its suffix.
 
     Returns:
-        The SHA-256 of the file.
+        String, the SHA-256 of the file.
+
+    Raises:
+        RunError: The file cannot be written.
     """
     path = folder / f"{name}{SUFFIX}"
     temporary = whole.scratch(path)
@@ -48,7 +51,12 @@ def load(folder, trainer, name, digest=""):
 
     Args:
         folder, trainer, name: As in `save`.
-        digest: String, what `save` returned; empty for one that is not known.
+        digest: String, what `save` returned, or `""` if it is not known.
+            Defaults to `""`.
+
+    Raises:
+        RunError: The file is missing, has another digest, or does not hold
+            weights of this trainer.
     """
     path = folder / f"{name}{SUFFIX}"
     if not path.is_file():
@@ -74,7 +82,7 @@ def load(folder, trainer, name, digest=""):
 
 
 def discard(folder, names):
-    """Deletes checkpoints, if they are there."""
+    """Deletes the checkpoints of these names, if they are there."""
     for name in names:
         path = folder / f"{name}{SUFFIX}"
         with named(path, "deleted"):
@@ -82,10 +90,10 @@ def discard(folder, names):
 
 
 def _reserve(path, trainer):
-    """Fails where there is no room, before HDF5 does.
+    """Fails where the disk has no room, before HDF5 would.
 
-    HDF5 that cannot write cannot close its file either, and crashes the
-    process when that ends.
+    When HDF5 cannot write a file, it cannot close it either, and then crashes
+    the process when that ends.
     """
     if not hasattr(os, "posix_fallocate"):
         return

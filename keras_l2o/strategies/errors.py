@@ -22,21 +22,33 @@ _WAYS_OUT |= {
 
 
 class RunError(UserError):
-    """A run that cannot be made, gone on with or read, and what helps."""
+    """A run cannot be started, continued or read; the message says what to do.
+
+    Example:
+
+    >>> try:
+    ...     keras_l2o.strategies.RunDirectory("results/none").config()
+    ... except keras_l2o.strategies.RunError as error:
+    ...     print(error)
+    results/none/config.json is missing: ...
+    """
 
 
 @contextlib.contextmanager
 def named(path, action):
-    """Turns what the system says of a file into a line that names it.
+    """Turns an `OSError` about a file into a `RunError` that names the file.
 
     Args:
         path: Path that the error names.
-        action: String, such as `"written"`.
+        action: String, what was to be done with the file, such as `"written"`.
+
+    Raises:
+        RunError: An `OSError` was raised within the context.
     """
     try:
         yield
     except OSError as error:
-        # HDF5 puts its own long story where the system's words belong.
+        # HDF5 replaces the system's words by a long story of its own.
         reason = os.strerror(error.errno) if error.errno else str(error)
         way_out = _WAYS_OUT.get(error.errno, "Mend that, then try again.")
         raise RunError(

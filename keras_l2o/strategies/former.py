@@ -1,12 +1,12 @@
-"""Arguments of strategies by the names that they had before.
+"""Former names of the arguments of strategies.
 
-Run directories keep the names of their time, and command lines of the 2021
-code have them.
+The run directories of older versions and the command lines of the code of
+2021 use them.
 """
 
 import types
 
-#: Every former name, and what it became.
+#: The present name of an argument by each former one.
 ARGUMENTS = types.MappingProxyType(
     {"epochs": "episodes", "validation_epochs": "validation_episodes"}
 )

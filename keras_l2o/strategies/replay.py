@@ -4,19 +4,23 @@ from keras_l2o.strategies.errors import RunError
 
 
 def name_of(period):
-    """What a run calls a period: its place, attempt included."""
+    """The name of a period in files: its stage, number and attempt."""
     return f"{period.stage}-{period.period}-{period.attempt}"
 
 
 def check(rows, strategy, path):
-    """Refuses rows that a run of this strategy cannot have left.
+    """Refuses rows that a run of this strategy cannot have written.
 
-    The plan is a function of the rows before: each must be what it asks for.
+    What a strategy plans next is a function of the rows before, so each row
+    must be the one that the strategy plans after those before it.
 
     Args:
         rows: List of `Row`.
         strategy: The `Strategy`.
-        path: Path of the file that the rows are from.
+        path: Path of the file that the rows are from, for the error.
+
+    Raises:
+        RunError: A row is not what the strategy plans.
     """
     for index, row in enumerate(rows):
         before = rows[:index]
@@ -41,7 +45,7 @@ def check(rows, strategy, path):
 
 
 def _agree(one, other):
-    """Whether two values of a plan are one, computed on any machine."""
+    """Whether two values of a plan are the same, up to a machine's rounding."""
     if isinstance(one, float):
         return math.isclose(one, other, rel_tol=1e-5)
     return one == other

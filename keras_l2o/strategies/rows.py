@@ -1,4 +1,4 @@
-"""The rows of summary.csv, one a finished period."""
+"""The rows of summary.csv, one for each finished period."""
 
 import csv
 import io
@@ -6,22 +6,34 @@ from typing import NamedTuple
 
 from keras_l2o.training.periods import Period
 
-#: Columns that measure the machine, so that they differ from run to run.
+#: Columns of times, which differ whenever the same run is repeated.
 TIMES = ("seconds",)
 
 
 class Row(NamedTuple):
-    """A finished period.
+    """A finished period of a run: a row of its `summary.csv`.
 
     Attributes:
         period: The `Period`.
-        validation: Float. The student's log loss; lower is better.
-        kept: Bool. `False` for a period that was rolled back.
-        checkpoint: String. Name of the weights after it; empty if rolled back.
-        figures: Dict of floats, `fit`'s logs of the period.
-        seconds: Float.
-        sha256: String. Digest of the checkpoint; empty if it was rolled back,
-            or if the run is of a time when digests were not kept.
+        validation: Float. The student's log loss in validation after the
+            period; lower is better.
+        kept: Bool. `False` if the period was rolled back. Defaults to `True`.
+        checkpoint: String. Name of the checkpoint of the weights after the
+            period, `""` if it was rolled back. Defaults to `""`.
+        figures: Dict of floats, the logs of `fit` for the period by their
+            names. Defaults to `{}`.
+        seconds: Float. How long the period took. Defaults to `0.0`.
+        sha256: String. SHA-256 of the checkpoint's file, `""` if the period
+            was rolled back or an old version, which stored no digests, has
+            written the row. Defaults to `""`.
+
+    Example:
+
+    >>> period = keras_l2o.strategies.Period(
+    ...     stage=0, period=0, attempt=0, depth=5, unroll=20, episodes=2,
+    ...     warmup=0, imitation_weight=0.5, validation_depth=5, start="")
+    >>> keras_l2o.strategies.Row(period, -1.5, checkpoint="0-0-0").kept
+    True
     """
 
     period: Period
@@ -34,7 +46,14 @@ class Row(NamedTuple):
 
 
 def dump(rows):
-    """The text of summary.csv."""
+    """The text of summary.csv.
+
+    Args:
+        rows: List of `Row`.
+
+    Returns:
+        String, with a column for each field of a period and each figure.
+    """
     figures = dict.fromkeys(name for row in rows for name in row.figures)
     text = io.StringIO()
     writer = csv.DictWriter(
@@ -67,7 +86,18 @@ def dump(rows):
 
 
 def parse(text):
-    """The rows that `dump` wrote. A `ValueError` says what they are not."""
+    """The rows that `dump` has made a text of.
+
+    Args:
+        text: String.
+
+    Returns:
+        List of `Row`.
+
+    Raises:
+        ValueError: The text is not what `dump` returns; the message says
+            where, in words that follow `"summary.csv is damaged: "`.
+    """
     if not text.endswith("\n"):
         raise ValueError("its last line is cut off")
     rows = []

@@ -16,14 +16,15 @@ from keras_l2o.version import versions
 
 
 class Run(keras.callbacks.Callback):
-    """A strategy's run of a trainer: the one owner of its periods.
+    """A run: trains a trainer by a strategy, and keeps its results on disk.
 
-    `MetaTrainer.fit` enters it, trains each of its `periods()` with it among
-    the callbacks, and leaves it. A period is on disk when the next is asked
-    for; an exception loses the one at hand alone.
+    `MetaTrainer.fit` enters it as a context, trains each of its `periods()`
+    with it among the callbacks, and leaves it. Each period is on disk before
+    the next begins, so that an exception loses the present period alone.
 
     Args:
-        strategy: The `Strategy`, which says where the run's directory is.
+        strategy: The `Strategy`, which plans the periods and names the run's
+            directory.
         trainer: The `MetaTrainer`.
     """
 
@@ -54,26 +55,28 @@ class Run(keras.callbacks.Callback):
             self.__exit__()
             raise
         strategy.rows = rows
-        # Which checkpoint the trainer's weights are: the run's first weights,
-        # or, in a run that is taken up again, none.
+        # The name of the checkpoint that the trainer's weights are from: ""
+        # for a run's first weights, `None` when a run is taken up again and
+        # the trainer's weights are from none of its checkpoints.
         self._weights = None if rows else ""
         return self
 
     def __exit__(self, *_):
-        """Gives up what was only for the time of the run."""
+        """Releases the directory, and deletes it if it is a temporary one."""
         self.files.close()
         if self._scratch is not None:
             self._scratch.cleanup()
 
     @property
     def rows(self):
-        """List of `Row`, the finished periods: the strategy's."""
+        """List of `Row`, the finished periods, which the strategy holds."""
         return self.strategy.rows
 
     def periods(self):
         """Readies the trainer for each `Period` in turn, and yields it."""
         if self.rows and self.trainer.replicates is not None:
-            # A kill may have come between the last row and its optimizers.
+            # The process may have been killed after it had written the last
+            # row and before it had written all of that row's optimizers.
             self._load(self.rows[-1].checkpoint)
             self.best.save(self.rows)
         while (period := self.strategy.next(self.rows)) is not None:
@@ -104,7 +107,7 @@ class Run(keras.callbacks.Callback):
         self._figures = {k: float(v) for k, v in (logs or {}).items()}
 
     def _load(self, name):
-        """Gives the trainer the weights after a finished period."""
+        """Gives the trainer the weights of a finished period's checkpoint."""
         if name == self._weights:
             return
         (row,) = (row for row in self.rows if row.checkpoint == name)
@@ -121,7 +124,7 @@ class Run(keras.callbacks.Callback):
         validation = self._figures["val_log_loss"]
         sound = self._is_sound()
         if np.isnan(validation) or not sound:
-            validation = float("inf")  # NaN would be neither more nor less
+            validation = float("inf")  # NaN compares with nothing
         name = replay.name_of(period)
         kept = self.strategy.keeps(self.rows, validation)
         if kept and not sound:
@@ -154,7 +157,7 @@ class Run(keras.callbacks.Callback):
         self.files.keep_checkpoints(rows, self.strategy.needed(rows))
 
     def _is_sound(self):
-        """Whether there is a student to go on with."""
+        """Whether a student, or one at least, has finite weights only."""
         count = self.trainer.replicates
         students = [None] if count is None else range(count)
         return any(
@@ -166,7 +169,7 @@ class Run(keras.callbacks.Callback):
         )
 
     def _describe(self):
-        """What the run is made of, in what JSON can hold."""
+        """What the run is made of, as a dict that JSON can hold."""
         serialize, trainer = keras.saving.serialize_keras_object, self.trainer
         return {
             "strategy": {
@@ -185,7 +188,7 @@ class Run(keras.callbacks.Callback):
 
 
 def _reseed(trainer, key):
-    """Makes all that the compiled step draws a function of the period."""
+    """Seeds all generators of the compiled step by the period's key."""
     states = [
         variable
         for variable in trainer.non_trainable_variables

@@ -3,11 +3,18 @@ import io
 import json
 import pathlib
 import re
+from collections.abc import Collection
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 
 from keras_l2o import hub
 from keras_l2o.files import whole
 from keras_l2o.files.lock import Lock
 from keras_l2o.files.lock import Locked
+from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.policies.former import renamed
 from keras_l2o.policies.former import to_current
 from keras_l2o.strategies import checkpoints
@@ -15,6 +22,9 @@ from keras_l2o.strategies import former
 from keras_l2o.strategies import rows as rows_module
 from keras_l2o.strategies.errors import RunError
 from keras_l2o.strategies.errors import named
+from keras_l2o.strategies.rows import Row
+from keras_l2o.typing import Config
+from keras_l2o.typing import Path
 
 CONFIG = "config.json"
 SUMMARY = "summary.csv"
@@ -32,33 +42,50 @@ _OWN = {
 
 
 class RunDirectory:
-    """The files of a run, each written whole, so that a kill loses nothing.
+    """Reads and writes the files of a run.
 
-    `config.json` says what the run is, `summary.csv` has a row for each
-    finished period and is what a run that is taken up again goes by,
-    `checkpoints` holds the weights that are still needed, `logs` a file for
-    each period with a row for each outer step, `optimizer` the best student,
-    and `evaluations` is for later. Whatever else is there stays as it is.
+    - `config.json` says what the run is.
+    - `summary.csv` has a row for each finished period. A run that is taken up
+      again goes by these rows.
+    - `checkpoints` holds the weights that the run may still need.
+    - `logs` has a file for each period, with a row for each outer step.
+    - `optimizer` is the best student so far, as a `LearnedOptimizer`.
+    - `evaluations` is empty; evaluations of the optimizer are written there.
 
-    Anybody may read; who writes holds the directory from `open` to `close`.
+    Other files in the directory are left as they are. Each file is replaced
+    as a whole: a process that is killed leaves the old file or the new one.
+    Any process may read; one at a time may write, from `open` to `close`.
 
     Args:
-        path: Path. Made if it does not exist.
+        path: Path of the directory. `open` makes it if it does not exist.
+
+    Example:
+
+    >>> strategy = keras_l2o.strategies.Simple(
+    ...     "results/mine", num_periods=1, unroll_len=2, depth=1, episodes=1)
+    >>> history = trainer.fit(callbacks=[strategy], verbose=0)
+    >>> directory = keras_l2o.strategies.RunDirectory("results/mine")
+    >>> directory.config()["run"]["strategy"]["name"]
+    'simple'
+    >>> directory.rows()[0].checkpoint
+    '0-0-0'
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = pathlib.Path(path)
-        self._lock = None
+        self._lock: Lock | None = None
 
-    def open(self, config):
-        """Takes the directory, makes the folders, puts the configuration down.
+    def open(self, config: Config) -> None:
+        """Locks the directory, makes its folders and writes `config.json`.
 
         Args:
-            config: Dict that JSON can hold. Its entry `"run"` is what the run
-                is: if the directory holds a run, it must be the same.
+            config: Dict that JSON can hold. Its entry `"run"` says what the
+                run is; if the directory already holds a run, that run's entry
+                must be the same.
 
         Raises:
-            RunError: The directory is another's. Nothing in it has changed.
+            RunError: The directory holds another run or other files, or
+                another process is writing to it. Nothing in it has changed.
         """
         config = json.loads(json.dumps(config))
         self._check(config)
@@ -67,7 +94,8 @@ class RunDirectory:
         try:
             with named(self.path, "written"):
                 self._lock = Lock(self.path)
-            self._check(config)  # another may have been here until now
+            # Until now another process may have held the directory.
+            self._check(config)
             self._tidy()
             if not (self.path / CONFIG).exists():
                 self._write(CONFIG, json.dumps(config, indent=2) + "\n")
@@ -80,14 +108,22 @@ class RunDirectory:
             self.close()
             raise
 
-    def close(self):
-        """Lets other processes write to the directory."""
+    def close(self) -> None:
+        """Unlocks the directory, so that other processes may write to it."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
-    def config(self):
-        """The run's configuration and what made it."""
+    def config(self) -> Config:
+        """What `config.json` holds.
+
+        Returns:
+            Dict of `"run"`, what the run is, `"versions"`, those of the
+            packages that started it, and `"metadata"`, for its optimizers.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
         text = self._text(CONFIG)
         try:
             config = json.loads(text)
@@ -99,8 +135,15 @@ class RunDirectory:
             raise self._no_run("has no entry `run`")
         return {"metadata": {}, **config}
 
-    def rows(self):
-        """Rows of the finished periods."""
+    def rows(self) -> list[Row]:
+        """The finished periods.
+
+        Returns:
+            List of `Row`, empty if no period is finished yet.
+
+        Raises:
+            RunError: The file is damaged.
+        """
         if not (self.path / SUMMARY).exists():
             return []
         try:
@@ -116,29 +159,61 @@ class RunDirectory:
                 "back as it was, or take a new directory."
             ) from error
 
-    def write_rows(self, rows):
-        """Commits: what is not in this file has not happened."""
+    def write_rows(self, rows: Sequence[Row]) -> None:
+        """Writes `summary.csv`, after which the last period counts as finished.
+
+        Args:
+            rows: List of `Row`, of all finished periods.
+        """
         self._write(SUMMARY, rows_module.dump(rows))
 
-    def save_checkpoint(self, trainer, name):
-        """Writes the trainer's weights; returns the file's SHA-256."""
+    def save_checkpoint(self, trainer: keras.Model, name: str) -> str:
+        """Writes the trainer's weights.
+
+        Args:
+            trainer: The `MetaTrainer`.
+            name: String, the checkpoint's name.
+
+        Returns:
+            String, the SHA-256 of the file.
+        """
         return checkpoints.save(self.path / CHECKPOINTS, trainer, name)
 
-    def load_checkpoint(self, trainer, name, digest=""):
-        """Puts weights into a trainer, if they are those of the digest."""
+    def load_checkpoint(
+        self, trainer: keras.Model, name: str, digest: str = ""
+    ) -> None:
+        """Puts the weights of a checkpoint into a trainer.
+
+        Args:
+            trainer: The `MetaTrainer`.
+            name: String, the checkpoint's name.
+            digest: String, the SHA-256 that the file must have; `""` if it is
+                not known. Defaults to `""`.
+
+        Raises:
+            RunError: The file is missing, has another digest, or does not
+                hold weights of this trainer.
+        """
         checkpoints.load(self.path / CHECKPOINTS, trainer, name, digest)
 
-    def keep_checkpoints(self, rows, names):
-        """Deletes all checkpoints of these rows but those of these names."""
+    def keep_checkpoints(
+        self, rows: Sequence[Row], names: Collection[str]
+    ) -> None:
+        """Deletes the checkpoints of rows, except those of some names.
+
+        Args:
+            rows: List of `Row`.
+            names: Set of strings, the checkpoints that are kept.
+        """
         made = {row.checkpoint for row in rows if row.checkpoint}
         checkpoints.discard(self.path / CHECKPOINTS, sorted(made - {*names}))
 
-    def write_log(self, name, logs):
+    def write_log(self, name: str, logs: Sequence[Mapping[str, Any]]) -> None:
         """Writes the logs of a period's outer steps.
 
         Args:
-            name: String.
-            logs: List of dicts of the same keys.
+            name: String, the period's name.
+            logs: List with a dict for each outer step, all of the same keys.
         """
         text = io.StringIO()
         writer = csv.DictWriter(text, list(logs[0]), lineterminator="\n")
@@ -146,18 +221,31 @@ class RunDirectory:
         writer.writerows(logs)
         self._write(f"{LOGS}/{name}.csv", text.getvalue())
 
-    def save_optimizer(self, optimizer, metadata, replicate=""):
-        """Writes an optimizer, of a family that of one replicate."""
+    def save_optimizer(
+        self,
+        optimizer: LearnedOptimizer,
+        metadata: Config,
+        replicate: int | str = "",
+    ) -> None:
+        """Writes an optimizer, in place of the one that is there.
+
+        Args:
+            optimizer: `LearnedOptimizer`.
+            metadata: Dict that JSON can hold, stored with the optimizer.
+            replicate: Int, counted from 1, if the run has several replicates.
+                Defaults to `""`, for a run of one student.
+        """
         folder = self.path / str(replicate) / OPTIMIZER
         with named(folder.parent, "made"):
             folder.parent.mkdir(exist_ok=True)
         hub.save(optimizer, folder, metadata, overwrite=True)
 
-    def optimizers(self):
-        """The folders of its optimizers, by replicate.
+    def optimizers(self) -> dict[str, pathlib.Path]:
+        """The folders of the run's optimizers.
 
         Returns:
-            Dict from `""`, or the replicates' numbers as strings, to paths.
+            Dict of paths. The key is `""` in a run of one student, and in a
+            run of several the replicate's number, as a string, from `"1"`.
         """
         single = self.path / OPTIMIZER
         if hub.folder.is_there(single):
@@ -165,15 +253,22 @@ class RunDirectory:
         folders = {n: self.path / n / OPTIMIZER for n in self._numbers()}
         return {n: f for n, f in folders.items() if hub.folder.is_there(f)}
 
-    def checkpoint_of(self, replicate):
-        """Which checkpoint a replicate's optimizer is; `None` without one."""
+    def checkpoint_of(self, replicate: int | str) -> str | None:
+        """The checkpoint that an optimizer in the directory was made from.
+
+        Args:
+            replicate: As in `save_optimizer`.
+
+        Returns:
+            String, the checkpoint's name; `None` if there is no optimizer.
+        """
         folder = self.path / str(replicate) / OPTIMIZER
         if not hub.folder.is_there(folder):
             return None
         return hub.folder.read_metadata(folder).get("checkpoint")
 
     def _check(self, config):
-        """An error unless the directory is of this run, or free for one."""
+        """Raises an error if the directory holds another run or other files."""
         if self.path.exists() and not self.path.is_dir():
             raise RunError(
                 f"{self.path} is no directory. Take another name for the run's."
@@ -200,7 +295,7 @@ class RunDirectory:
             )
 
     def _taken(self):
-        """What a new run would overwrite, if there is such."""
+        """The first path that a new run would overwrite, or `None`."""
         if not self.path.is_dir():
             return None
         for replicate in ("", *self._numbers()):
@@ -216,7 +311,7 @@ class RunDirectory:
         return None
 
     def _tidy(self):
-        """Clears away what a kill has left of this run's files."""
+        """Deletes unfinished files of this run that a killed process left."""
         for name, pattern in _OWN.items():
             with named(self.path / name, "read"):
                 whole.sweep(self.path / name, pattern)
@@ -261,10 +356,10 @@ class RunDirectory:
 
 
 def _uncounted(run):
-    """What a run is, whenever and in whichever session it was stored.
+    """What a run is, in a form in which two descriptions can be compared.
 
-    Without the numbers that Keras adds to policies' names, and with all
-    arguments by the names of today.
+    Keras adds numbers to the names of policies, which differ from process to
+    process; they are removed. Arguments get their present names.
     """
     policies = {
         key: _without_counts(to_current(run[key]))

@@ -2,27 +2,62 @@
 
 import math
 import numbers
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import TypeAlias
 
 import keras
 
+#: What a `Schedule` can be made of.
+Scheduled: TypeAlias = (
+    float
+    | Sequence[float]
+    | Mapping[str, Any]
+    | keras.optimizers.schedules.LearningRateSchedule
+)
+
 
 class Schedule:
-    """A value for each index, from 0: a period's or a stage's number.
+    """A value for each period, or for each stage, of a run.
+
+    Call it with the number of the period or stage, counted from 0.
 
     Args:
         value: One of
-            a number, which holds throughout;
-            a list of numbers, the last of which stays;
+            a number, the value of every index;
+            a list of numbers, one for each index, the last of which also
+            holds for all later ones;
             `{"geometric": {"start": a, "ratio": r}}`, for `a * r**index`;
             `{"exponential": {"start": a, "rate": k}}`, for
             `a * exp(k * index)`;
-            a `keras.optimizers.schedules.LearningRateSchedule`.
-        kind: `int` or `float`. What a value is; an int is rounded to.
+            a `keras.optimizers.schedules.LearningRateSchedule`, called with
+            the index.
+        kind: `int` or `float`, the type of the values. If it is `int`, values
+            are rounded to the nearest integer. Defaults to `float`.
         least: Number. No value may be below it. Defaults to `0`.
-        name: String. The argument that errors name.
+        name: String. The argument that errors name. Defaults to `"value"`.
+
+    Raises:
+        ValueError: `value` has none of these forms, or is below `least`.
+
+    Example:
+
+    >>> schedule = keras_l2o.strategies.Schedule([1, 2, 5], int)
+    >>> [schedule(index) for index in range(4)]
+    [1, 2, 5, 5]
+    >>> halved = {"geometric": {"start": 8.0, "ratio": 0.5}}
+    >>> keras_l2o.strategies.Schedule(halved)(1)
+    4.0
     """
 
-    def __init__(self, value, kind=float, least=0, name="value"):
+    def __init__(
+        self,
+        value: Scheduled,
+        kind: type[int] | type[float] = float,
+        least: float = 0,
+        name: str = "value",
+    ) -> None:
         if isinstance(value, tuple):
             value = list(value)
         self.kind, self.least, self.name = kind, least, name
@@ -31,8 +66,18 @@ class Schedule:
         for index in range(len(value) if isinstance(value, list) else 1):
             self(index)
 
-    def __call__(self, index):
-        """The value at an index."""
+    def __call__(self, index: int) -> Any:
+        """The value of an index.
+
+        Args:
+            index: Int, counted from 0.
+
+        Returns:
+            Int or float, as `kind` says.
+
+        Raises:
+            ValueError: The value is below `least`.
+        """
         value = self._rule(index)
         value = round(value) if self.kind is int else float(value)
         if not value >= self.least:
@@ -43,8 +88,12 @@ class Schedule:
             )
         return value
 
-    def config(self):
-        """The value as JSON can hold it and the constructor takes it."""
+    def config(self) -> Any:
+        """The value in a form that JSON can hold and the constructor takes.
+
+        Returns:
+            Number, list or dict.
+        """
         schedules = keras.optimizers.schedules
         if isinstance(self.value, schedules.LearningRateSchedule):
             return schedules.serialize(self.value)

@@ -1,4 +1,4 @@
-"""Meta-training: distilling a pool of optimizers into one."""
+"""Meta-training: distils a pool of optimizers into one learned optimizer."""
 
 from keras_l2o.training import estimators
 from keras_l2o.training.episodes import Episodes

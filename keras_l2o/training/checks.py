@@ -2,18 +2,22 @@
 
 import math
 import numbers
+from typing import Any
 
+import keras
+
+from keras_l2o import backend
 from keras_l2o.policies import Policy
 from keras_l2o.policies.arguments import check_count
 
 
-def count(name, value, least=1):
+def count(name: str, value: Any, least: int = 1) -> int:
     """The value, if it is an integer of at least `least`."""
     return check_count(name, value, least)
 
 
-def number(name, value, above=None):
-    """The value, if it is finite and not negative, or is above a number."""
+def number(name: str, value: Any, above: float | None = None) -> float:
+    """The value, if it is a finite number, not negative and above `above`."""
     real = isinstance(value, numbers.Real) and math.isfinite(value)
     if not real or value < 0.0 or (above is not None and value <= above):
         rule = "not negative" if above is None else f"above {above:g}"
@@ -24,7 +28,24 @@ def number(name, value, above=None):
     return float(value)
 
 
-def depths(name, value):
+def number_or_none(name: str, value: Any, above: float) -> float | None:
+    """The value, if it is `None` or a finite number above `above`."""
+    return None if value is None else number(name, value, above)
+
+
+def rematerialize(value: bool | str) -> bool:
+    """What `MetaTrainer.compile` makes of its argument of this name."""
+    if value == "auto":
+        return backend.REMATERIALIZES
+    if value and not backend.REMATERIALIZES:
+        raise ValueError(
+            "Argument `rematerialize` needs the backend `jax`. Received: "
+            f"rematerialize={value!r} on {keras.backend.backend()}"
+        )
+    return bool(value)
+
+
+def depths(name: str, value: Any) -> tuple[int, int]:
     """The least and the greatest number of truncations of an episode."""
     pair = (value, value) if isinstance(value, numbers.Integral) else value
     try:
@@ -40,7 +61,12 @@ def depths(name, value):
 
 
 def devices(count, **tasks):
-    """That each of the devices has its share of the tasks."""
+    """Refuses numbers of tasks that do not divide evenly among devices.
+
+    Args:
+        count: Int. Number of devices.
+        **tasks: Ints, numbers of tasks, by the names of their arguments.
+    """
     for key, value in tasks.items():
         if value % count:
             raise ValueError(
@@ -51,7 +77,12 @@ def devices(count, **tasks):
 
 
 def same_tasks(episodes, old):
-    """That a trainer's variables hold what the episodes need."""
+    """Refuses episodes of other problems or of another number of tasks.
+
+    Args:
+        episodes: `Episodes` that a trainer is given.
+        old: `Episodes` that the trainer's variables were made for.
+    """
     if episodes.tasks != old.tasks or episodes.problems != old.problems:
         raise ValueError(
             "The episodes must be of the trainer's problems and number of "
@@ -61,7 +92,12 @@ def same_tasks(episodes, old):
 
 
 def strategy(value, replicates):
-    """That a strategy can plan for as many students."""
+    """Refuses, for replicates, a strategy that goes by one's validation.
+
+    Args:
+        value: `Plan`.
+        replicates: Int, or `None` for a trainer of one student.
+    """
     if replicates is not None and not value.plans_ahead:
         raise ValueError(
             "This strategy goes by the validation of one student. Received: "
@@ -72,7 +108,12 @@ def strategy(value, replicates):
 
 
 def replicate(value, replicates):
-    """That there is such a replicate; none of a trainer of one student."""
+    """Refuses a number that no replicate of a trainer has.
+
+    Args:
+        value: Int, or `None` for a trainer of one student.
+        replicates: Int, or `None` for a trainer of one student.
+    """
     if replicates is None and value is not None:
         raise ValueError(
             "Argument `replicate` must be left out for a trainer of one "
@@ -86,7 +127,7 @@ def replicate(value, replicates):
 
 
 def student(value):
-    """That it is a policy with weights to train, which are made if need be."""
+    """Refuses what is no policy with trainable weights; builds the policy."""
     if not isinstance(value, Policy):
         raise ValueError(
             "Argument `student` must be a `keras_l2o.policies.Policy`. "

@@ -1,17 +1,32 @@
+from collections.abc import Sequence
+
 from keras import ops
 
 from keras_l2o import numerics
+from keras_l2o.typing import Tensor
 
 
-def adaptive_clip(gradients, weights, ratio=0.1, floor=1e-3):
-    """Bounds each unit's gradient by a multiple of the unit's norm.
+def adaptive_clip(
+    gradients: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    ratio: float = 0.1,
+    floor: float = 1e-3,
+) -> list[Tensor]:
+    """Adaptive gradient clipping: bounds the gradient of each unit.
+
+    A unit is a column of a matrix, which belongs to one output, or a whole
+    vector. The norm of its gradient is at most `ratio * max(norm of its
+    weights, floor)` afterwards.
 
     Args:
-        gradients, weights: Lists of tensors of the same shapes. A unit is a
-            column of a matrix (an output), or a whole vector.
-        ratio: Float, the multiple.
-        floor: Float. A unit's norm counts as at least this, so that weights
-            that start at zero can leave it.
+        gradients: List of tensors.
+        weights: List of tensors of the same shapes.
+        ratio: Positive float. Defaults to `0.1`.
+        floor: Float. Lets weights that are zero at first change at all.
+            Defaults to `1e-3`.
+
+    Returns:
+        List of tensors, the clipped gradients.
 
     Reference:
         - [Brock et al., 2021](https://arxiv.org/abs/2102.06171)

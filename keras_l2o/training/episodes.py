@@ -1,19 +1,27 @@
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
+from keras_l2o.problems import Problem
 from keras_l2o.training import checks
 
-#: Sets the outer steps' own draws apart from the tasks'.
+#: Last number of the seed of an outer step's own draw. No task of an episode
+#: has a seed that ends like this.
 DRAW = 2**31
 
 
 class Episodes:
-    """The data of meta-training: fresh optimizees and their batches.
+    """The data of meta-training: first parameters of optimizees, and batches.
 
-    An episode is a number of truncations that carry on from each other; then
-    the optimizee starts afresh. Tasks are at different ages of different
-    episodes. Everything is a function of the seed and of the outer step's
-    number, so a run that is taken up again sees what it would have seen.
+    An episode is a number of truncations, each of which goes on from where
+    the one before has ended; then the next episode begins with a fresh
+    optimizee. The tasks of an outer step are in different episodes, and at
+    different truncations of these. All data is a function of the seed and of
+    the number of the outer step, so that a run that was interrupted sees the
+    same data when it goes on as it would have seen without the interruption.
 
     Args:
         problems: List of `Problem`.
@@ -21,27 +29,41 @@ class Episodes:
         unroll: Int. Inner steps of a truncation.
         depth: Int, truncations of an episode; or a pair, the ends of a range
             from which each episode's depth is drawn log-uniformly.
-        parameter_scale_spread: Float `s`. Each coordinate of an episode is
-            scaled by `exp(u)`, `u` uniform in `[-s, s]`.
-        warmup: Int. First truncations of an episode that warm up.
-        seed: Int, or a tuple of ints.
-        whole: Bool. Whether an outer step is a whole episode: as many inner
-            steps as the longest has, and in `horizon` how many of them count,
-            drawn log-uniformly from `unroll` times the range of depths.
-            Defaults to `False`.
+        parameter_scale_spread: Float `s`. The student sees each coordinate of
+            an episode scaled by `exp(u)`, with `u` uniform in `[-s, s]`.
+            Defaults to `0.0`, no scaling.
+        warmup: Int. How many truncations at the start of an episode run
+            gradient descent. Defaults to `0`.
+        seed: Int, or a tuple of ints. Defaults to `0`.
+        whole: Bool. If `True`, the data of an outer step is a whole episode:
+            batches for as many inner steps as the longest episode has, and
+            `horizon`, how many of these steps count, drawn log-uniformly from
+            `unroll` times the range of `depth`. Defaults to `False`.
+
+    Raises:
+        ValueError: An argument is out of its range.
+
+    Example:
+
+    >>> problem = keras_l2o.problems.get("quadratic_10")
+    >>> episodes = keras_l2o.training.Episodes(
+    ...     [problem], tasks=2, unroll=5, depth=(1, 4))
+    >>> (data,) = episodes.at(outer_step=0)
+    >>> data["parameters"].shape
+    (2, 10)
     """
 
     def __init__(
         self,
-        problems,
-        tasks,
-        unroll,
-        depth,
-        parameter_scale_spread=0.0,
-        warmup=0,
-        seed=0,
-        whole=False,
-    ):
+        problems: Sequence[Problem],
+        tasks: int,
+        unroll: int,
+        depth: int | tuple[int, int],
+        parameter_scale_spread: float = 0.0,
+        warmup: int = 0,
+        seed: int | tuple[int, ...] = 0,
+        whole: bool = False,
+    ) -> None:
         self.problems = problems
         self.tasks = checks.count("tasks", tasks)
         self.unroll = checks.count("unroll", unroll)
@@ -53,22 +75,27 @@ class Episodes:
         self.seed = seed
         self.whole = whole
         self._key = tuple(seed) if isinstance(seed, (tuple, list)) else (seed,)
-        self._starts = {}  # (problem, task) -> first outer step of episodes
-        self._episodes = {}  # (problem, task) -> (number, its first values)
+        # First outer steps of the episodes of each (problem, task).
+        self._starts: dict[tuple[int, int], list[int]] = {}
+        # The last episode of each (problem, task): number and first values.
+        self._episodes: dict[tuple[int, int], tuple[int, dict]] = {}
 
     @property
-    def steps(self):
+    def steps(self) -> int:
         """Int. Inner steps of an outer step."""
         return self.unroll * (self.depth[1] if self.whole else 1)
 
     @property
-    def traced(self):
-        """What a compiled step depends on, besides the data's shapes."""
+    def traced(self) -> tuple[int, int, bool, bool]:
+        """Tuple of what a compiled step depends on besides the data's shapes.
+
+        If it changes, the step has to be compiled again.
+        """
         return self.unroll, self.steps, bool(self.spread), bool(self.warmup)
 
     @property
-    def arguments(self):
-        """The constructor's arguments."""
+    def arguments(self) -> dict[str, Any]:
+        """Dict of the constructor's arguments."""
         return {
             "problems": self.problems,
             "tasks": self.tasks,
@@ -80,18 +107,42 @@ class Episodes:
             "whole": self.whole,
         }
 
-    def changed(self, **arguments):
-        """The same episodes, but for the arguments given here."""
+    def changed(self, **arguments: Any) -> "Episodes":
+        """Episodes with other values of some of the constructor's arguments.
+
+        Args:
+            **arguments: The new values by name.
+
+        Returns:
+            `Episodes`.
+        """
         return Episodes(**{**self.arguments, **arguments})
 
-    def stream(self, outer_step=0):
-        """Yields the data of each outer step from this one on, for `fit`."""
+    def stream(self, outer_step: int = 0) -> Iterator[tuple[Any]]:
+        """Yields the data of one outer step after the other, without an end.
+
+        Args:
+            outer_step: Int. The first outer step. Defaults to `0`.
+
+        Yields:
+            What `at` returns, alone in a tuple, as `keras.Model.fit` takes it.
+        """
         while True:
             yield (self.at(outer_step),)
             outer_step += 1
 
-    def at(self, outer_step):
-        """Data of one outer step: a tuple over problems, stacked over tasks."""
+    def at(self, outer_step: int) -> tuple[dict[str, Any], ...]:
+        """The data of one outer step.
+
+        Args:
+            outer_step: Int, counted from 0.
+
+        Returns:
+            Tuple with a dict for each problem. Its values are nests of arrays
+            with a first axis over tasks, such as `"parameters"`, the first
+            parameters of the episode, `"batches"`, one for each inner step,
+            and `"reset"`, whether an episode begins.
+        """
         return tuple(
             stack(
                 [
@@ -102,11 +153,23 @@ class Episodes:
             for problem in range(len(self.problems))
         )
 
-    def position(self, problem, task, outer_step):
-        """Number of a task's episode, and the truncation within it."""
+    def position(
+        self, problem: int, task: int, outer_step: int
+    ) -> tuple[int, int]:
+        """Where a task is in its sequence of episodes.
+
+        Args:
+            problem: Int. Index of the problem.
+            task: Int. Index of the task.
+            outer_step: Int, counted from 0.
+
+        Returns:
+            Pair of ints: the number of the episode, and the number of the
+            truncation in it, both counted from 0.
+        """
         if self.whole:
             return outer_step, 0
-        # A copy, because an older `fit` may still draw in its own thread.
+        # A copy: the thread of a `fit` that has ended may still draw.
         starts = list(self._starts.get((problem, task), [0]))
         rng = np.random.default_rng
         low, high = np.log(self.depth[0]), np.log(self.depth[1] + 1)
@@ -170,18 +233,43 @@ class Episodes:
 
 
 class ValidationEpisodes(keras.utils.PyDataset):
-    """A fixed rollout: the same optimizees and batches at every validation.
+    """The data of validation: the same optimizees and batches every time.
+
+    Its items are truncations; those of a rollout come one after the other.
 
     Args:
-        problems, tasks, unroll, warmup, seed: As in `Episodes`; give it
-            another seed than the training's.
-        depth: Int. Truncations of the rollout.
+        problems: List of `Problem`.
+        tasks: Int. Rollouts side by side, for each problem.
+        unroll: Int. Inner steps of a truncation.
+        depth: Int. Truncations of a rollout.
+        warmup: Int. How many truncations at the start of a rollout run
+            gradient descent. Defaults to `0`.
+        seed: Int, or a tuple of ints. Should differ from the seed of the
+            training. Defaults to `0`.
         rollouts: Int. Rollouts one after the other. Defaults to `1`.
+
+    Raises:
+        ValueError: An argument is out of its range.
+
+    Example:
+
+    >>> problem = keras_l2o.problems.get("quadratic_10")
+    >>> validation = keras_l2o.training.ValidationEpisodes(
+    ...     [problem], tasks=2, unroll=5, depth=3, seed=1)
+    >>> len(validation)
+    3
     """
 
     def __init__(
-        self, problems, tasks, unroll, depth, warmup=0, seed=0, rollouts=1
-    ):
+        self,
+        problems: Sequence[Problem],
+        tasks: int,
+        unroll: int,
+        depth: int,
+        warmup: int = 0,
+        seed: int | tuple[int, ...] = 0,
+        rollouts: int = 1,
+    ) -> None:
         super().__init__()
         self.episodes = Episodes(
             problems, tasks, unroll, depth, warmup=warmup, seed=seed
@@ -190,8 +278,8 @@ class ValidationEpisodes(keras.utils.PyDataset):
         self.rollouts = checks.count("rollouts", rollouts)
 
     @property
-    def arguments(self):
-        """The constructor's arguments."""
+    def arguments(self) -> dict[str, Any]:
+        """Dict of the constructor's arguments."""
         episodes = self.episodes
         return {
             "problems": episodes.problems,
@@ -203,8 +291,15 @@ class ValidationEpisodes(keras.utils.PyDataset):
             "rollouts": self.rollouts,
         }
 
-    def changed(self, **arguments):
-        """The same rollouts, but for the arguments given here."""
+    def changed(self, **arguments: Any) -> "ValidationEpisodes":
+        """Rollouts with other values of some of the constructor's arguments.
+
+        Args:
+            **arguments: The new values by name.
+
+        Returns:
+            `ValidationEpisodes`.
+        """
         return ValidationEpisodes(**{**self.arguments, **arguments})
 
     def __len__(self):
@@ -216,11 +311,45 @@ class ValidationEpisodes(keras.utils.PyDataset):
         return (tuple({**problem, "last": last} for problem in data),)
 
 
+def validation_of(
+    episodes: Episodes, tasks: int, depth: int | None
+) -> ValidationEpisodes:
+    """Validation rollouts like the episodes of a training, with other data.
+
+    Args:
+        episodes: The training's `Episodes`.
+        tasks: Int, the argument `validation_tasks` of `MetaTrainer`.
+        depth: Int, its argument `validation_depth`; `None` for the depth of
+            the longest episode.
+
+    Returns:
+        `ValidationEpisodes`, with the seed after that of the training.
+    """
+    return ValidationEpisodes(
+        episodes.problems,
+        checks.count("validation_tasks", tasks),
+        episodes.unroll,
+        episodes.depth[1]
+        if depth is None
+        else checks.count("validation_depth", depth),
+        episodes.warmup,
+        next_seed(episodes.seed),
+    )
+
+
 def finite_batches(problem, rng, steps):
-    """Batches of a problem; one that is not finite gives way to another.
+    """Batches of a problem, those that are not finite replaced by others.
+
+    Args:
+        problem: `Problem`.
+        rng: `numpy.random.Generator` that the batches are drawn from.
+        steps: Int. Number of batches.
 
     Returns:
         The nest of arrays `(steps, batch, ...)`, and how many were replaced.
+
+    Raises:
+        ValueError: No batch is finite.
     """
     batches = problem.batches(rng, steps)
     finite = np.ones(steps, bool)
@@ -242,12 +371,16 @@ def finite_batches(problem, rng, steps):
 
 
 def next_seed(seed, by=1):
-    """Another seed: the next replicate's, or that of this one's validation."""
+    """The seed that comes `by` places after this one.
+
+    Replicates have successive seeds; a validation has the seed after that of
+    the training.
+    """
     if isinstance(seed, (tuple, list)):
         return (seed[0] + by, *seed[1:])
     return seed + by
 
 
 def stack(nests):
-    """One nest of arrays from many, with a first axis over them."""
+    """Stacks nests of arrays into one, along a new first axis."""
     return keras.tree.map_structure(lambda *leaves: np.stack(leaves), *nests)

@@ -1,23 +1,30 @@
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from keras_l2o import backend
 from keras_l2o import policies
 from keras_l2o import problems as problems_module
 from keras_l2o.learned_optimizer import LearnedOptimizer
-from keras_l2o.perturbations import Perturbation
+from keras_l2o.policies import Policy
+from keras_l2o.problems import Problem
 from keras_l2o.training import checks
 from keras_l2o.training import estimators
 from keras_l2o.training import periods
 from keras_l2o.training.episodes import Episodes
 from keras_l2o.training.episodes import ValidationEpisodes
 from keras_l2o.training.episodes import next_seed
+from keras_l2o.training.episodes import validation_of
 from keras_l2o.training.logs import Logs
 from keras_l2o.training.logs import watched
+from keras_l2o.training.objective import Objective
 from keras_l2o.training.objective import one_objective
+from keras_l2o.training.outer_loop import OuterLoop
 from keras_l2o.training.outer_loop import outer_loop_of
 from keras_l2o.training.outer_update import OuterUpdate
-from keras_l2o.training.side_by_side import EpisodesSideBySide
-from keras_l2o.training.side_by_side import ValidationSideBySide
+from keras_l2o.training.side_by_side import side_by_side
 from keras_l2o.training.stateful_loop import StatefulLoop
 from keras_l2o.training.teachers import named_teachers
 
@@ -25,61 +32,62 @@ from keras_l2o.training.teachers import named_teachers
 class MetaTrainer(StatefulLoop):
     """Distils a pool of optimizers into one learned optimizer.
 
-    One Keras batch is one outer step: the student and every teacher make
-    `unroll` inner steps on an optimizee, and one gradient of the objective
-    updates the student's weights. `fit()` works as it stands.
+    A Keras model whose batch is one outer step: the student and every teacher
+    make `unroll` inner steps on an optimizee, and one gradient of the
+    objective updates the student's weights. Data, loss and metrics are built
+    in, so that `fit()` needs no arguments.
 
     Args:
-        student: `Policy` to be trained. Defaults to `RNNProp()`.
-        teachers: List of policies and Keras optimizers, or a dict that names
-            them. Of a policy with trainable weights a copy teaches, frozen
-            as the weights are now. Defaults to Adam and RMSprop at rates
-            tuned on digits.
-        problems: A `Problem`, its name, or a list of these: what the student
-            is trained on. Defaults to `"digits_train"`.
+        student: `Policy` to be trained. Defaults to `None`, `RNNProp()`.
+        teachers: List of policies and Keras optimizers, or a dict of these by
+            names for the logs. If a policy has trainable weights, a copy with
+            its present weights teaches. Defaults to `None`, Adam and RMSprop
+            at rates tuned on digits.
+        problems: A `Problem`, the name of one, or a list of these, on which
+            the student is trained. Defaults to `"digits_train"`.
         reduce: `"max"` (min-max distillation), `"mean"` (mean distillation)
             or a callable; see `Objective`. Defaults to `"max"`.
-        objective: `Objective`, for all its options, in place of `reduce`.
-        meta_weight: Float. Weight of the student's own loss. Defaults to `1.0`.
-        imitation_weight: Float. Weight of the distance to the teachers.
-            Defaults to `0.5`. Both weights are variables: a callback may
-            assign them.
+        objective: `Objective`, in place of `reduce`. Defaults to `None`.
+        meta_weight: Float. Weight of the student's own loss, a variable that
+            callbacks may assign. Defaults to `1.0`.
+        imitation_weight: Float. Weight of the distance to the teachers, a
+            variable, too. Defaults to `0.5`.
         unroll: Int. Inner steps of a truncation. Defaults to `100`.
         depth: Int, truncations of an episode, or a pair, the range from which
             it is drawn log-uniformly. Defaults to `(1, 4)`.
         tasks: Int. Episodes side by side, for each problem. Defaults to `2`.
-        parameter_scale_spread: Float `s`. Coordinates of an episode are
-            scaled by `exp(U[-s, s])` for the student. Defaults to `1.0`.
-        warmup: Int. First truncations of an episode that run gradient descent
-            while the policies' moments accumulate. Defaults to `0`.
+        parameter_scale_spread: Float `s`. The student sees each coordinate of
+            an episode scaled by `exp(U[-s, s])`. Defaults to `1.0`.
+        warmup: Int. Truncations at the start of an episode that run gradient
+            descent while the policies' moments accumulate. Defaults to `0`.
         warmup_rate: Float. Rate of that gradient descent. Defaults to `0.05`.
         synchronize_teachers: Bool. Whether teachers start each truncation at
-            the student's parameters (with their own moments), or go on from
-            their own. Defaults to `True`.
+            the student's parameters, with their own moments. Otherwise they
+            go on from their own parameters. Defaults to `True`.
         validation_depth: Int. Truncations of a validation rollout. Defaults to
-            the longest episode's.
+            `None`, those of the longest episode.
         validation_tasks: Int. Rollouts of a validation. Defaults to `2`.
         log_losses: Bool. Whether `fit` reports every teacher's mean loss
             over the unroll, such as `adam_loss`. Defaults to `False`.
-        log_teachers: Bool. Whether `fit` reports the share of inner steps on
-            which each teacher is the furthest, such as `adam_furthest`.
-            Defaults to `False`.
-        seed: Int, or a tuple of ints. Seed of episodes and validation.
-            Defaults to `0`.
-        estimator: A `keras_l2o.training.estimators.Estimator`, or its name:
-            how the outer gradient is estimated. Defaults to
+        log_teachers: Bool. Whether `fit` reports the share of inner steps with
+            each teacher furthest off, as `adam_furthest`. Defaults to `False`.
+        seed: Int, or a tuple of ints. Seed of all data. Defaults to `0`.
+        estimator: One of `keras_l2o.training.estimators`, or its name: how to
+            estimate the outer gradient. Defaults to `None`,
             `TruncatedBackprop()`.
-        replicates: Int. If given, as many students are trained at once, each
-            with its own seed. Student `i` is what `MetaTrainer(..., seed=seed
-            + i)` trains, to rounding, if its student was made after
-            `keras.utils.set_random_seed(seed + i)`; where `student` is built,
-            as one that was trained before is, all start from its weights.
-            Perturbations draw the same noise for each, and knobs, such as the
-            learning rate, are one for all. `fit` reports each figure's mean
-            over the students and each one's `val_log_loss`, such as
-            `val_log_loss_replicate_3`; `get_student` and `to_optimizer` take
-            one out. On JAX all make their steps side by side in one program,
-            elsewhere one after the other. Defaults to `None`: one student.
+        replicates: Int. How many students to train at once, each with its own
+            seed. Student `i` becomes, up to rounding, what `MetaTrainer(...,
+            seed=seed + i)` trains if its student was made after
+            `keras.utils.set_random_seed(seed + i)`; if `student` is built
+            already, all start from its weights. They share perturbations'
+            noise and variables such as the learning rate. `fit` reports means
+            over them, and the validation of each, as
+            `val_log_loss_replicate_3`. They run side by side on JAX, elsewhere
+            in turn. Defaults to `None`, one student.
+        name: String, the model's name. Defaults to `None`, one by Keras.
+
+    Raises:
+        ValueError: An argument is out of its range.
 
     Several devices share the tasks: construct and compile the trainer in the
     scope of a `tf.distribute.MirroredStrategy` on TensorFlow, or after
@@ -87,8 +95,11 @@ class MetaTrainer(StatefulLoop):
 
     Example:
 
-    >>> trainer = keras_l2o.MetaTrainer()
-    >>> history = trainer.fit(epochs=5)
+    >>> student = keras_l2o.policies.Adam(
+    ...     trainable_hyperparameters=["learning_rate"])
+    >>> trainer = keras_l2o.MetaTrainer(
+    ...     student, problems="quadratic_10", unroll=5, depth=2)
+    >>> history = trainer.fit(epochs=1, steps_per_epoch=2, verbose=0)
     >>> optimizer = trainer.to_optimizer()
 
     Reference:
@@ -97,30 +108,30 @@ class MetaTrainer(StatefulLoop):
 
     def __init__(
         self,
-        student=None,
-        teachers=None,
-        problems="digits_train",
+        student: Policy | None = None,
+        teachers: Sequence[Any] | Mapping[str, Any] | None = None,
+        problems: Problem | str | list[Problem | str] = "digits_train",
         *,
-        reduce="max",
-        objective=None,
-        meta_weight=1.0,
-        imitation_weight=0.5,
-        unroll=100,
-        depth=(1, 4),
-        tasks=2,
-        parameter_scale_spread=1.0,
-        warmup=0,
-        warmup_rate=0.05,
-        synchronize_teachers=True,
-        validation_depth=None,
-        validation_tasks=2,
-        log_losses=False,
-        log_teachers=False,
-        seed=0,
-        estimator=None,
-        replicates=None,
-        name=None,
-    ):
+        reduce: Any = "max",
+        objective: Objective | None = None,
+        meta_weight: float = 1.0,
+        imitation_weight: float = 0.5,
+        unroll: int = 100,
+        depth: int | tuple[int, int] = (1, 4),
+        tasks: int = 2,
+        parameter_scale_spread: float = 1.0,
+        warmup: int = 0,
+        warmup_rate: float = 0.05,
+        synchronize_teachers: bool = True,
+        validation_depth: int | None = None,
+        validation_tasks: int = 2,
+        log_losses: bool = False,
+        log_teachers: bool = False,
+        seed: int | tuple[int, ...] = 0,
+        estimator: estimators.Estimator | str | None = None,
+        replicates: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name=name)
         if replicates is not None:
             checks.count("replicates", replicates)
@@ -135,8 +146,7 @@ class MetaTrainer(StatefulLoop):
         self.warmup_rate = checks.number("warmup_rate", warmup_rate)
         self.validation_warmup_rate = self.warmup_rate
         self.synchronize_teachers = synchronize_teachers
-        self.log_losses = log_losses
-        self.log_teachers = log_teachers
+        self.log_losses, self.log_teachers = log_losses, log_teachers
         self._first_step = 0
         self._episodes = Episodes(
             self.problems,
@@ -148,71 +158,51 @@ class MetaTrainer(StatefulLoop):
             seed,
             whole=self.estimator.whole_episodes,
         )
-        self._validation = ValidationEpisodes(
-            self.problems,
-            checks.count("validation_tasks", validation_tasks),
-            unroll,
-            self.episodes.depth[1]
-            if validation_depth is None
-            else checks.count("validation_depth", validation_depth),
-            warmup,
-            next_seed(seed),
+        self._validation = validation_of(
+            self._episodes, validation_tasks, validation_depth
         )
-        checks.devices(
-            backend.devices(self),
-            tasks=tasks,
-            validation_tasks=validation_tasks,
-        )
+        count = backend.devices(self)
+        checks.devices(count, tasks=tasks, validation_tasks=validation_tasks)
         self.perturbations = []
         measures = {"loss": log_losses, "furthest": log_teachers}
         self.logs = Logs(
             self.teacher_names, [key for key, on in measures.items() if on]
         )
-        self.gradient_clipping, self.clipping_floor = 0.1, 1e-3
+        self.gradient_clipping: float | None = 0.1
+        self.clipping_floor = 1e-3
         self.rematerialize = backend.REMATERIALIZES
-        self.update = None
-        self.meta_weight = self.scalar(
-            "meta_weight", checks.number("meta_weight", meta_weight)
-        )
+        self.update: OuterUpdate | None = None
+        meta_weight = checks.number("meta_weight", meta_weight)
+        imitation_weight = checks.number("imitation_weight", imitation_weight)
+        self.meta_weight = self.scalar("meta_weight", meta_weight)
         self.imitation_weight = self.scalar(
-            "imitation_weight",
-            checks.number("imitation_weight", imitation_weight),
+            "imitation_weight", imitation_weight
         )
         self.estimator.build()
         seeds = [next_seed(seed, by) for by in range(replicates or 1)]
         if replicates is not None:
-            self._episodes = EpisodesSideBySide(self._episodes, replicates)
-            self._validation = ValidationSideBySide(
-                [self._validation.changed(seed=next_seed(s)) for s in seeds]
+            self._episodes, self._validation = side_by_side(
+                self._episodes, self._validation, replicates
             )
         firsts = [s if isinstance(s, int) else s[0] for s in seeds]
         self.hold([first if fresh else None for first in firsts])
         self.built = True
 
     @property
-    def outer_loop(self):
-        """The pure `OuterLoop` of the trainer as it is now set."""
+    def outer_loop(self) -> OuterLoop:
         return outer_loop_of(self)
 
     @property
-    def noise(self):
-        """Variables of the perturbations and of the estimator."""
-        return [
-            variable
-            for part in (*self.perturbations, self.estimator)
-            for variable in part.variables
-        ]
+    def episodes(self) -> Episodes:
+        """The `Episodes` that `fit` trains on.
 
-    @property
-    def episodes(self):
-        """The `Episodes` that `fit` trains on; others may take their place.
-
-        They start with the next `fit`. Tasks stay as many as they were.
+        Others of the same problems and number of tasks may be assigned; they
+        begin with the next `fit`.
         """
         return self._episodes
 
     @episodes.setter
-    def episodes(self, episodes):
+    def episodes(self, episodes: Episodes) -> None:
         checks.same_tasks(episodes, self._episodes)
         if episodes.traced != self._episodes.traced:
             self.train_function = None
@@ -220,23 +210,26 @@ class MetaTrainer(StatefulLoop):
         self._first_step = self.outer_steps
 
     @property
-    def validation(self):
-        """The `ValidationEpisodes` that `evaluate` runs; may be replaced."""
+    def validation(self) -> ValidationEpisodes:
+        """The `ValidationEpisodes` that `evaluate` runs; may be assigned."""
         return self._validation
 
     @validation.setter
-    def validation(self, validation):
+    def validation(self, validation: ValidationEpisodes) -> None:
         old = self._validation.episodes
         checks.same_tasks(validation.episodes, old)
         if validation.episodes.traced != old.traced:
             self.test_function = None
         self._validation = validation
 
-    def set_episodes(self, warmup_rate=None, **changes):
-        """Changes the episodes from the next `fit` on, which starts afresh.
+    def set_episodes(
+        self, warmup_rate: float | None = None, **changes: Any
+    ) -> None:
+        """Changes the episodes of the next `fit`, which begins with new ones.
 
         Args:
             warmup_rate: Float. Rate of gradient descent in the warm-up.
+                Defaults to `None`, the present one.
             **changes: Any of `unroll`, `depth`, `warmup`, `seed` and
                 `parameter_scale_spread`, as in the constructor.
         """
@@ -245,11 +238,14 @@ class MetaTrainer(StatefulLoop):
             self.train_function = None
         self.episodes = self.episodes.changed(**changes)
 
-    def set_validation(self, warmup_rate=None, **changes):
-        """Changes the validation rollouts, and with them the warm-up shipped.
+    def set_validation(
+        self, warmup_rate: float | None = None, **changes: Any
+    ) -> None:
+        """Changes the validation, and with it the warm-up in `to_optimizer`.
 
         Args:
             warmup_rate: Float. Rate of gradient descent in the warm-up.
+                Defaults to `None`, the present one.
             **changes: Any of `unroll`, `depth`, `warmup`, `seed` and
                 `rollouts`, as in `ValidationEpisodes`.
         """
@@ -262,57 +258,47 @@ class MetaTrainer(StatefulLoop):
 
     def compile(
         self,
-        optimizer=None,
-        gradient_clipping=0.1,
-        clipping_floor=1e-3,
-        jit_compile="auto",
-        rematerialize="auto",
-        **kwargs,
-    ):
+        optimizer: Any = None,
+        gradient_clipping: float | None = 0.1,
+        clipping_floor: float = 1e-3,
+        jit_compile: bool | str = "auto",
+        rematerialize: bool | str = "auto",
+        **kwargs: Any,
+    ) -> None:
         """Configures the outer loop.
 
         Args:
-            optimizer: The outer `keras.optimizers.Optimizer`. Defaults to Adam
-                at `1e-3`.
-            gradient_clipping: Float, or `None` for no clipping. Ratio of
-                adaptive gradient clipping. Defaults to `0.1`.
-            clipping_floor: Float. Least norm that a unit's weights count as.
-                Defaults to `1e-3`.
-            jit_compile: Bool or `"auto"`, which takes what is faster on the
-                device at hand. Defaults to `"auto"`.
-            rematerialize: Bool or `"auto"`. Whether what an inner step
-                computes on the way is computed again for the outer gradient,
-                and not kept for it: of every inner step, memory then holds the
-                policies' states alone. `"auto"`, the default, does so on JAX,
-                where it is faster, too; elsewhere there is none of it.
+            optimizer: The outer `keras.optimizers.Optimizer`. Defaults to
+                `None`, Adam at `1e-3`.
+            gradient_clipping: Float, the ratio of adaptive gradient clipping,
+                or `None` for no clipping. Defaults to `0.1`.
+            clipping_floor: Float. Least norm that a unit's weights count as in
+                clipping. Defaults to `1e-3`.
+            jit_compile: Bool, or `"auto"` for what is faster on the device.
+                Defaults to `"auto"`.
+            rematerialize: Bool. Whether intermediate values of an inner step
+                are computed again for the outer gradient, so that memory holds
+                only the policies' states between steps. Only JAX can, where it
+                is faster, too. Defaults to `"auto"`, which does so on JAX.
+            **kwargs: Further arguments of `keras.Model.compile`.
+
+        Raises:
+            ValueError: An argument is out of its range.
         """
-        if rematerialize == "auto":
-            rematerialize = backend.REMATERIALIZES
-        if rematerialize and not backend.REMATERIALIZES:
-            raise ValueError(
-                "Argument `rematerialize` needs the backend `jax`. Received: "
-                f"rematerialize={rematerialize!r} on {keras.backend.backend()}"
-            )
-        self.rematerialize = bool(rematerialize)
+        self.rematerialize = checks.rematerialize(rematerialize)
         if jit_compile == "auto":
             eager = kwargs.get("run_eagerly", False)
             jit_compile = not eager and backend.jit_compile_training()
-        if gradient_clipping is not None:
-            gradient_clipping = checks.number(
-                "gradient_clipping", gradient_clipping, above=0.0
-            )
-        self.gradient_clipping = gradient_clipping
+        self.gradient_clipping = checks.number_or_none(
+            "gradient_clipping", gradient_clipping, above=0.0
+        )
         self.clipping_floor = checks.number("clipping_floor", clipping_floor)
         if optimizer is None:
             optimizer = keras.optimizers.Adam(1e-3)
         # The student's weights and loss are float32 whatever the policy.
         kwargs.setdefault("auto_scale_loss", False)
         with backend.device_scope(self):
-            super().compile(
-                optimizer=optimizer,
-                jit_compile=jit_compile,
-                **kwargs,
-            )
+            super().compile(optimizer, jit_compile=jit_compile, **kwargs)
             self.optimizer.build(self.student.trainable_variables)
         self.update = OuterUpdate(
             self.optimizer, self.gradient_clipping, self.clipping_floor
@@ -321,36 +307,36 @@ class MetaTrainer(StatefulLoop):
 
     def fit(
         self,
-        x=None,
-        epochs=10,
-        steps_per_epoch=4,
-        callbacks=None,
-        validation_data=None,
-        **kwargs,
-    ):
+        x: Any = None,
+        epochs: int = 10,
+        steps_per_epoch: int = 4,
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        validation_data: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """Trains the student.
 
         Args:
-            x: Data of the outer steps. Defaults to the trainer's episodes,
-                from the outer step at which the last `fit` stopped.
+            x: Data of the outer steps. Defaults to `None`, the trainer's
+                episodes from the outer step at which the last `fit` stopped.
             epochs: Int. Defaults to `10`.
-            steps_per_epoch: Int. Outer steps an epoch. Defaults to `4`.
-            callbacks: List of Keras callbacks; among them any
-                `keras_l2o.perturbations`, and one of `keras_l2o.strategies`,
-                which then plans the epochs.
-            validation_data: What `evaluate` runs after each epoch. Defaults
-                to the trainer's fixed-seed rollouts; `False` turns it off.
+            steps_per_epoch: Int. Outer steps of an epoch. Defaults to `4`.
+            callbacks: List of Keras callbacks, `keras_l2o.perturbations`, and
+                at most one of `keras_l2o.strategies`, which then plans the
+                epochs. Defaults to `None`.
+            validation_data: Data that `evaluate` runs after each epoch, or
+                `False` for none. Defaults to `None`, the trainer's own.
             **kwargs: Further arguments of `keras.Model.fit`.
 
         Returns:
-            Keras's `History`. Its keys: `loss`, `meta_loss`,
-            `imitation_loss`; counts over the epoch of `skipped_updates` (the
-            outer gradient was not finite), `diverged_tasks` (started afresh),
+            Keras's `History`. Its keys are `loss`, `meta_loss`,
+            `imitation_loss`; counts in an epoch of `skipped_updates` (outer
+            gradient not finite), `diverged_tasks` (which start afresh),
             `diverged_teachers`, `replaced_batches` (not finite) and
-            `negative_losses` (inner steps; a warning says what to do);
-            `val_log_loss`, the student's mean log loss at the end of a
-            rollout alone, and the same for each teacher. `log_losses` and
-            `log_teachers` of the constructor add theirs.
+            `negative_losses` (inner steps); and the mean log loss at the end
+            of validation, `val_log_loss` of the student and, for instance,
+            `val_adam_log_loss` of a teacher. The constructor's `log_losses`,
+            `log_teachers` and `replicates` add keys.
         """
         if not self.compiled:
             self.compile()
@@ -377,40 +363,32 @@ class MetaTrainer(StatefulLoop):
             **kwargs,
         )
 
-    def _attach_perturbations(self, callbacks):
-        found = [
-            callback
-            for callback in keras.tree.flatten(callbacks or [])
-            if isinstance(callback, Perturbation)
-        ]
-        if found != list(self.perturbations):
-            with backend.device_scope(self):
-                for perturbation in found:
-                    perturbation.build()
-            self.perturbations = found
-            self.train_function = self.test_function = None
-
-    def evaluate(self, x=None, **kwargs):
-        """Runs the fixed-seed rollouts of the student and of each teacher.
+    def evaluate(self, x: Any = None, **kwargs: Any) -> Any:
+        """Runs the validation rollouts of the student and of each teacher.
 
         Args:
-            x: Data. Defaults to the trainer's validation episodes.
+            x: Data. Defaults to `None`, the trainer's `validation`.
             **kwargs: Further arguments of `keras.Model.evaluate`.
+
+        Returns:
+            Dict of floats, such as `log_loss`.
         """
         if not self.compiled:
             self.compile()
         kwargs.setdefault("return_dict", True)
         return super().evaluate(self.validation if x is None else x, **kwargs)
 
-    def to_optimizer(self, learning_rate=1.0, replicate=None):
-        """Returns the student, as it is now, as a `LearnedOptimizer`.
+    def to_optimizer(
+        self, learning_rate: Any = 1.0, replicate: int | None = None
+    ) -> LearnedOptimizer:
+        """Makes an optimizer of the student with its present weights.
 
         Args:
             learning_rate: Float. Multiplies the update. Defaults to `1.0`.
-            replicate: As in `get_student`.
+            replicate: As in `get_student`. Defaults to `None`.
 
         Returns:
-            The optimizer, which warms up as the student did in validation.
+            A `LearnedOptimizer`, which warms up as the student in validation.
         """
         episodes = self.validation.episodes
         return LearnedOptimizer(

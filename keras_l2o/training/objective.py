@@ -1,6 +1,10 @@
+from collections.abc import Callable
+
 from keras import ops
 
 from keras_l2o import numerics
+from keras_l2o.training.inner_loop import Records
+from keras_l2o.typing import Tensor
 
 REDUCTIONS = {"max": ops.max, "mean": ops.mean}
 KINDS = ("log", "ratio")
@@ -9,56 +13,72 @@ MODES = ("sum", "switch", "imitation", "meta")
 
 
 class Objective:
-    """What one unroll is worth: the meta loss and the imitation loss.
+    """What meta-training minimizes: a meta loss plus an imitation loss.
 
-    `meta_weight * mean_i [log f(theta_i) - log f(theta_0)] +
-    imitation_weight * mean_i reduce_T [log |theta_i - theta_i^T|^2 / n]`,
-    where `i` runs over the inner steps, `T` over the teachers and `n` is the
-    number of coordinates.
+        meta_weight * mean_i [log f(x_i) - log f(x_0)]
+        + imitation_weight * mean_i reduce_T [log(|x_i - x_i^T|^2 / n)]
+
+    where `f` is the problem's loss, `i` runs over the inner steps, `x_i` are
+    the student's and `x_i^T` the teacher `T`'s parameters after them, and `n`
+    is the number of coordinates. The arguments change parts of it.
 
     Args:
         reduce: `"max"` (min-max distillation), `"mean"` (mean distillation),
             or a callable `(log_distances, axis)` that reduces a tensor
             `(unroll, teachers)` along its last axis, such as
-            `keras.ops.logsumexp`. A diverged teacher's entry is replaced by
-            the mean of the others. Defaults to `"max"`.
-        kind: `"log"`, the student's log loss, or `"ratio"`, the loss itself.
-            Losses must be positive: below 1e-30 a logarithm stays what it is
-            there, and `fit` counts and warns of negative ones. Only
-            `"ratio"` with `relative=False` takes any. Defaults to `"log"`.
-        relative: Bool. Whether the student's loss is taken over that of the
-            truncation's first parameters on the same batch: their log
-            subtracted, or the loss divided by theirs. Defaults to `True`.
-        step_weights: How inner steps count, for both terms: `"mean"`,
-            `"sum"`, or `"final"`, the last one alone. Defaults to `"mean"`.
-        huber_delta: Float, or `None` for squares. Coordinates further apart
-            than this count linearly in the distance. Defaults to `None`.
-        mode: `"sum"` of both terms; `"switch"`, at each outer step one of
-            them, drawn; `"imitation"` alone; or `"meta"` alone. Defaults to
-            `"sum"`.
-        imitation_probability: Float. How often `"switch"` imitates. Defaults
-            to `0.5`.
-        stop_above: Float, or `None` to go on. An unroll stops where the loss
-            exceeds this multiple of the first parameters' on the same batch.
-            That step still counts, without its update; later ones count as
-            zeros, without a gradient. Defaults to `None`.
+            `keras.ops.logsumexp`. The entry of a teacher that diverged is
+            replaced by the mean of the others. Defaults to `"max"`.
+        kind: `"log"` for the logarithm of the student's loss, or `"ratio"`
+            for the loss itself. A logarithm takes losses below 1e-30,
+            negative ones as well, for 1e-30; `fit` counts the negative ones
+            and warns of them. Losses may be negative only with `"ratio"` and
+            `relative=False`. Defaults to `"log"`.
+        relative: Bool. Whether the student's loss is relative to that of the
+            truncation's first parameters on the same batch: with `"log"` the
+            logarithm of the latter is subtracted, with `"ratio"` the loss is
+            divided by it. Defaults to `True`.
+        step_weights: `"mean"` or `"sum"` over the inner steps, or `"final"`
+            for the last one alone, in both losses. Defaults to `"mean"`.
+        huber_delta: Float. In the distance to a teacher, differences of a
+            coordinate beyond this count linearly instead of as squares.
+            Defaults to `None`, all squares.
+        mode: `"sum"` of both losses, `"meta"` or `"imitation"` for one alone,
+            or `"switch"` for one of them drawn at each outer step. Defaults
+            to `"sum"`.
+        imitation_probability: Float in `[0, 1]`. How likely `"switch"` is to
+            draw the imitation loss. Defaults to `0.5`.
+        stop_above: Float above 1. An unroll stops at the inner step whose loss
+            is more than this multiple of that of the first parameters on the
+            same batch. That step still counts, but its update is not made;
+            later steps count as zeros, without a gradient. Defaults to
+            `None`, no such stop.
+
+    Raises:
+        ValueError: An argument is none of its choices or out of its range.
+
+    Example:
+
+    >>> objective = keras_l2o.training.Objective("mean", huber_delta=1.0)
+    >>> trainer = keras_l2o.MetaTrainer(
+    ...     problems="quadratic_10", objective=objective)
 
     Reference:
         - [Huang et al., 2022](https://arxiv.org/abs/2203.06474)
-        - [Chen et al., 2020](https://arxiv.org/abs/2010.09089), `"switch"`
+        - [Chen et al., 2020](https://arxiv.org/abs/2010.09089), for
+          `"switch"`
     """
 
     def __init__(
         self,
-        reduce="max",
-        kind="log",
-        relative=True,
-        step_weights="mean",
-        huber_delta=None,
-        mode="sum",
-        imitation_probability=0.5,
-        stop_above=None,
-    ):
+        reduce: str | Callable[..., Tensor] = "max",
+        kind: str = "log",
+        relative: bool = True,
+        step_weights: str = "mean",
+        huber_delta: float | None = None,
+        mode: str = "sum",
+        imitation_probability: float = 0.5,
+        stop_above: float | None = None,
+    ) -> None:
         if not callable(reduce) and reduce not in REDUCTIONS:
             raise ValueError(
                 f"Argument `reduce` must be one of {sorted(REDUCTIONS)} or a "
@@ -87,20 +107,35 @@ class Objective:
         self.imitation_probability = float(imitation_probability)
         self.stop_above = stop_above
 
-    def distance(self, student, teacher):
-        """Mean over the coordinates of the square, or Huber's, difference."""
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Mean over coordinates of the squared difference, or of Huber's.
+
+        Args:
+            student: `(n,)`, the student's parameters.
+            teacher: `(n,)`, a teacher's parameters.
+
+        Returns:
+            Scalar tensor.
+        """
         difference = student - teacher
         squares = ops.square(difference)
         if self.huber_delta is not None:
-            # Huber's loss twice, so that without a bound it is the square.
+            # Twice Huber's loss, which has the limit of the square.
             size, delta = ops.abs(difference), self.huber_delta
             squares = ops.where(
                 size > delta, delta * (2.0 * size - delta), squares
             )
         return ops.mean(squares)
 
-    def meta_loss(self, records):
-        """The student's loss, on the scale that was asked for."""
+    def meta_loss(self, records: Records) -> Tensor:
+        """The student's loss over an unroll, as `kind` and `relative` say.
+
+        Args:
+            records: `keras_l2o.training.inner_loop.Records` of the unroll.
+
+        Returns:
+            Scalar tensor.
+        """
         losses, first = records.losses, records.initial_losses
         if self.kind == "log":
             losses = numerics.safe_log(losses)
@@ -110,26 +145,32 @@ class Objective:
             losses = losses / first
         return self._over_steps(losses, records)
 
-    def imitation_loss(self, records):
-        """Log of the squared distance to the teachers, reduced."""
+    def imitation_loss(self, records: Records) -> Tensor:
+        """The log distance to the teachers over an unroll, reduced to one.
+
+        Args:
+            records: `keras_l2o.training.inner_loop.Records` of the unroll.
+
+        Returns:
+            Scalar tensor, zero if there are no teachers.
+        """
         distances = records.log_distances
         if not distances.shape[-1]:
             return ops.zeros((), distances.dtype)
         alive = ops.cast(records.alive, distances.dtype)
         count = ops.maximum(ops.sum(alive, axis=-1, keepdims=True), 1.0)
         mean = ops.sum(alive * distances, axis=-1, keepdims=True) / count
-        # With the others' mean in its place, a dead teacher changes neither
-        # their maximum nor their mean.
+        # The mean of the others changes neither their maximum nor their mean.
         filled = ops.where(records.alive, distances, mean)
         return self._over_steps(self.reduce(filled, axis=-1), records)
 
     def _over_steps(self, values, records):
-        """One number from one an inner step."""
+        """Weighs the values `(unroll,)` of the inner steps and adds them up."""
         weights = ops.cast(self._weights(records), values.dtype)
         return ops.sum(ops.where(weights > 0, values, 0.0) * weights)
 
     def _weights(self, records):
-        """What each inner step counts, `(unroll,)`."""
+        """The weight of each inner step, `(unroll,)`."""
         counts = records.running
         if self.step_weights == "final":  # the last step that counts
             goes_on = ops.logical_and(
@@ -141,13 +182,24 @@ class Objective:
             weights = weights / ops.cast(records.horizon, "float32")
         return weights
 
-    def __call__(self, records, meta_weight, imitation_weight, draw=0.0):
-        """Returns the total, the meta loss and the imitation loss.
+    def __call__(
+        self,
+        records: Records,
+        meta_weight: Tensor,
+        imitation_weight: Tensor,
+        draw: Tensor = 0.0,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The objective of an unroll.
 
         Args:
-            records: `Records` of an unroll.
-            meta_weight, imitation_weight: Scalars.
-            draw: Scalar, uniform in `[0, 1)`: `"switch"` decides by it.
+            records: `keras_l2o.training.inner_loop.Records` of the unroll.
+            meta_weight: Scalar.
+            imitation_weight: Scalar.
+            draw: Scalar, uniform in `[0, 1)`, by which `"switch"` draws.
+                Defaults to `0.0`.
+
+        Returns:
+            Three scalars: the total, the meta loss and the imitation loss.
         """
         meta = self.meta_loss(records)
         imitation = self.imitation_loss(records)
@@ -169,7 +221,7 @@ class Objective:
 
 
 def one_objective(objective, reduce):
-    """The objective, or the usual one with this `reduce` in place of none."""
+    """The objective, or `Objective(reduce)` if it is `None`."""
     if objective is None:
         return Objective(reduce)
     if reduce != "max":

@@ -1,24 +1,35 @@
-"""Periods of a run: several fits of one trainer that look like one."""
+"""Periods of a run: several fits of a trainer, which callbacks see as one."""
 
+from collections.abc import Sequence
+from typing import Any
 from typing import NamedTuple
 
 import keras
 
 
 class Period(NamedTuple):
-    """What one period trains, how it is validated, and where it starts.
+    """How a strategy wants one period to be trained and validated.
 
     Attributes:
-        stage, period, attempt: Ints, from 0. Its place in the run: an attempt
-            is a period that is run again.
-        depth: Int. Truncations of an episode, warm-up aside.
+        stage: Int, the number of its stage, counted from 0.
+        period: Int, its number in the stage, counted from 0.
+        attempt: Int, how often it was rolled back before.
+        depth: Int. Truncations of an episode, without those that warm up.
         unroll: Int. Inner steps of a truncation.
-        episodes: Int. Episodes one after the other.
-        warmup: Int. Truncations of an episode that warm up, before the others.
-        imitation_weight: Float.
-        validation_depth: Int. Truncations of a validation rollout, warm-up
-            aside.
-        start: String. Checkpoint to start from; empty for the first weights.
+        episodes: Int. Episodes of this depth, one after the other.
+        warmup: Int. Truncations at the start of an episode that warm up.
+        imitation_weight: Float. Weight of the imitation loss.
+        validation_depth: Int. Truncations of a validation rollout, without
+            those that warm up.
+        start: String. Name of the checkpoint that it starts from; `""` for
+            the weights that the run has started with.
+
+    Example:
+
+    >>> strategy = keras_l2o.strategies.Simple(unroll_len=20, depth=25)
+    >>> period = strategy.next([])
+    >>> period.unroll, period.truncations
+    (20, 250)
     """
 
     stage: int
@@ -33,54 +44,75 @@ class Period(NamedTuple):
     start: str
 
     @property
-    def truncations(self):
+    def truncations(self) -> int:
         """Int. Truncations of all episodes together."""
         return self.episodes * (self.depth + self.warmup)
 
 
 class Plan(keras.callbacks.Callback):
-    """Base class of callbacks that split a `fit` of MetaTrainer into periods.
+    """Base class of callbacks that divide a `fit` of a trainer into periods.
 
-    `fit` then runs each period as one Keras epoch, until there is no next.
+    `MetaTrainer.fit` then runs each period as one epoch of Keras, until the
+    plan has no further period.
     """
 
     #: How many periods there will be at least, for the progress bar.
     planned = 1
-    #: Whether the plan is the same whatever a student's validation says.
+    #: Whether the plan does not depend on the losses in validation.
     plans_ahead = False
-    #: Whether an outer step is a whole episode; `fit` says so.
+    #: Whether an outer step is a whole episode; `fit` sets it.
     whole_episodes = False
     #: The finished periods.
-    rows = ()
+    rows: Sequence[Any] = ()
 
-    def run(self, trainer):
-        """A run of a trainer.
+    def run(self, trainer: keras.Model) -> Any:
+        """Makes a run of a trainer.
 
         Args:
             trainer: The `MetaTrainer`.
 
         Returns:
-            A Keras callback that is a context, too. Its `periods()` readies
-            the trainer for one `Period` after the other, and yields it.
+            A Keras callback that is also a context. Its method `periods()`
+            prepares the trainer for one `Period` after the other, and yields
+            each.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must implement `run`."
         )
 
-    def outer_steps(self, period):
-        """Int. Outer steps of a period."""
+    def outer_steps(self, period: Period) -> int:
+        """The number of outer steps of a period.
+
+        Args:
+            period: `Period`.
+
+        Returns:
+            Int.
+        """
         if self.whole_episodes:
             return period.episodes
         return period.truncations
 
 
-def find(callbacks):
-    """The `Plan` among callbacks, or `None`."""
-    found = [
+def of_type(callbacks: Any, cls: type) -> list[Any]:
+    """Those of the callbacks, a nest or `None`, that are of a class."""
+    return [
         callback
         for callback in keras.tree.flatten(callbacks or [])
-        if isinstance(callback, Plan)
+        if isinstance(callback, cls)
     ]
+
+
+def find(callbacks):
+    """The `Plan` among callbacks, or `None` if there is none.
+
+    Args:
+        callbacks: Nest of callbacks, or `None`.
+
+    Raises:
+        ValueError: There is more than one.
+    """
+    found = of_type(callbacks, Plan)
     if len(found) > 1:
         raise ValueError(
             "Argument `callbacks` must hold one strategy at most. Received: "
@@ -134,7 +166,11 @@ def fit_periods(trainer, fit, plan, callbacks, verbose="auto", **kwargs):
 
 
 class _OneTraining(keras.callbacks.CallbackList):
-    """Callbacks to whom the fits of all periods are one training."""
+    """Callbacks that see the fits of all periods as one training.
+
+    `keras.Model.fit` calls `on_train_begin` and `on_train_end` in each period;
+    the callbacks get them only once, before the first and after the last.
+    """
 
     _logs = None
 

@@ -7,7 +7,7 @@ from keras_l2o.training.episodes import stack
 
 
 class EpisodesSideBySide(Episodes):
-    """Episodes of several replicates, each of the next seed.
+    """Episodes of several replicates, which have successive seeds.
 
     Args:
         first: `Episodes` of the first replicate.
@@ -31,10 +31,11 @@ class EpisodesSideBySide(Episodes):
 class ValidationSideBySide(ValidationEpisodes):
     """Validation rollouts of several replicates.
 
-    A seed that is given to `changed` is that of all, which then compare.
+    A seed that is given to `changed` becomes that of all replicates, whose
+    losses can then be compared.
 
     Args:
-        each: List of `ValidationEpisodes`, one a replicate.
+        each: List of `ValidationEpisodes`, one for each replicate.
     """
 
     def __init__(self, each):
@@ -48,3 +49,22 @@ class ValidationSideBySide(ValidationEpisodes):
 
     def __getitem__(self, index):
         return stack([validation[index] for validation in self.each])
+
+
+def side_by_side(
+    episodes: Episodes, validation: ValidationEpisodes, count: int
+) -> tuple[EpisodesSideBySide, ValidationSideBySide]:
+    """The data of several replicates from that of one student.
+
+    Args:
+        episodes: `Episodes` of the first replicate.
+        validation: `ValidationEpisodes` of the first replicate.
+        count: Int. Number of replicates.
+
+    Returns:
+        Both for all replicates, each with seeds of its own.
+    """
+    stacked = EpisodesSideBySide(episodes, count)
+    seeds = [next_seed(one.seed) for one in stacked.each]
+    each = [validation.changed(seed=seed) for seed in seeds]
+    return stacked, ValidationSideBySide(each)

@@ -1,39 +1,75 @@
+from collections.abc import MutableMapping
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_l2o import backend
+from keras_l2o.perturbations import Perturbation
+from keras_l2o.policies import Policy
 from keras_l2o.training import checks
+from keras_l2o.training import periods
+from keras_l2o.training.estimators import Estimator
 from keras_l2o.training.inner_loop import policy_variables
+from keras_l2o.training.outer_loop import OuterLoop
 from keras_l2o.training.outer_state import OuterState
 from keras_l2o.training.replicates import Replicates
 from keras_l2o.training.replicates import mapped
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
 
 
 class StatefulLoop(backend.StatefulStep, keras.Model):
-    """Base class of `MetaTrainer`: an `OuterLoop` whose state is in variables.
+    """Base class of `MetaTrainer`: a Keras model around an `OuterLoop`.
 
-    A compiled step reads the variables, calls the pure function, and assigns
-    what comes back. The state of one student is in the variables of the
-    student, the outer optimizer and the metrics themselves, so that whoever
-    looks at these sees the training; that of replicates is in others, stacked.
+    The outer loop consists of pure functions; this class keeps their state in
+    variables. A compiled step reads the variables, calls a function, and
+    assigns what it returns. With one student, these are the variables of the
+    student, of the outer optimizer and of the metrics themselves, so that
+    they show the training as it goes on. With replicates, there are further
+    variables that hold the states of all of them, stacked.
 
-    The subclass's constructor sets the attributes that `outer_loop` looks at,
-    and calls `hold` in the end.
+    The constructor of the subclass sets the attributes that `outer_loop`
+    reads, and calls `hold` at its end.
     """
 
-    #: Int, or `None` for one student without an axis.
-    replicates = None
-    _stacked = None
+    #: Int, the number of replicates; `None` for one student, whose state has
+    #: no axis over replicates.
+    replicates: int | None = None
+    perturbations: list[Perturbation]
+    estimator: Estimator
+    _stacked: Replicates | None = None
 
     @property
-    def outer_loop(self):
-        """The pure `OuterLoop`, as the model is now set."""
+    def outer_loop(self) -> OuterLoop:
+        """The pure `OuterLoop`, with the model's present settings."""
         raise NotImplementedError(
             f"{type(self).__name__} must have `outer_loop`."
         )
 
-    def scalar(self, name, value, dtype=None):
-        """A variable that training does not change."""
+    @property
+    def noise(self) -> list[keras.Variable]:
+        """Variables of the perturbations and of the estimator."""
+        parts: tuple[Perturbation | Estimator, ...] = (
+            *self.perturbations,
+            self.estimator,
+        )
+        return [variable for part in parts for variable in part.variables]
+
+    def scalar(
+        self, name: str, value: float, dtype: str | None = None
+    ) -> keras.Variable:
+        """Adds a scalar variable that is not trained.
+
+        Args:
+            name: String.
+            value: Number, its first value.
+            dtype: String. Defaults to `None`, the model's own.
+
+        Returns:
+            The variable.
+        """
         return self.add_weight(
             shape=(),
             initializer=keras.initializers.Constant(value),
@@ -42,12 +78,13 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
             name=name,
         )
 
-    def hold(self, seeds):
-        """Makes the variables of the state that are nobody else's.
+    def hold(self, seeds: Sequence[int | None]) -> None:
+        """Creates variables for those parts of the state that have none yet.
 
         Args:
-            seeds: List of one seed a replicate, or `None` where it starts
-                from the student's weights as they are.
+            seeds: List with an int for each replicate, from which its first
+                weights are drawn, or `None` where they are the student's
+                present ones.
         """
         loop = self.outer_loop
         if self.replicates is not None:
@@ -57,7 +94,7 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
         first = loop.init()
         carries = self._zeros("carry", first.carries)
         validation = self._zeros("validation_carry", first.validation)
-        # In a function: what is an attribute Keras tracks and saves, too.
+        # In a function, because Keras would track and save attributes again.
         self._own = lambda: (carries, validation, steps)
 
     def _zeros(self, prefix, nests):
@@ -76,15 +113,18 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
             made.append(keras.tree.pack_sequence_as(nest, leaves))
         return made
 
-    def hold_optimizer(self):
-        """Makes the variables of the outer optimizer's state, if it is own."""
+    def hold_optimizer(self) -> None:
+        """Creates the variables for the outer optimizer's state of replicates.
+
+        One student's state is in the optimizer's own variables.
+        """
         if self._stacked is not None:
             first = [backend.read(v) for v in self.outer_loop.update.variables]
-            self._stacked.hold("optimizer", [first] * self.replicates)
+            self._stacked.hold("optimizer", [first] * self._stacked.count)
 
     @property
-    def state(self):
-        """The `OuterState` of tensors, as the variables are now."""
+    def state(self) -> OuterState:
+        """The `OuterState` of the variables' present values, as tensors."""
         if not self.compiled:
             self.compile()
         return keras.tree.map_structure(
@@ -92,7 +132,7 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
         )
 
     def _variables(self, loop):
-        """The `OuterState` of variables that a step goes by."""
+        """The `OuterState` of the variables that a step reads and assigns."""
         if self._stacked is not None:
             return self._stacked.state(loop.knobs)
         carries, validation, steps = self._own()
@@ -108,12 +148,27 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
             shared=loop.knobs,
         )
 
-    def outer_step(self, data):
-        """One outer step on the data of `Episodes`; returns the logs."""
+    def outer_step(self, data: Nest) -> dict[str, Tensor]:
+        """Makes one outer step.
+
+        Args:
+            data: An item of `Episodes.stream`.
+
+        Returns:
+            Dict of scalars, the logs; means over replicates.
+        """
         return self._means(self._run("step", data))
 
-    def validation_step(self, data):
-        """One truncation of the validation; returns the logs."""
+    def validation_step(self, data: Nest) -> dict[str, Tensor]:
+        """Runs one truncation of the validation.
+
+        Args:
+            data: An item of `ValidationEpisodes`.
+
+        Returns:
+            Dict of scalars, the logs; of replicates, means over them, and
+            each one's log loss.
+        """
         logs = self._run("validate", data)
         if self.replicates is None:
             return logs
@@ -129,7 +184,7 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
         return {name: ops.mean(row) for name, row in logs.items()}
 
     def _run(self, name, data):
-        """Runs a function of the outer loop on what the variables hold."""
+        """Runs a function of the outer loop on the state in the variables."""
         loop = self.outer_loop
         function, (data,) = getattr(loop, name), data
         variables = self._variables(loop)
@@ -146,41 +201,50 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
         return logs
 
     @property
-    def outer_steps(self):
-        """Int. Outer steps that the student, or each of them, has made."""
+    def outer_steps(self) -> int:
+        """Int. Outer steps that the student, or each replicate, has made."""
         if self._stacked is not None:
             return self._stacked.steps()
         _, _, steps = self._own()
         return int(ops.convert_to_numpy(steps))
 
-    def get_student(self, replicate=None):
-        """A copy of the student, as it is now.
+    def get_student(self, replicate: int | None = None) -> Policy:
+        """Copies the student with its present weights.
 
         Args:
-            replicate: Int. Which student, from 0, of a trainer of several.
-                Defaults to `None`, for a trainer of one.
+            replicate: Int, counted from 0, which of the students, if the
+                trainer has replicates. Defaults to `None`, for a trainer of
+                one student.
 
         Returns:
             A `Policy`.
+
+        Raises:
+            ValueError: There is no such replicate.
         """
         checks.replicate(replicate, self.replicates)
         student = self.outer_loop.distillation.student.copy()
-        if replicate is not None:
+        if self._stacked is not None:
             values = self._stacked.weights(replicate)
             for variable, value in zip(policy_variables(student), values):
                 variable.assign(value)
         return student
 
-    def set_student(self, weights, replicate=None):
+    def set_student(
+        self, weights: Sequence[Any], replicate: int | None = None
+    ) -> None:
         """Gives the student other weights.
 
         Args:
             weights: List of arrays, as `Policy.get_weights` returns.
-            replicate: As in `get_student`.
+            replicate: As in `get_student`. Defaults to `None`.
+
+        Raises:
+            ValueError: There is no such replicate.
         """
         checks.replicate(replicate, self.replicates)
         student = self.outer_loop.distillation.student
-        if replicate is None:
+        if self._stacked is None:
             student.set_weights(weights)
             return
         student = student.copy()
@@ -188,34 +252,43 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
         values = map(ops.convert_to_numpy, policy_variables(student))
         self._stacked.set_weights(replicate, values)
 
-    # What Keras asks for.
+    def _attach_perturbations(self, callbacks):
+        found = periods.of_type(callbacks, Perturbation)
+        if found != list(self.perturbations):
+            with backend.device_scope(self):
+                for perturbation in found:
+                    perturbation.build()
+            self.perturbations = found
+            self.train_function = self.test_function = None
+
+    # Methods that Keras calls.
 
     @property
-    def metrics(self):
-        # Those of replicates have an axis, which Keras would not report.
+    def metrics(self) -> list[keras.Metric]:
+        # Keras cannot report metrics that have an axis over replicates.
         return self.logs.metrics if self.replicates is None else []
 
-    def reset_metrics(self):
+    def reset_metrics(self) -> None:
+        """Sets the metrics to zero, at the start of an epoch."""
         if self._stacked is None:
             super().reset_metrics()
         else:
             self._stacked.reset_metrics()
 
     @property
-    def non_trainable_variables(self):
-        # What noise is drawn from comes and goes with the callbacks of a
-        # `fit`, so that it cannot be the model's own; the compiled step has to
-        # have it all the same.
+    def non_trainable_variables(self) -> list[keras.Variable]:
+        # The states that noise is drawn from belong to the callbacks of a
+        # `fit`, so Keras does not track them; the compiled step needs them.
         stacked = [] if self._stacked is None else self._stacked.variables
         return super().non_trainable_variables + stacked + self.noise
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         super().save_own_variables(store)
         if self._stacked is not None:
             for name, variable in self._stacked.stored.items():
                 store[name] = variable
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: MutableMapping[str, Any]) -> None:
         if self._stacked is None:
             super().load_own_variables(store)
             return
@@ -225,8 +298,13 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
         for name, variable in self._stacked.stored.items():
             variable.assign(store[name])
 
-    def load_first_version(self, store):
-        """Loads what `save_own_variables` of the first version has stored."""
+    def load_first_version(self, store: MutableMapping[str, Any]) -> None:
+        """Loads replicates from a checkpoint of the package's first version.
+
+        Args:
+            store: Mapping from numbers, as strings, to arrays.
+        """
+        assert self._stacked is not None  # one student's have not changed
         teachers = self.outer_loop.distillation.teachers
         self._stacked.assign_first_version(
             store, sum(len(teacher.variables) for teacher in teachers)

@@ -1,5 +1,7 @@
 """Ways to estimate the outer gradient: what `MetaTrainer(estimator=)` takes."""
 
+from typing import Any
+
 from keras_l2o.registry import Registry
 from keras_l2o.training.estimators.estimator import Estimator
 from keras_l2o.training.estimators.evolution import Evolution
@@ -31,9 +33,8 @@ ESTIMATORS = Registry(
 )
 
 
-def names():
-    """Names of the estimators that `get` knows."""
-    return sorted(ESTIMATORS)
+def names() -> list[str]:
+    """The names of the estimators that `get` can make.
 
 
 def register(name: str, cls: type) -> None:
@@ -56,18 +57,37 @@ def register(name: str, cls: type) -> None:
     """
     ESTIMATORS.register(name, cls)
 
-
-def get(estimator=None, **arguments):
-    """An estimator by name.
-
-    Args:
-        estimator: String, one of `names()`; an `Estimator`, which is returned;
-            or `None`, the default, for `TruncatedBackprop()`.
-        **arguments: Of the estimator's constructor.
+    Returns:
+        Sorted list of strings.
 
     Example:
 
-    >>> keras_l2o.training.estimators.get("pes", pairs=4)
+    >>> keras_l2o.training.estimators.names()
+    ['full_unroll', 'nres', 'pes', 'truncated_backprop']
+    """
+    return sorted(_ESTIMATORS)
+
+
+def get(
+    estimator: str | Estimator | None = None, **arguments: Any
+) -> Estimator:
+    """Makes an estimator from its name.
+
+    Args:
+        estimator: String, one of `names()`; or an `Estimator`, which is
+            returned as it is. Defaults to `None`, for `TruncatedBackprop()`.
+        **arguments: The arguments of the estimator's constructor.
+
+    Returns:
+        An `Estimator`.
+
+    Raises:
+        ValueError: There is no estimator of this name.
+
+    Example:
+
+    >>> keras_l2o.training.estimators.get("pes", pairs=4).get_config()
+    {'pairs': 4, 'stddev': 0.01, 'seed': None}
     """
     if isinstance(estimator, Estimator):
         return estimator

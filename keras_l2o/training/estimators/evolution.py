@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
@@ -8,49 +9,79 @@ from keras_l2o import backend
 from keras_l2o import numerics
 from keras_l2o.training import checks
 from keras_l2o.training.estimators.estimator import Estimator
+from keras_l2o.training.inner_loop import Trajectory
+from keras_l2o.training.task import Task
+from keras_l2o.training.task import TaskResult
+from keras_l2o.typing import Config
+from keras_l2o.typing import Tensor
 
 
 class Particles(NamedTuple):
-    """What a task carries of its particles from truncation to truncation."""
+    """What a task's particles carry from one truncation to the next."""
 
-    trajectories: Any  # (2 * pairs, ...), those of plus before those of minus
-    noise: list  # (pairs, *weight.shape), what the gradient is weighed by
+    # Nest of (2 * pairs, ...): first the particles with the noise added, then
+    # those with the noise subtracted.
+    trajectories: Any
+    noise: list  # (pairs, *weight.shape) each, `e` in the gradient's equation
 
 
 class Evolution(Estimator):
-    """Base class of evolution strategies over truncations, antithetic.
+    """Base class of antithetic evolution strategies over truncations.
 
-    Each task has pairs of particles. The two of a pair train the optimizee
-    with weights that are disturbed by the same noise, added and subtracted,
-    and carry on from truncation to truncation, each on its own; the gradient
-    is their losses' difference along the noise. It needs no derivative through
-    the unroll and no memory for one, and it is the gradient of the loss
-    smoothed by the noise, however long or chaotic an episode is.
+    Each task has pairs of particles. The two particles of a pair train the
+    optimizee with the student's weights `w` plus and minus the same noise
+    `d`, and each goes on from truncation to truncation in its own state. For
+    a truncation with the objective `L`, the estimate is the mean over pairs of
 
-    On JAX all particles of a task are one vectorized axis.
+        e * (L(w + d) - L(w - d)) / (2 * stddev**2)
+
+    where `d` and `e` are what `noise` returns. This needs no derivative
+    through the unroll, and no memory for one. It estimates the gradient of the
+    objective smoothed by the noise, which is well behaved however long or
+    chaotic an episode is. A pair with a particle that diverged is left out of
+    the mean, and starts afresh.
+
+    On JAX all particles of a task run side by side, as one vectorized axis.
 
     Args:
         pairs: Int. Pairs of particles of each task. Defaults to `8`.
         stddev: Float. Standard deviation of the noise on the student's
             weights. Defaults to `0.01`.
-        seed: Int, or `None` for a random one. Defaults to `None`.
+        seed: Int. Seed of the noise. Defaults to `None`, a random seed.
+
+    Raises:
+        ValueError: `pairs` or `stddev` is not positive.
+
+    Example:
+
+    >>> class FreshNoise(keras_l2o.training.estimators.Evolution):
+    ...     def noise(self, drawn, before, reset):
+    ...         return drawn, drawn
+    >>> trainer = keras_l2o.MetaTrainer(
+    ...     problems="quadratic_10", estimator=FreshNoise(pairs=2))
     """
 
-    def __init__(self, pairs=8, stddev=0.01, seed=None):
+    def __init__(
+        self, pairs: int = 8, stddev: float = 0.01, seed: int | None = None
+    ) -> None:
         self.pairs = checks.count("pairs", pairs)
         self.stddev = checks.number("stddev", stddev, above=0.0)
         self.seed = seed
-        self._generator = None
+        self._generator: keras.random.SeedGenerator | None = None
 
-    def build(self):
+    def build(self) -> None:
         if self._generator is None:
             self._generator = keras.random.SeedGenerator(self.seed)
 
     @property
-    def variables(self):
+    def variables(  # type: ignore[override]
+        self,
+    ) -> list[keras.Variable]:
         return [] if self._generator is None else [self._generator.state]
 
-    def start(self, trajectories, weights):
+    def start(
+        self, trajectories: tuple[Trajectory, ...], weights: Sequence[Tensor]
+    ) -> Particles:
         return Particles(
             keras.tree.map_structure(
                 lambda leaf: ops.repeat(leaf[None], 2 * self.pairs, axis=0),
@@ -62,7 +93,7 @@ class Evolution(Estimator):
             ],
         )
 
-    def draw(self, weights, tasks):
+    def draw(self, weights: Sequence[Tensor], tasks: int) -> list[Tensor]:
         return [
             self.stddev
             * keras.random.normal(
@@ -73,23 +104,28 @@ class Evolution(Estimator):
             for weight in weights
         ]
 
-    def noise(self, drawn, before, reset):
-        """How the particles of this truncation are disturbed.
+    def noise(
+        self, drawn: list[Tensor], before: list[Tensor], reset: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """How the weights of the particles are disturbed in a truncation.
 
         Args:
-            drawn: List of tensors, fresh noise for each pair.
-            before: List of tensors, what `noise` has left to be carried.
+            drawn: List of tensors `(pairs, *weight.shape)`, fresh noise.
+            before: List of tensors of these shapes, the second list that
+                `noise` returned for the truncation before; zeros where the
+                pair starts afresh.
             reset: Boolean scalar, whether an episode begins.
 
         Returns:
-            Two lists of tensors: what is added to the weights, and what the
-            losses' differences are weighed by, which is carried on.
+            Two lists of tensors of these shapes: `d`, which is added to the
+            weights and subtracted from them, and `e`, which the difference of
+            the losses is multiplied by.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must implement `noise`."
         )
 
-    def estimate(self, task, weights):
+    def estimate(self, task: Task, weights: Sequence[Tensor]) -> TaskResult:
         carried, reset = task.carried, task.data["reset"]
         fresh = self.start(task.fresh(), weights)
         trajectories = numerics.select(
@@ -133,7 +169,7 @@ class Evolution(Estimator):
             ),
             _where(keeps, noise, fresh.noise),
         )
-        # Losses of what has diverged are no mean of anything.
+        # A loss that is not finite would spoil the mean.
         figures = figures._replace(
             losses=ops.where(figures.finite[:, None], figures.losses, 0.0)
         )
@@ -141,7 +177,7 @@ class Evolution(Estimator):
             gradients, carried, figures.combined(ops.mean), ops.any(finite)
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"pairs": self.pairs, "stddev": self.stddev, "seed": self.seed}
 
 

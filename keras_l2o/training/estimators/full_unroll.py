@@ -1,43 +1,62 @@
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
 from keras_l2o import backend
 from keras_l2o.training.estimators.estimator import Estimator
+from keras_l2o.training.inner_loop import Trajectory
+from keras_l2o.training.task import Task
+from keras_l2o.training.task import TaskResult
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
 class FullUnroll(Estimator):
-    """Differentiates a whole episode: the exact gradient, at any horizon.
+    """Differentiates a whole episode, for its exact gradient.
 
     An outer step is an episode of up to `depth` truncations of `unroll` inner
-    steps. Each task draws its horizon, a number of inner steps, log-uniformly
-    from the range of `depth`; later ones are masked, so that one compiled
-    program serves all. Losses are relative to the episode's first parameters,
-    and the objective weighs all of its inner steps together.
+    steps. With `s_k(w)`, the state after `k` inner steps of a student of the
+    weights `w`, the estimate is the gradient
 
-    The backward pass goes through the truncations from the last to the first,
-    and computes each again from where it started: memory holds one truncation,
-    and of each other the trajectories it starts from, on every backend.
+        d/dw L(s_1(w), ..., s_H(w))
 
-    Teachers start each truncation where the student is, if they are
-    synchronized; no gradient flows through that.
+    of the objective over all `H` inner steps of the episode, whose losses are
+    relative to those of the episode's first parameters. Each task draws its
+    horizon `H` log-uniformly from `unroll` times the range of `depth`. Inner
+    steps after the horizon are computed and left out, so that one compiled
+    program serves every horizon.
+
+    The backward pass goes from the last truncation to the first, and computes
+    each again from its start. So memory holds all inner steps of one
+    truncation only, and of every other the state that it starts from.
+
+    If `synchronize_teachers` is set, teachers start each truncation at the
+    student's parameters; no gradient flows through these.
 
     Example:
 
     >>> trainer = keras_l2o.MetaTrainer(
-    ...     estimator=keras_l2o.training.estimators.FullUnroll(), depth=(1, 4))
+    ...     problems="quadratic_10",
+    ...     depth=(1, 4),
+    ...     estimator=keras_l2o.training.estimators.FullUnroll())
+    >>> trainer.episodes.steps  # inner steps of an outer step
+    400
 
     Reference:
-        - [Griewank, 1992](https://doi.org/10.1080/10556789208805505), on
-          computing stretches again
+        - [Griewank, 1992](https://doi.org/10.1080/10556789208805505), for
+          computing parts of the episode again
     """
 
     whole_episodes = True
 
-    def start(self, trajectories, weights):
+    def start(
+        self, trajectories: tuple[Trajectory, ...], weights: Sequence[Tensor]
+    ) -> Nest:
         return ()  # every outer step starts afresh
 
-    def estimate(self, task, weights):
+    def estimate(self, task: Task, weights: Sequence[Tensor]) -> TaskResult:
         parts, depth = _truncations(task)
         fresh = task.fresh()
 
@@ -61,7 +80,8 @@ class FullUnroll(Estimator):
 
         def forward(start, part):
             truncation, end = run(weights, start, part)
-            # The student goes on as it is: what is not finite ends the task.
+            # A student that is not finite goes on, too: its figures then
+            # are not finite, and the task's gradient does not count.
             goes_on = ops.convert_to_tensor(True)
             reached = truncation.next_start(end, goes_on)
             output = start, truncation.figures(end)
@@ -78,7 +98,8 @@ class FullUnroll(Estimator):
                 )
                 start = ((student, *trajectories[1:]), running)
                 _, end = run(weights, start, part)
-                # What later truncations make of the end, to first order.
+                # The later truncations' objective as a function of this
+                # one's end, to first order.
                 later = [
                     ops.sum(leaf * slope)
                     for leaf, slope in zip(_floats(end.trajectories[0]), slopes)
@@ -105,7 +126,7 @@ class FullUnroll(Estimator):
 
 
 def _truncations(task):
-    """An episode's data by truncation, and how many these are."""
+    """An episode's data with a first axis over truncations, and its length."""
     unroll = task.distillation.unroll
 
     def by_truncation(leaf):
@@ -126,12 +147,12 @@ def _truncations(task):
 
 
 def _floats(trajectory):
-    """The leaves that a gradient flows through."""
+    """The leaves of floating-point numbers, which gradients flow through."""
     return [leaf for leaf in keras.tree.flatten(trajectory) if _is_float(leaf)]
 
 
 def _with_floats(trajectory, floats):
-    """A trajectory with these in the place of its `_floats`."""
+    """The trajectory with these tensors in place of its `_floats`."""
     floats = iter(floats)
     return keras.tree.map_structure(
         lambda leaf: next(floats) if _is_float(leaf) else leaf, trajectory
