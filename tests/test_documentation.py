@@ -2,6 +2,7 @@
 
 import doctest
 import os
+import pathlib
 import shutil
 
 import keras
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:keras_tuner.*"
 )
 
+HELD_OUT = pathlib.Path(__file__).parents[1] / "held_out"
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 EXAMPLES = {
     found.name: found.doc
@@ -54,6 +56,8 @@ def names(hub_address, tmp_path, monkeypatch):
         if "my-optimizer" in text:
             optimizer = keras_l2o.LearnedOptimizer(keras_l2o.policies.Adam())
             keras_l2o.save(optimizer, "my-optimizer")
+        if "held_out" in text:
+            os.symlink(HELD_OUT, "held_out")
         if "hf://me/repo/mine/1" in text:
             policy = keras_l2o.policies.Adam()
             keras_l2o.save(keras_l2o.LearnedOptimizer(policy), "mine")
