@@ -1,6 +1,7 @@
 """From a configuration to the objects that run it."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from keras_l2o import policies
 from keras_l2o import problems
 from keras_l2o import strategies
 from keras_l2o.config import sections
+from keras_l2o.config.configuration import Configuration
 from keras_l2o.config.configuration import description
 from keras_l2o.config.errors import ConfigurationError
 from keras_l2o.strategies.run_directory import OPTIMIZER
@@ -19,31 +21,66 @@ from keras_l2o.strategies.run_directory import RunDirectory
 from keras_l2o.training import MetaTrainer
 from keras_l2o.training import Objective
 from keras_l2o.training import estimators
+from keras_l2o.typing import Path
 
 
 class Built(NamedTuple):
-    """What `trainer.fit(callbacks=callbacks)` runs a configuration with."""
+    """The objects of a run: `trainer.fit(callbacks=callbacks)` starts it.
 
-    trainer: Any
-    strategy: Any
-    callbacks: list
+    Attributes:
+        trainer: The `keras_l2o.MetaTrainer`, compiled.
+        strategy: The strategy, a callback that plans and stores the run.
+        callbacks: List of callbacks for `fit`: the strategy, and the
+            perturbation if there is one.
+
+    Example:
+
+    >>> configuration = keras_l2o.config.resolve(["digits_train", "adam"])
+    >>> built = keras_l2o.config.build(configuration)
+    >>> [type(callback).__name__ for callback in built.callbacks]
+    ['Curriculum']
+    """
+
+    trainer: MetaTrainer
+    strategy: strategies.Strategy
+    callbacks: list[keras.callbacks.Callback]
 
 
-def build(configuration, directory=None, metadata=None, custom_objects=None):
+def build(
+    configuration: Configuration,
+    directory: Path | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Built:
     """Makes the trainer, compiled, and the callbacks of a configuration.
 
-    Sets Keras's global seed, so that a student's first weights are a function
-    of the configuration.
+    Sets Keras's global seed, so that a student's first weights depend on the
+    configuration alone.
 
     Args:
         configuration: A `Configuration`.
-        directory: Path of the run's directory, or `None` to leave no files.
-        metadata: Dict of more metadata of the optimizer that comes out.
-        custom_objects: As in `keras_l2o.load`, for teachers that were trained
-            before.
+        directory: Path of the run's directory. Defaults to `None`: the run
+            leaves no files.
+        metadata: Dict that JSON can hold, which is added to the metadata of
+            the optimizer that the run saves. Defaults to `None`.
+        custom_objects: Dict of classes that the folders of trained teachers
+            may name, as in `keras_l2o.load`. Defaults to `None`.
 
     Returns:
         A `Built`.
+
+    Raises:
+        ConfigurationError: A teacher's directory holds no trained optimizer.
+        ValueError: The fields do not go together.
+
+    Example:
+
+    >>> configuration = keras_l2o.config.resolve(
+    ...     ["digits_train", "adam", "rmsprop", "gaussian"],
+    ...     overrides=[("strategy/num_periods", 2)])
+    >>> built = keras_l2o.config.build(configuration, "results/mine")
+    >>> [type(callback).__name__ for callback in built.callbacks]
+    ['Curriculum', 'Gaussian']
     """
     keras.utils.set_random_seed(configuration.seed)
     teachers = configuration.training.teachers
@@ -83,7 +120,7 @@ def build(configuration, directory=None, metadata=None, custom_objects=None):
 
 
 def _description(configuration, directory):
-    """What the run is, in the words of its directory, if it has one."""
+    """The description of a run, as its directory has it already, if it does."""
     stored = None
     if directory is not None:
         try:
@@ -93,13 +130,28 @@ def _description(configuration, directory):
     return description(configuration, stored)
 
 
-def trained_policy(directory, custom_objects=None):
+def trained_policy(
+    directory: Path, custom_objects: Mapping[str, Any] | None = None
+) -> policies.Policy:
     """The policy of an optimizer that was trained before.
 
     Args:
         directory: Path of a run's directory or of an optimizer's folder, or
             the name of an optimizer that comes with the package.
-        custom_objects: As in `keras_l2o.load`.
+        custom_objects: Dict of classes that the folder may name, as in
+            `keras_l2o.load`. Defaults to `None`.
+
+    Returns:
+        The `keras_l2o.policies.Policy`, with its weights.
+
+    Raises:
+        ConfigurationError: There is no trained optimizer.
+
+    Example:
+
+    >>> policy = keras_l2o.config.trained_policy("min-max-compact/3")
+    >>> type(policy).__name__
+    'FeatureMLP'
     """
     path = pathlib.Path(directory)
     for folder in (path / OPTIMIZER, path):

@@ -1,4 +1,7 @@
+"""A run's whole configuration: put together, checked, and described."""
+
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import pydantic
@@ -12,10 +15,28 @@ from keras_l2o.config.errors import nearest
 
 
 class Configuration(sections.Section):
-    """What a run is, all of it: each field has its value.
+    """Everything that a run depends on. `resolve` makes and checks one.
 
-    The sections `policy`, `strategy`, `optimizer` and the teachers have the
-    arguments of what they name. `resolve` makes and checks one.
+    The sections `policy`, `strategy`, `optimizer`, and each of the teachers
+    consist of a name and of the arguments of the constructor that the name
+    stands for.
+
+    Args:
+        seed: Int. Seed of weights, data and strategy. Defaults to `0`.
+        replicates: Int. Number of students that are trained at once. Defaults
+            to `None`, one.
+        policy: Dict. The student: a policy and, as `perturbation`, what its
+            weights are perturbed with.
+        strategy: Dict. The plan of the run, see `keras_l2o.strategies`.
+        training: Section. How the student is trained, and by which `teachers`.
+        optimizer: Dict. The optimizer that trains the student.
+        problems: List of sections. The problems that it is trained on.
+
+    Example:
+
+    >>> configuration = keras_l2o.config.resolve(["conv_train", "adam"])
+    >>> configuration.policy["name"], configuration.problems[0].name
+    ('rnnprop', 'conv_train')
     """
 
     seed: int = 0
@@ -27,15 +48,26 @@ class Configuration(sections.Section):
     problems: list[sections.ProblemSection]
 
 
-def resolve(presets=(), policy=None, strategy=None, overrides=(), seed=None):
+def resolve(
+    presets: Iterable[str] = (),
+    policy: str | None = None,
+    strategy: str | None = None,
+    overrides: Iterable[tuple[str, Any]] = (),
+    seed: int | None = None,
+) -> Configuration:
     """Puts a configuration together and checks it.
 
     Args:
-        presets: List of names of presets, laid over each other in this order.
-        policy, strategy: Names. Default to `"rnnprop"` and `"curriculum"`.
+        presets: List of names of presets, applied in this order: the teachers
+            and problems of each are added to those before, its other fields
+            replace them. Defaults to `()`.
+        policy: String, the student's name. Defaults to `None`: that of the
+            presets, or else `"rnnprop"`.
+        strategy: String, the strategy's name. Defaults to `None`: that of the
+            presets, or else `"curriculum"`.
         overrides: List of pairs of a path, such as `"strategy/depth"`, and a
-            value. They go before everything else.
-        seed: Int. Defaults to `0`.
+            value, which replaces any other. Defaults to `()`.
+        seed: Int. Defaults to `None`, which is `0`.
 
     Returns:
         A `Configuration`.
@@ -43,6 +75,14 @@ def resolve(presets=(), policy=None, strategy=None, overrides=(), seed=None):
     Raises:
         ConfigurationError: There is no such preset, path, policy or problem,
             or a value is of a wrong type. It names the nearest right one.
+
+    Example:
+
+    >>> configuration = keras_l2o.config.resolve(
+    ...     ["conv_train", "adam", "rmsprop"],
+    ...     overrides=[("problems/0/dataset", "digits")])
+    >>> [teacher["name"] for teacher in configuration.training.teachers]
+    ['adam', 'rmsprop']
     """
     nest = copy.deepcopy(presets_module.compose(presets))
     for key, name, default in (
@@ -66,10 +106,26 @@ def resolve(presets=(), policy=None, strategy=None, overrides=(), seed=None):
     return check(nest)
 
 
-def check(nest):
-    """Checks a nest of dicts and fills in the defaults: a `Configuration`.
+def check(nest: dict[str, Any]) -> Configuration:
+    """Checks the fields of a configuration and fills in the defaults.
 
-    Fields may go by the names in `aliases`, as those of stored runs do.
+    Args:
+        nest: Nest of dicts and lists, such as `config.json` of a run's
+            directory holds under `"run"`. Fields may have their former names,
+            as those of stored runs do.
+
+    Returns:
+        A `Configuration`.
+
+    Raises:
+        ConfigurationError: A field is missing, unknown or of a wrong type.
+
+    Example:
+
+    >>> configuration = keras_l2o.config.resolve(["conv_train", "adam"])
+    >>> nest = configuration.model_dump(mode="json")
+    >>> keras_l2o.config.check(nest) == configuration
+    True
     """
     nest = aliases.canonical(copy.deepcopy(nest))
     for key in ("policy", "strategy", "optimizer", "training"):
@@ -101,16 +157,26 @@ def check(nest):
     return _validate(Configuration, nest, "")
 
 
-def description(configuration, stored=None):
-    """What a configuration is, for a directory that keeps it.
+def description(
+    configuration: Configuration, stored: Any = None
+) -> dict[str, Any]:
+    """A configuration in the form in which a run's directory stores it.
 
     Args:
         configuration: A `Configuration`.
-        stored: What the directory holds, if it holds anything.
+        stored: The description that the directory holds already. Defaults to
+            `None`, none.
 
     Returns:
-        A dict that JSON can hold: what is stored, if that is the same
-        configuration from when fields had other names or were fewer.
+        A dict that JSON can hold. If `stored` describes the same
+        configuration, perhaps with former names or without fields that came
+        later, it is returned as it is, so that a run can be continued.
+
+    Example:
+
+    >>> configuration = keras_l2o.config.resolve(["conv_train", "adam"])
+    >>> keras_l2o.config.description(configuration)["seed"]
+    0
     """
     if isinstance(stored, dict):
         try:
@@ -136,7 +202,7 @@ def _policy(nest):
 
 
 def _named(section, nest, path, **dump):
-    """A section of a name and, in `config`, the arguments of what it names."""
+    """Checks a section of two fields: a name and, in `config`, arguments."""
     if not isinstance(nest, dict) or not {"name"} <= set(nest) <= {
         "name",
         "config",

@@ -1,14 +1,32 @@
 """`--a/b/c=value`: one field of a configuration, set from a command line."""
 
 import json
+from typing import Any
 
 from keras_l2o.config.errors import ConfigurationError
 
 
-def parse_override(argument):
+def parse_override(argument: str) -> tuple[str, Any]:
     """The path and the value of an argument such as `--strategy/depth=[1,2]`.
 
-    The value is read as JSON; what is no JSON is a text. Nothing is evaluated.
+    The value is read as JSON. If it is not JSON it is taken as a text; it is
+    never evaluated.
+
+    Args:
+        argument: String, an argument of a command line.
+
+    Returns:
+        A pair of a path and a value, as `resolve` takes in `overrides`.
+
+    Raises:
+        ConfigurationError: The argument is not of this form.
+
+    Example:
+
+    >>> keras_l2o.config.parse_override("--strategy/depth=[1,2]")
+    ('strategy/depth', [1, 2])
+    >>> keras_l2o.config.parse_override("--problems/0/dataset=digits")
+    ('problems/0/dataset', 'digits')
     """
     path, equals, text = argument.removeprefix("--").partition("=")
     if not (argument.startswith("--") and path and equals):
@@ -22,10 +40,19 @@ def parse_override(argument):
         return path, text
 
 
-def apply_override(nest, path, value):
+def apply_override(nest: Any, path: str, value: Any) -> None:
     """Sets a field of a nest of dicts and lists, in place.
 
-    Whether there is such a field is for the check of the whole to say.
+    It does not check that there is such a field: `check` does, afterwards.
+
+    Args:
+        nest: Dict of fields.
+        path: String, such as `"strategy/depth"`.
+        value: The field's new value.
+
+    Raises:
+        ConfigurationError: The path leads through a value that has no fields,
+            or to an entry that a list does not have.
     """
     *parents, last = path.split("/")
     for depth, part in enumerate(parents):

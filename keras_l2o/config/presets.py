@@ -1,8 +1,11 @@
 """Presets: parts of a configuration by name, which compose left to right.
 
-A preset's lists are added to what there is, its other values take the place
-of it.
+The teachers and problems of a preset are added to those of the presets before
+it; its other values replace theirs.
 """
+
+from collections.abc import Iterable
+from typing import Any
 
 from keras_l2o.config.errors import ConfigurationError
 from keras_l2o.config.errors import nearest
@@ -56,10 +59,11 @@ def _compact(*names):
 
 
 def _from_nothing(steps):
-    """For a student with an LSTM.
+    """The outer optimizer and a second problem for a student with an LSTM.
 
-    A faster outer loop, since it does not start as a good rule, and a small
-    second problem, since it costs twenty-five times the arithmetic.
+    The outer learning rate is three times that of a `FeatureMLP`, which starts
+    as a good rule, while an LSTM does not. The second problem is small, since
+    an LSTM needs twenty-five times the arithmetic.
     """
     return {
         "optimizer": {"config": {"learning_rate": _cosine(3e-3, steps)}},
@@ -85,7 +89,7 @@ def _distilled(**training):
 
 
 def _choice(name, *pool):
-    """A choice policy for the release: it learns from the meta-loss alone."""
+    """A choice policy for the release; no teacher takes part."""
     return {
         "replicates": None,
         "policy": {"name": name, "pool": _tuned(*pool), "rate_scale": 1.0},
@@ -98,7 +102,8 @@ def _amalgamated(family):
     return {"training": {"teachers": [teacher]}}
 
 
-PRESETS = {
+#: The presets by name: what each sets, as a nest of dicts and lists.
+PRESETS: dict[str, dict[str, Any]] = {
     # teachers
     **{
         name: {
@@ -194,13 +199,23 @@ PRESETS = {
 }
 
 
-#: What every configuration starts from: where the recipe of the 2021 code is
-#: another than the constructors' defaults.
-RECIPE = {"training": {"parameter_scale_spread": 3.0}}
+#: What every configuration starts from: the values in which the recipe of the
+#: 2021 code differs from the constructors' defaults.
+RECIPE: dict[str, Any] = {"training": {"parameter_scale_spread": 3.0}}
 
 
-def compose(names):
-    """The presets of these names, laid over the recipe and one another."""
+def compose(names: Iterable[str]) -> dict[str, Any]:
+    """Applies presets to the recipe, one after the other.
+
+    Args:
+        names: Names of presets.
+
+    Returns:
+        Nest of dicts and lists, to be copied before it is changed.
+
+    Raises:
+        ConfigurationError: There is no such preset.
+    """
     nest = RECIPE
     for name in names:
         if name not in PRESETS:

@@ -1,6 +1,9 @@
 """Many trainings in one compiled program, on JAX."""
 
 import time
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,24 +13,38 @@ from keras_l2o import backend
 from keras_l2o.evaluation.contender import without_names
 from keras_l2o.evaluation.training_run import TrainingRun
 from keras_l2o.learned_optimizer import LearnedOptimizer
+from keras_l2o.problems import Problem
 from keras_l2o.training.episodes import stack
+from keras_l2o.typing import Config
 
-#: Steps that one call of the compiled program makes: what it is given at once.
+#: Steps that one call of the compiled program makes; their batches are handed
+#: to it together.
 STEPS = 32
-#: Runs at once, at most.
+#: Most runs that go side by side.
 RUNS = 64
 
 
-def can_run(problem):
-    """Whether the runs of a problem can go side by side: on JAX, on arrays."""
+def can_run(problem: Problem) -> bool:
+    """Whether runs of a problem can go side by side in one program.
+
+    Args:
+        problem: A `Problem`.
+
+    Returns:
+        Bool: `True` on JAX, if the problem's data is in arrays.
+    """
     return backend.MAPS_TRAINING and hasattr(problem, "examples")
 
 
-def rule(optimizer):
-    """What optimizers must have in common to run side by side: all but weights.
+def rule(optimizer: keras.optimizers.Optimizer) -> Config:
+    """What optimizers must have in common to run side by side.
 
     Args:
         optimizer: A `keras.optimizers.Optimizer`.
+
+    Returns:
+        Dict: the class and the configuration, without names and without a
+        learned policy's weights, which may differ.
     """
     config = {**optimizer.get_config(), "class": type(optimizer)}
     for key in ("policy_weights", "source"):
@@ -36,24 +53,32 @@ def rule(optimizer):
 
 
 def train_at_once(
-    problem, optimizers, seeds, steps, epoch_steps, on_epoch=None
-):
+    problem: Problem,
+    optimizers: Sequence[keras.optimizers.Optimizer],
+    seeds: Sequence[int],
+    steps: int,
+    epoch_steps: int,
+    on_epoch: Callable[[int, int, dict[str, float]], Any] | None = None,
+) -> list[TrainingRun]:
     """Trains many new models of a problem side by side.
 
-    Run `i` is what `train` makes of the problem with `optimizers[i]` and
-    `seeds[i]`, to rounding.
+    Run `i` equals, to rounding, what `train` returns for `optimizers[i]` and
+    `seeds[i]`.
 
     Args:
         problem: A `Problem` with data in arrays.
-        optimizers: List of new optimizers of one `rule`, one a run.
-        seeds: List of ints.
-        steps, epoch_steps: Ints, as in `train`.
-        on_epoch: Function of the run's number, the epoch's and a dict of its
-            figures.
+        optimizers: List of new optimizers, one for each run, for all of which
+            `rule` returns the same.
+        seeds: List of ints, one for each run.
+        steps: Int. Steps of each run.
+        epoch_steps: Int. Steps of an epoch, as in `train`.
+        on_epoch: Function of the run's number, the epoch's number (both from
+            0) and a dict of the epoch's validation figures. Defaults to
+            `None`.
 
     Returns:
-        List of `TrainingRun`s. Their seconds are those of all runs over their
-        number.
+        List of `TrainingRun`, one for each run. Their seconds are the time
+        that all runs took together, divided by the number of runs.
     """
     training = _Training(problem, optimizers, seeds)
     runs, epochs = len(seeds), -(-steps // epoch_steps)
@@ -75,16 +100,18 @@ def train_at_once(
             )
             step += count
         seconds[:, epoch] = (time.perf_counter() - started) / runs
-        # A run that has diverged stays so, whatever its numbers do.
+        # Once a run has diverged it counts as diverged, even if later losses
+        # are finite.
         alive = np.isfinite(losses[:, :end]).all(axis=1)
         figures = training.validate()
         for name, rows in (("loss", validation_loss), ("accuracy", accuracy)):
             if name in figures:
                 rows[:, epoch] = np.where(alive, figures[name], np.nan)
         seconds[~alive, epoch] = np.nan
-        for run in np.flatnonzero(alive) if on_epoch is not None else ():
-            logs = {name: float(row[run]) for name, row in figures.items()}
-            on_epoch(int(run), epoch, logs)
+        if on_epoch is not None:
+            for run in np.flatnonzero(alive):
+                logs = {name: float(row[run]) for name, row in figures.items()}
+                on_epoch(int(run), epoch, logs)
         if not alive.any():
             break
     return [
@@ -137,13 +164,25 @@ class _Training:
         )
 
     def run(self, batches):
-        """Makes some steps of each run; returns the losses `(runs, steps)`."""
+        """Makes some steps of each run.
+
+        Args:
+            batches: List, one entry for each run, of lists of batches, one
+                for each step.
+
+        Returns:
+            Array `(runs, steps)`, the losses.
+        """
         stacked = stack([stack(steps) for steps in batches])
         self.state, losses = self._steps(self.state, stacked, None)
         return np.asarray(losses)
 
     def validate(self):
-        """Dict of the figures on the validation data, one a run."""
+        """Loss and accuracy of each run on the validation data.
+
+        Returns:
+            Dict of arrays `(runs,)`; empty if there is no validation data.
+        """
         data = self.problem.data
         if not hasattr(data, "x_validation"):
             return {}

@@ -1,7 +1,9 @@
-"""What the stored evaluations of a family put on its model card."""
+"""From the stored evaluations of a family to its model card."""
 
 import math
 import pathlib
+from typing import TYPE_CHECKING
+from typing import Any
 
 from keras_l2o import extras
 from keras_l2o.evaluation import held_out
@@ -9,21 +11,26 @@ from keras_l2o.evaluation import reduction
 from keras_l2o.evaluation import search
 from keras_l2o.evaluation.statistics import figures
 from keras_l2o.hub import cards
+from keras_l2o.typing import Path
+
+if TYPE_CHECKING:
+    import pandas
 
 
-def results(frame, directory):
+def results(frame: "pandas.DataFrame", directory: Path) -> dict[str, Any]:
     """Means over the runs, by replicate and problem.
 
     Args:
         frame: `pandas.DataFrame` as `collection.collect` returns.
-        directory: Path of the family's folder. Where the folder around it has
-            a search of the rules on one of the problems, how far replicates and
-            family are from the best rule is added.
+        directory: Path of the family's folder. If its parent folder holds a
+            search of the analytic rules on one of the problems, the distances
+            of each replicate and of the family from the best tuned rule are
+            added.
 
     Returns:
         Dict as in `hub.cards.Extras`.
     """
-    result = {}
+    result: dict[str, Any] = {}
     keys = ["replicate", "problem"]
     for (replicate, problem), runs in figures(frame).groupby(keys):
         numbers = runs[["log_validation_loss", "log_train_loss", "accuracy"]]
@@ -59,12 +66,13 @@ def _add_distances(result, path):
     }
 
 
-def plot(frame, folder):
+def plot(frame: "pandas.DataFrame", folder: Path) -> None:
     """A picture for each problem: validation losses of the replicates.
 
     Args:
         frame: As in `results`.
-        folder: Path of the folder that the pictures go to.
+        folder: Path of the folder that the pictures go to; it is made if it
+            is not there.
     """
     extras.need("plots", "A picture")
     from matplotlib.figure import Figure

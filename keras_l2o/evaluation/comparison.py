@@ -1,21 +1,29 @@
 """One optimizer beside another: the oracle, and the speed-up over Adam."""
 
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_l2o.evaluation import reduction
+from keras_l2o.typing import Tensor
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class OracleComparison(NamedTuple):
     """The best replicate beside the oracle, by mean log validation loss.
 
     Attributes:
-        replicate: The best replicate.
-        mean, oracle_mean: Floats.
+        replicate: Int. Number of the best replicate.
+        mean: Float. The replicate's mean over its runs.
+        oracle_mean: Float. The oracle's mean over its runs.
         difference: Float, `mean - oracle_mean`: negative if the replicate is
             better.
-        low, high: Floats. Welch's 95 % interval of the difference.
+        low: Float. Lower end of Welch's 95 % interval of the difference; NaN
+            if one of the two has a single run.
+        high: Float. Its upper end.
     """
 
     replicate: int
@@ -26,21 +34,47 @@ class OracleComparison(NamedTuple):
     high: float
 
 
-def against_oracle(figures, oracle_figures, figure="log_validation_loss"):
+def against_oracle(
+    figures: "pandas.DataFrame",
+    oracle_figures: "pandas.DataFrame",
+    figure: str = "log_validation_loss",
+) -> OracleComparison:
     """Compares the best replicate of an optimizer with the oracle.
 
+    The oracle is the best analytic rule at its tuned rate, see `oracle`.
+
     Args:
-        figures: What `statistics.figures` returned of one optimizer's
-            replicates on one problem.
-        oracle_figures: The same of the oracle's runs on it.
-        figure: Column to compare; less is better. Defaults to
+        figures: `pandas.DataFrame` that `figures` returned for the replicates
+            of one optimizer on one problem.
+        oracle_figures: The same for the oracle's runs on the problem.
+        figure: String, the column to compare; less is better. Defaults to
             `"log_validation_loss"`.
 
     Returns:
-        An `OracleComparison`. The replicate is chosen by the same runs that
-        it is then judged by, as in the paper, which favours it a little. One
-        with a run that failed is not chosen; of the oracle's runs, those that
-        failed are left out.
+        An `OracleComparison`. The best replicate is chosen by the same runs
+        that it is then compared by, which favours it a little; the paper does
+        the same. A replicate with a run that failed is not chosen; runs of the
+        oracle that failed are left out.
+
+    Raises:
+        ValueError: Each replicate has a run that failed.
+
+    Example:
+
+    >>> from keras_l2o import evaluation
+    >>> ours = evaluation.collection.collect(
+    ...     ["held_out/min-max"], "conv_fmnist")
+    >>> rules = evaluation.collection.collect(
+    ...     ["held_out/baselines"], "conv_fmnist")
+    >>> rule, rate = evaluation.oracle(rules)
+    >>> oracle = rules[(rules["rule"] == rule) & (rules["rate"] == rate)]
+    >>> found = evaluation.against_oracle(
+    ...     evaluation.figures(ours), evaluation.figures(oracle))
+    >>> found.replicate, round(found.difference, 2)
+    (5, -0.19)
+
+    Reference:
+        - [Huang et al., 2022](https://arxiv.org/abs/2203.06474)
     """
     from scipy import stats
 
@@ -71,7 +105,8 @@ class SpeedUp(NamedTuple):
 
     Attributes:
         mean: Float, the interquartile mean over the runs.
-        low, high: Floats, its 95 % bootstrap interval.
+        low: Float, the lower end of its 95 % bootstrap interval.
+        high: Float, the interval's upper end.
         reached: Float, the share of runs that reach the reference's loss.
         ratios: Array `(runs,)`, the speed-up of each run.
     """
@@ -83,27 +118,47 @@ class SpeedUp(NamedTuple):
     ratios: np.ndarray
 
 
-def speed_up(curves, reference, replicates=None, samples=2000, seed=0):
-    """Speed-up over a reference such as tuned Adam, run by run.
+def speed_up(
+    curves: Tensor,
+    reference: Tensor,
+    replicates: Tensor | None = None,
+    samples: int = 2000,
+    seed: int = 0,
+) -> SpeedUp:
+    """How many times faster an optimizer is than a reference.
 
-    Each run is paired with the reference's run of the same seed: the steps in
-    which the reference reaches its best loss, over those in which the run
-    does. A run that never reaches it, or that diverged, counts as a speed-up
-    of 0, infinitely slow, and stays in the mean. Of a reference's run that
-    diverged the best loss is that of before, which favours the reference.
+    Each run is paired with the reference's run of the same seed. Its speed-up
+    is the number of steps in which the reference reaches its own best loss,
+    divided by the number in which the run reaches that loss. A run that never
+    reaches it, or that diverged, has a speed-up of 0 (infinitely slow) and
+    stays in the mean. If the reference's run diverged, its best loss before
+    that is taken, which favours the reference.
 
     Args:
         curves: Array `(runs, points)` of losses at equal steps, such as the
             validation losses by epoch. NaN after a divergence.
-        reference: Array `(runs, points)`, the reference's on the same seeds.
-        replicates: Array `(runs,)`, which replicate each run is of: the
-            bootstrap then draws replicates first and runs within them.
-            Defaults to one replicate.
-        samples: Int. Bootstrap samples. Defaults to `2000`.
-        seed: Int. Of the bootstrap. Defaults to `0`.
+        reference: Array `(runs, points)`, the reference's losses on the same
+            seeds.
+        replicates: Array `(runs,)`, the replicate that each run belongs to:
+            the bootstrap then draws replicates first and runs within them.
+            Defaults to `None`, one replicate.
+        samples: Int. Number of bootstrap samples. Defaults to `2000`.
+        seed: Int. Seed of the bootstrap. Defaults to `0`.
 
     Returns:
         A `SpeedUp`.
+
+    Raises:
+        ValueError: The two arrays differ in their number of runs, or a run of
+            the reference has no finite loss.
+
+    Example:
+
+    >>> found = keras_l2o.evaluation.speed_up(
+    ...     curves=[[0.5, 0.2, 0.1], [0.4, 0.2, 0.1]],
+    ...     reference=[[0.8, 0.4, 0.2], [0.8, 0.4, 0.2]])
+    >>> found.mean, found.reached
+    (1.5, 1.0)
 
     Reference:
         - [Agarwal et al., 2021](https://arxiv.org/abs/2108.13264)
@@ -134,18 +189,42 @@ def speed_up(curves, reference, replicates=None, samples=2000, seed=0):
     )
 
 
-def paired_curves(frame, reference, column="validation_loss"):
+def paired_curves(
+    frame: "pandas.DataFrame",
+    reference: "pandas.DataFrame",
+    column: str = "validation_loss",
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Takes the curves that `speed_up` compares out of two frames.
 
     Args:
-        frame, reference: `pandas.DataFrame`s as `evaluate` returns, of one
-            problem; the first may have a column `replicate`. Each seed of the
-            first must be in the second.
-        column: Defaults to `"validation_loss"`.
+        frame: `pandas.DataFrame` as `evaluate` returns, of one problem, with
+            or without a column `replicate`.
+        reference: The same for the reference. It must have every seed that
+            `frame` has, and the same steps.
+        column: String, the column to compare. Defaults to
+            `"validation_loss"`.
 
     Returns:
-        Arrays `(runs, epochs)` of both and `(runs,)` of the replicates: the
-        first three arguments of `speed_up`.
+        Three arrays, the first three arguments of `speed_up`: the curves
+        `(runs, epochs)`, the reference's curves `(runs, epochs)`, and the
+        replicate of each run `(runs,)`.
+
+    Raises:
+        ValueError: The reference lacks a seed, or has other steps.
+
+    Example:
+
+    >>> from keras_l2o import evaluation
+    >>> ours = evaluation.collection.collect(
+    ...     ["held_out/min-max"], "conv_fmnist")
+    >>> adam = evaluation.collection.collect(
+    ...     ["held_out/baselines/adam-0.01"], "conv_fmnist")
+    >>> curves, reference, replicates = evaluation.paired_curves(ours, adam)
+    >>> curves.shape == reference.shape == (24, 5)  # 8 replicates, 3 seeds
+    True
+    >>> found = evaluation.speed_up(curves, reference, replicates)
+    >>> round(found.mean, 1)
+    1.3
     """
     if "replicate" not in frame:
         frame = frame.assign(replicate=1)
@@ -180,11 +259,19 @@ def _ratio(curve, reference):
     return steps / steps_to_reach(curve, target)
 
 
-def steps_to_reach(curve, target):
-    """Points until a curve is at a loss or below it.
+def steps_to_reach(curve: Tensor, target: float) -> float:
+    """Counts the points until a curve is at a loss or below it.
 
-    Between two points the curve counts as straight: a convex one is there
-    earlier. Infinite if the curve never gets there.
+    Between two points the curve is taken to be straight; one that bends down,
+    as losses do, is there a little earlier.
+
+    Args:
+        curve: Array `(points,)` of losses at equal steps.
+        target: Float, the loss to be reached.
+
+    Returns:
+        Float, a number of points, counted from 1; infinite if the curve never
+        gets there.
     """
     curve = np.asarray(curve, "float64")
     reached = np.flatnonzero(curve <= target)
@@ -204,8 +291,15 @@ def _resample(groups, rng):
     )
 
 
-def interquartile_mean(values):
-    """Mean of the middle half of the values."""
+def interquartile_mean(values: Tensor) -> float:
+    """Mean of the middle half of some values.
+
+    Args:
+        values: Array `(values,)`.
+
+    Returns:
+        Float.
+    """
     from scipy import stats
 
     return float(stats.trim_mean(values, 0.25))

@@ -1,10 +1,12 @@
-"""What may be evaluated, in one form: a name and a way to make it anew."""
+"""Whatever may be evaluated, in one form: a name and a way to make it anew."""
 
 import functools
 import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
@@ -15,33 +17,41 @@ from keras_l2o.evaluation import rules
 from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.policies import Policy
 from keras_l2o.policies import former
+from keras_l2o.typing import Path
 
-#: Options of a `LearnedOptimizer` that came later, and values that do as
-#: before: evaluations that were stored without them go on. A run without a
-#: bad gradient is the same with both values of the first.
+#: Options of `LearnedOptimizer` that earlier versions did not have, and the
+#: values with which a run is as it was without the option. They are left out
+#: of the digest, so that evaluations stored by earlier versions can be
+#: continued. (Both values of `skip_nonfinite` are here since a run only
+#: differs if a gradient is not finite.)
 _LATER = {"skip_nonfinite": (True, False), "weight_decay_rate": (1e-3,)}
 
 
 class Contender(NamedTuple):
-    """An optimizer that each run gets a fresh copy of.
+    """An optimizer of which each run gets a fresh copy.
 
     Attributes:
         name: String.
         make: Function without arguments that returns a new
             `keras.optimizers.Optimizer`.
-        rule: Name of the analytic rule that it runs, or `None`.
-        rate: Float. The rule's rate, or `None`.
+        rule: String, the name of the analytic rule that it runs, or `None`.
+        rate: Float, the rule's rate, or `None`.
     """
 
     name: str
-    make: Any
+    make: Callable[[], Any]
     rule: str | None = None
     rate: float | None = None
 
-    def digest(self):
-        """SHA-256 of the optimizer's configuration, its weights included."""
+    def digest(self) -> str:
+        """SHA-256 of the optimizer's configuration, its weights included.
+
+        Returns:
+            String of 64 hexadecimal digits.
+        """
         config = without_names(keras.optimizers.serialize(self.make()))
-        # Evaluations that were stored when arguments had other names go on.
+        # By the arguments' former names, so that evaluations stored when
+        # these were in use can be continued.
         config = former.to_former(config)
         for key, values in _LATER.items():
             if config["config"].get(key) in values:
@@ -49,10 +59,15 @@ class Contender(NamedTuple):
         text = json.dumps(config, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def at(self, learning_rate):
-        """The same optimizer with another `learning_rate`, by another name.
+    def at(self, learning_rate: float) -> "Contender":
+        """The same optimizer with another `learning_rate`.
 
-        That of a learned optimizer, or of a rule, multiplies its update.
+        Args:
+            learning_rate: Float. In a learned optimizer, and in an analytic
+                rule, it multiplies the update.
+
+        Returns:
+            A `Contender`, whose name says the learning rate.
         """
 
         def make():
@@ -65,15 +80,31 @@ class Contender(NamedTuple):
         return Contender(f"{self.name} times {learning_rate:g}", make)
 
 
-def contender(optimizer, custom_objects=None):
+def contender(
+    optimizer: Contender
+    | keras.optimizers.Optimizer
+    | Policy
+    | Callable[[], keras.optimizers.Optimizer]
+    | Path,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Contender:
     """Finds out what an optimizer is and how to make copies of it.
 
     Args:
         optimizer: A `keras.optimizers.Optimizer`, learned or not; a policy; a
             function without arguments that returns an optimizer; or a string:
-            a name of the hub, an optimizer's folder, a run directory with an
-            optimizer in it, or an analytic rule such as `"adam"`.
-        custom_objects: As in `keras_l2o.load`, for what is loaded by name.
+            a name that `keras_l2o.from_hub` takes, the path of an optimizer's
+            folder, that of a run directory with an optimizer in it, or the
+            name of an analytic rule such as `"adam"`.
+        custom_objects: Dict of classes that an optimizer's folder may name,
+            as in `keras_l2o.load`. Defaults to `None`.
+
+    Returns:
+        A `Contender`.
+
+    Raises:
+        ValueError: The optimizer is none of these, or a folder holds none.
+        HubError: There is no optimizer of this name.
     """
     if isinstance(optimizer, Contender):
         return optimizer
@@ -101,13 +132,20 @@ def contender(optimizer, custom_objects=None):
     )
 
 
-def of_rule(rule, rate=None):
+def of_rule(rule: str, rate: float | None = None) -> Contender:
     """An analytic rule at a rate.
 
     Args:
-        rule: Name, one of `rules.RULES`.
-        rate: Float. Defaults to the rule's in `rules.TRAIN_RATES`, which the
-            name then does not say.
+        rule: String, one of `rules.RULES`.
+        rate: Float. Defaults to `None`, the rule's rate in
+            `rules.TRAIN_RATES`.
+
+    Returns:
+        A `Contender`. Its name says the rate, such as `"adam 0.01"`, if one
+        was given.
+
+    Raises:
+        ValueError: There is no such rule.
     """
     make = functools.partial(rules.rule, rule, rate)
     make()  # an unknown name fails here
@@ -135,8 +173,18 @@ def _by_name(name, custom_objects):
     return Contender(name, load)
 
 
-def without_names(config):
-    """A configuration without what Keras counts up within a session."""
+def without_names(config: Any) -> Any:
+    """A configuration without the fields `name`.
+
+    Keras numbers the objects of a session in their names, as in `adam_1`, so
+    that names of equal objects differ.
+
+    Args:
+        config: A nest of dicts and lists, as `get_config` returns.
+
+    Returns:
+        The nest without these fields, with lists for tuples.
+    """
     if isinstance(config, dict):
         return {
             key: without_names(value)

@@ -13,17 +13,30 @@ class Protocol:
     Args:
         repeat: Int. Number of runs; run `i` has seed `seed + i`. Defaults to
             `10`.
-        epochs: Int. Defaults to `25` for classifiers.
-        steps: Int, instead of `epochs`. Defaults to `1000` for functions. For
-            data without epochs, a tenth of the steps is one.
-        examples: Int. Train on the first of the examples only. Defaults to
-            all.
-        batch_size: Int. Defaults to the problem's.
-        dataset: Name of another data set. Defaults to the problem's.
-        seed: Int. Defaults to `0`.
-        trace: Int. Look every so many steps at what the optimizer does: the
-            root mean square of its update by layer, and the weights of a
-            pool. Wants a directory. Defaults to no trace.
+        epochs: Int. Length of a run. Defaults to `None`: `25` for classifiers.
+        steps: Int. Length of a run, instead of `epochs`. Defaults to `None`:
+            `1000` for functions, a tenth of which counts as an epoch.
+        examples: Int. Train on the first so many examples only. Defaults to
+            `None`, all.
+        batch_size: Int. Examples in a batch. Defaults to `None`, the
+            problem's.
+        dataset: String, the name of another data set. Defaults to `None`, the
+            problem's.
+        seed: Int. Seed of the first run. Defaults to `0`.
+        trace: Int. Number of steps between two records of what the optimizer
+            does: the root mean square of its update by layer, and the weights
+            of a pool. Defaults to `None`, no records.
+
+    Raises:
+        ValueError: A number is less than 1, or both `epochs` and `steps` are
+            given.
+
+    Example:
+
+    >>> protocol = keras_l2o.evaluation.Protocol(repeat=3, steps=100)
+    >>> problem = protocol.prepared("quadratic_10")
+    >>> protocol.length(problem)
+    (100, 10)
     """
 
     repeat: int = 10
@@ -49,8 +62,21 @@ class Protocol:
                 f"epochs={self.epochs}, steps={self.steps}"
             )
 
-    def prepared(self, problem):
-        """The problem of a name, or a `Problem` as it is."""
+    def prepared(self, problem: str | problems.Problem) -> problems.Problem:
+        """Makes the problem of a name, with this protocol's data.
+
+        Args:
+            problem: Name of a problem, or a `Problem`, which is returned as
+                it is.
+
+        Returns:
+            A `Problem`.
+
+        Raises:
+            ValueError: There is no such problem; or a `Problem` is given
+                although the protocol names a data set, a batch size or a
+                number of examples.
+        """
         if isinstance(problem, str):
             return problems.get(
                 problem, self.dataset, self.batch_size, self.examples
@@ -62,18 +88,24 @@ class Protocol:
             )
         return problem
 
-    def length(self, problem):
-        """Steps of a run and of an epoch.
+    def length(self, problem: problems.Problem) -> tuple[int, int]:
+        """How long a run is, and how long an epoch.
 
         Args:
-            problem: What `prepared` returned.
+            problem: `Problem`, what `prepared` returned.
+
+        Returns:
+            Two ints, the steps of a run and those of an epoch.
+
+        Raises:
+            ValueError: The protocol has `epochs`, and the problem none.
         """
         entry = catalogue.CATALOGUE.get(problem.name)
         if hasattr(problem, "examples"):
             per_epoch = problem.examples // problem.batch_size
             if self.steps is not None:
                 return self.steps, per_epoch
-            default = catalogue.Entry._field_defaults["epochs"]
+            default: int = catalogue.Entry._field_defaults["epochs"]
             epochs = self.epochs or getattr(entry, "epochs", default)
             return per_epoch * epochs, per_epoch
         if self.epochs is not None:

@@ -1,6 +1,12 @@
 """Rates of the analytic rules, tuned problem by problem."""
 
 import pathlib
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -10,34 +16,43 @@ from keras_l2o.evaluation import storage
 from keras_l2o.evaluation.contender import of_rule
 from keras_l2o.evaluation.protocol import Protocol
 from keras_l2o.evaluation.suite import evaluate
+from keras_l2o.problems import Problem
+from keras_l2o.typing import Path
+
+if TYPE_CHECKING:
+    import pandas
 
 #: 5e-4, 1e-3, 2e-3, 5e-3 and so on to 1.
 RATES = (5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0)
 
 
 def gridsearch(
-    problem,
-    rules=tuple(analytic.RULES),
-    rates=RATES,
-    epochs=5,
-    seeds=(0,),
-    directory=None,
-    on_run=None,
-    **options,
-):
-    """Tries each rate of each rule on a problem.
+    problem: str | Problem,
+    rules: Sequence[str] = tuple(analytic.RULES),
+    rates: Sequence[float] = RATES,
+    epochs: int = 5,
+    seeds: Sequence[int] = (0,),
+    directory: Path | None = None,
+    on_run: Callable[[str, float], Any] | None = None,
+    **options: Any,
+) -> "pandas.DataFrame":
+    """Tries each rate of each analytic rule on a problem.
 
     Args:
         problem: Name of a problem, or a `Problem`.
-        rules: Names of analytic rules, see `rules.RULES`. Defaults to all.
-        rates: Floats. Defaults to `RATES`.
+        rules: Names of analytic rules. Defaults to all six: `"adam"`,
+            `"rmsprop"`, `"sgd"`, `"momentum"`, `"powersign"`, `"addsign"`.
+        rates: Floats, the rates to try. Defaults to eleven from `5e-4` to
+            `1.0`.
         epochs: Int. Length of each run, unless `steps` is given or the
             problem has no epochs. Defaults to `5`.
-        seeds: Ints, one a run. Defaults to `(0,)`.
-        directory: Path. The runs are stored in its folder `gridsearch` and
-            not run again, and the frame as its `<problem>.csv`. Defaults to
-            nowhere.
-        on_run: Function of a rule and a rate, called after their runs.
+        seeds: Ints, one for each run of a rate. Defaults to `(0,)`.
+        directory: Path. The runs are stored in its folder `gridsearch`, and
+            what is returned as `gridsearch/<problem>.csv`; runs that are
+            stored there are not made again. Defaults to `None`: nothing is
+            stored.
+        on_run: Function of a rule's name and a rate, called after their runs.
+            Defaults to `None`.
         **options: As in `evaluate`: `steps`, `dataset`, `examples`,
             `batch_size`, `overwrite`.
 
@@ -45,14 +60,24 @@ def gridsearch(
         A `pandas.DataFrame` with a row for each rule, rate and seed: problem,
         rule, rate, seed; train_loss of the last epoch; validation_loss and
         validation_accuracy, the best of any epoch, which is what optimizers
-        are compared by; NaN if the run diverged.
+        are compared by. Losses and accuracy are NaN if the run diverged.
+
+    Raises:
+        ValueError: There is no such rule or problem.
+
+    Example:
+
+    >>> frame = keras_l2o.evaluation.gridsearch(
+    ...     "quadratic_10", rules=["sgd", "adam"], rates=[0.01, 0.1], steps=3)
+    >>> len(frame)
+    4
     """
     import pandas
 
     for rule in rules:
         of_rule(rule)  # an unknown name fails before anything runs
-    problem = _prepared(problem, options)
-    if options.get("steps") is None and hasattr(problem, "examples"):
+    prepared = _prepared(problem, options)
+    if options.get("steps") is None and hasattr(prepared, "examples"):
         options["epochs"] = epochs
     frames = []
     for rule in rules:
@@ -60,7 +85,7 @@ def gridsearch(
             frames += [
                 evaluate(
                     of_rule(rule, rate),
-                    problem,
+                    prepared,
                     repeat=1,
                     seed=seed,
                     directory=directory
@@ -79,19 +104,38 @@ def gridsearch(
     result = result.drop(columns="best_train_loss")
     if directory:
         storage.replace_file(
-            path_in(directory, problem.name),
+            path_in(directory, prepared.name),
             result.to_csv(index=False).encode(),
         )
     return result
 
 
-def path_in(directory, problem):
-    """Where the frame of a search on a problem lies in a directory."""
+def path_in(directory: Path, problem: str) -> pathlib.Path:
+    """Where the frame of a search on a problem lies in a directory.
+
+    Args:
+        directory: Path, what `gridsearch` was given.
+        problem: String, the problem's name.
+
+    Returns:
+        A `pathlib.Path`.
+    """
     return pathlib.Path(directory, "gridsearch", f"{problem}.csv")
 
 
-def read(directory, problem):
-    """The frame of a search that `gridsearch` stored in a directory."""
+def read(directory: Path, problem: str) -> "pandas.DataFrame":
+    """The frame of a search that `gridsearch` stored in a directory.
+
+    Args:
+        directory: Path, what `gridsearch` was given.
+        problem: String, the problem's name.
+
+    Returns:
+        A `pandas.DataFrame` as `gridsearch` returns.
+
+    Raises:
+        ValueError: No search on the problem is stored there.
+    """
     import pandas
 
     path = path_in(directory, problem)
@@ -103,16 +147,26 @@ def read(directory, problem):
     return pandas.read_csv(path)
 
 
-def best_rates(frame):
+def best_rates(frame: "pandas.DataFrame") -> dict[str, float]:
     """The rate of each rule whose mean validation loss is the least.
 
     A rate with a run that diverged counts as infinitely bad.
 
     Args:
-        frame: What `gridsearch` returned.
+        frame: `pandas.DataFrame` that `gridsearch` returned.
 
     Returns:
         Dict from the rule's name to its rate.
+
+    Raises:
+        ValueError: Each rate of a rule has a run that diverged.
+
+    Example:
+
+    >>> import pandas
+    >>> frame = pandas.read_csv("held_out/gridsearch/conv_fmnist.csv")
+    >>> keras_l2o.evaluation.best_rates(frame)["adam"]
+    0.01
     """
     groups = frame.groupby(["rule", "rate"], sort=False)
     losses = groups["validation_loss"].agg(reduction.compared_mean)
@@ -127,20 +181,34 @@ def best_rates(frame):
     return best
 
 
-def baselines(problem, rates, directory=None, **options):
+def baselines(
+    problem: str | Problem,
+    rates: Mapping[str, float],
+    directory: Path | None = None,
+    **options: Any,
+) -> "pandas.DataFrame":
     """Evaluates analytic rules at given rates.
 
     Args:
         problem: Name of a problem, or a `Problem`.
-        rates: Dict from rules' names to rates, such as `best_rates(frame)` or
-            `rules.DEEP_RATES`.
+        rates: Dict from rules' names to rates, such as `best_rates(frame)`.
         directory: Path. Runs are stored in its folders
-            `baselines/<rule>-<rate>`. Defaults to nowhere.
+            `baselines/<rule>-<rate>`. Defaults to `None`: nothing is stored.
         **options: As in `evaluate`.
 
     Returns:
-        A `pandas.DataFrame` like that of `evaluate`, with columns rule and
+        A `pandas.DataFrame` as `evaluate` returns, with columns rule and
         rate; the optimizer's name is both, such as `"adam 0.005"`.
+
+    Raises:
+        ValueError: There is no such rule or problem.
+
+    Example:
+
+    >>> frame = keras_l2o.evaluation.baselines(
+    ...     "quadratic_10", {"adam": 0.1, "sgd": 0.01}, repeat=2, steps=3)
+    >>> list(frame["optimizer"].unique())
+    ['adam 0.1', 'sgd 0.01']
     """
     import pandas
 
@@ -162,26 +230,40 @@ def baselines(problem, rates, directory=None, **options):
 
 
 def _prepared(problem, options):
-    """The problem, loaded once; its own options are taken out."""
+    """Loads the problem once for all runs; takes its options out."""
     names = ("dataset", "batch_size", "examples")
     own = {name: options.pop(name, None) for name in names}
     return Protocol(**own).prepared(problem)
 
 
-def oracle(frame, pool=None):
+def oracle(
+    frame: "pandas.DataFrame", pool: Iterable[str] | None = None
+) -> tuple[str, float]:
     """The tuned rule that did best on a problem, by validation loss.
 
-    The search says each rule's best rate, of few and short runs; which rule is
-    the best, their runs as baselines say. A rule with a run that diverged
-    counts as infinitely bad.
+    A search finds each rule's best rate with few, short runs. Among these
+    tuned rules, longer runs then decide, those of `baselines`. A rule with a
+    run that diverged counts as infinitely bad.
 
     Args:
-        frame: What `baselines` returned of rules at their tuned rates, on one
-            problem, or `collection.collect` has read.
-        pool: Names of rules. Defaults to all in the frame.
+        frame: `pandas.DataFrame` of rules at their tuned rates on one
+            problem: what `baselines` returned, or `collection.collect` read.
+        pool: Names of the rules to choose from. Defaults to `None`, all in
+            the frame.
 
     Returns:
         A pair: the rule's name and its rate.
+
+    Raises:
+        ValueError: No rule of the pool is in the frame, or each of them has
+            a run that diverged.
+
+    Example:
+
+    >>> frame = keras_l2o.evaluation.collection.collect(
+    ...     ["held_out/baselines"], "conv_fmnist")
+    >>> keras_l2o.evaluation.oracle(frame)
+    ('adam', 0.01)
     """
     if pool is not None:
         frame = frame[frame["rule"].isin(list(pool))]

@@ -1,11 +1,16 @@
-"""What many runs of many replicates say together."""
+"""Means, spreads and intervals over the runs of many replicates."""
 
 import warnings
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_l2o.evaluation import reduction
+from keras_l2o.typing import Tensor
+
+if TYPE_CHECKING:
+    import pandas
 
 #: Standard deviation, in epochs, of the curve's smoothing.
 SMOOTHING = 2.0
@@ -15,12 +20,14 @@ class Interval(NamedTuple):
     """A mean with its 95 % interval, and where the spread comes from.
 
     Attributes:
-        mean, low, high: Floats.
-        meta: Float. Standard deviation between replicates, with what the
-            runs of a replicate alone would make them differ taken off. NaN of
-            a single replicate.
-        evaluation: Float. Standard deviation between runs of one replicate.
-            NaN where each replicate has a single run.
+        mean: Float.
+        low: Float. The interval's lower end.
+        high: Float. The interval's upper end.
+        meta: Float. Standard deviation between replicates. The part of it that
+            comes from each replicate having few runs is subtracted. NaN for a
+            single replicate.
+        evaluation: Float. Standard deviation between the runs of one
+            replicate. NaN if each replicate has a single run.
     """
 
     mean: float
@@ -30,8 +37,8 @@ class Interval(NamedTuple):
     evaluation: float
 
 
-def figures(frame):
-    """The figures of each run.
+def figures(frame: "pandas.DataFrame") -> "pandas.DataFrame":
+    """Reduces each run to a few figures.
 
     Args:
         frame: `pandas.DataFrame` as `evaluate` returns; several may be
@@ -40,10 +47,19 @@ def figures(frame):
 
     Returns:
         A `pandas.DataFrame` with a row for each problem, optimizer, replicate
-        and run: its seed; log_validation_loss and log_train_loss, the best of
-        any epoch; accuracy, the best; instability, see
-        `optimization_stability`. A run that diverged has none of these: NaN,
-        see `evaluation.reduction`.
+        and run: its seed; log_validation_loss and log_train_loss, the natural
+        logarithms of the best losses of any epoch; accuracy, the best of any
+        epoch; instability, how much the validation loss jumps from epoch to
+        epoch: the standard deviation of its logarithm around a smoothed curve.
+        For a run that diverged all of these are NaN.
+
+    Example:
+
+    >>> frame = keras_l2o.evaluation.collection.collect(
+    ...     ["held_out/min-max"], "conv_fmnist")
+    >>> figures = keras_l2o.evaluation.figures(frame)
+    >>> len(figures)  # 8 replicates, 3 runs of each
+    24
     """
     import pandas
 
@@ -75,16 +91,16 @@ def _log(values):
     return np.log(np.maximum(values, np.finfo("float32").tiny))
 
 
-def without_seeds(frame, figure):
-    """Takes what each seed does to all replicates off their runs.
+def without_seeds(frame: "pandas.DataFrame", figure: str) -> "pandas.DataFrame":
+    """Subtracts the effect that a seed has on all replicates from their runs.
 
     Args:
-        frame: What `figures` returned, of one problem.
-        figure: The column.
+        frame: `pandas.DataFrame` that `figures` returned, of one problem.
+        figure: String, the column.
 
     Returns:
-        The frame, with the figure's mean over each seed moved to the mean of
-        all; as it is, where the replicates have different seeds.
+        The frame, in which the column has the same mean for each seed; if not
+        all replicates have the same seeds, the frame as it is.
     """
     table = frame.pivot_table(
         index=["optimizer", "replicate"], columns="seed", values="run",
@@ -97,13 +113,17 @@ def without_seeds(frame, figure):
     return frame.assign(**{figure: frame[figure] - effects})
 
 
-def optimization_stability(validation_losses):
+def optimization_stability(validation_losses: Tensor) -> float:
     """How much a run's log validation loss jumps from epoch to epoch.
 
     The standard deviation of its distance from its Gaussian-smoothed curve.
 
     Args:
-        validation_losses: Array `(epochs,)`. What is not finite is left out.
+        validation_losses: Array `(epochs,)`. Values that are not finite are
+            left out.
+
+    Returns:
+        Float; NaN if there are fewer than two epochs.
     """
     from scipy.ndimage import gaussian_filter1d
 
@@ -116,7 +136,7 @@ def optimization_stability(validation_losses):
     return float(np.std(logs - smooth))
 
 
-def mixed_interval(values, replicates):
+def mixed_interval(values: Tensor, replicates: Tensor) -> Interval:
     """The mean over replicates, by a linear mixed-effects model.
 
     A run's value is the mean, plus the replicate's effect, plus the run's.
@@ -124,11 +144,20 @@ def mixed_interval(values, replicates):
     maximum likelihood.
 
     Args:
-        values: Array `(runs,)`, of all replicates. NaN is left out.
-        replicates: Array `(runs,)`, which replicate each is of.
+        values: Array `(runs,)`, one value for each run of each replicate.
+            Values that are not finite are left out.
+        replicates: Array `(runs,)`, the replicate that each run belongs to.
 
     Returns:
         An `Interval`.
+
+    Example:
+
+    >>> interval = keras_l2o.evaluation.mixed_interval(
+    ...     values=[1.0, 1.2, 1.9, 2.1, 3.1, 2.9],
+    ...     replicates=[1, 1, 2, 2, 3, 3])
+    >>> round(interval.mean, 2), round(interval.evaluation, 2)
+    (2.03, 0.14)
     """
     values = np.asarray(values, "float64")
     replicates = np.asarray(replicates)
@@ -172,22 +201,27 @@ def mixed_interval(values, replicates):
     )
 
 
-def crossed_interval(values, replicates, seeds):
+def crossed_interval(
+    values: Tensor, replicates: Tensor, seeds: Tensor
+) -> tuple[float, float, float]:
     """The mean over replicates that all ran with the same few seeds.
 
-    A run's value is the mean, plus the replicate's effect, plus the seed's,
-    plus the run's own, all at random. What all replicates are compared with
-    on a seed, and the seed's data, are luck that they share: with three seeds
-    the mean is known no better than by three numbers.
+    A run's value is the mean, plus an effect of the replicate, one of the seed
+    and one of the run, all random. All replicates share a seed's luck: its
+    data, and the run that they are compared with. So with three seeds the mean
+    is not known better than from three numbers, however many replicates there
+    are.
 
     Args:
-        values: Array `(runs,)`, of all replicates.
-        replicates, seeds: Arrays `(runs,)`. A replicate without a finite value
-            for each seed is left out.
+        values: Array `(runs,)`, one value for each run of each replicate.
+        replicates: Array `(runs,)`, the replicate that each run belongs to. A
+            replicate without a finite value for each seed is left out.
+        seeds: Array `(runs,)`, the seed of each run.
 
     Returns:
-        Floats mean, low and high, of the 95 % interval: NaN where there is no
-        replicate, or nothing to know a spread from.
+        Three floats: the mean, and the lower and upper end of its 95 %
+        interval. NaN if no replicate is left, or the ends alone if there is
+        only one run.
 
     Reference:
         - [Satterthwaite, 1946](https://doi.org/10.2307/3002019), for the
@@ -229,20 +263,22 @@ def crossed_interval(values, replicates, seeds):
     return mean, mean - half, mean + half
 
 
-def spread_interval(values, replicates):
-    """How far the standard deviation between replicates is known.
+def spread_interval(values: Tensor, replicates: Tensor) -> tuple[float, float]:
+    """The 95 % interval of the standard deviation between replicates.
 
-    Of a run's value as in `mixed_interval`. Few runs of few replicates say
-    little about it: an interval that begins at zero cannot tell it from none.
+    It is wide for few runs of few replicates. If it begins at zero, the
+    replicates may be all alike. The model of a run's value is that of
+    `mixed_interval`.
 
     Args:
-        values: Array `(runs,)`, of all replicates. Ones that are not finite are
-            left out.
-        replicates: Array `(runs,)`, which replicate each is of.
+        values: Array `(runs,)`, one value for each run of each replicate.
+            Values that are not finite are left out.
+        replicates: Array `(runs,)`, the replicate that each run belongs to.
 
     Returns:
-        Floats low and high, of the 95 % interval: NaN of a single replicate.
-        With different numbers of runs, their harmonic mean is taken.
+        Two floats, the interval's lower and upper end; NaN for a single
+        replicate. If replicates have different numbers of runs, the harmonic
+        mean of these numbers is taken for each.
 
     Reference:
         - [Williams, 1962](https://doi.org/10.1093/biomet/49.1-2.278)
@@ -268,7 +304,7 @@ def spread_interval(values, replicates):
             noise *= between * stats.f.ppf(probability, between, within)
         scale = size * stats.chi2.ppf(probability, between)
         bounds.append(float(np.sqrt(max(squares - noise, 0.0) / scale)))
-    return tuple(bounds)
+    return bounds[0], bounds[1]
 
 
 def _plain_interval(values, meta, evaluation):
@@ -283,20 +319,34 @@ def _plain_interval(values, meta, evaluation):
     return Interval(mean, mean - half, mean + half, meta, evaluation)
 
 
-def summary(frame, figure="log_validation_loss"):
+def summary(
+    frame: "pandas.DataFrame", figure: str = "log_validation_loss"
+) -> "pandas.DataFrame":
     """Mean, spread, interval and stabilities of each optimizer.
 
     Args:
-        frame: What `figures` returned.
-        figure: Column to sum up. Defaults to `"log_validation_loss"`.
+        frame: `pandas.DataFrame` that `figures` returned.
+        figure: String, the column to sum up. Defaults to
+            `"log_validation_loss"`.
 
     Returns:
-        A `pandas.DataFrame` with a row for each problem and optimizer:
-        replicates, runs, failed (runs without a figure), mean, spread (of all
-        runs), low and high (of the 95 % interval), and the three stabilities,
-        each a standard deviation: optimization (mean over the runs),
-        evaluation and meta, with meta_low and meta_high (of its 95 %
-        interval).
+        A `pandas.DataFrame` with a row for each problem and optimizer, and
+        these columns: replicates and runs, their numbers; failed, the number
+        of runs without a figure; mean; spread, the standard deviation over all
+        runs; low and high, the ends of the mean's 95 % interval; and three
+        stabilities, each a standard deviation: optimization (from epoch to
+        epoch, the mean over runs), evaluation (between the runs of one
+        replicate) and meta (between replicates), the last with the ends
+        meta_low and meta_high of its 95 % interval.
+
+    Example:
+
+    >>> frame = keras_l2o.evaluation.collection.collect(
+    ...     ["held_out/min-max"], "conv_fmnist")
+    >>> row = keras_l2o.evaluation.summary(
+    ...     keras_l2o.evaluation.figures(frame)).iloc[0]
+    >>> print(f"{row['mean']:.2f} ({row['low']:.2f}, {row['high']:.2f})")
+    -0.90 (-0.98, -0.81)
     """
     import pandas
 

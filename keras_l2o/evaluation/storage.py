@@ -5,6 +5,10 @@ import io
 import json
 import pathlib
 import zipfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +16,11 @@ import numpy as np
 from keras_l2o.evaluation import rules
 from keras_l2o.files import whole
 from keras_l2o.files.lock import Lock
+from keras_l2o.typing import Path
+from keras_l2o.typing import Tensor
+
+if TYPE_CHECKING:
+    import pandas
 
 #: Arrays with a first axis for the runs; the others are one for all.
 BY_RUN = (
@@ -33,27 +42,41 @@ class Evaluation(NamedTuple):
     """The runs of one optimizer on one problem.
 
     Attributes:
-        settings: Dict that JSON can hold: what was asked for, and versions.
+        settings: Dict that JSON can hold: the optimizer, the problem and the
+            protocol, and the versions of the packages.
         arrays: Dict of arrays: `losses` `(runs, steps)`, of each batch;
             `validation_loss`, `validation_accuracy` and `seconds`
             `(runs, epochs)`; `seeds` and `diverged` `(runs,)`, the latter the
-            first step whose loss is not finite, or -1; and what a trace left,
-            see `Trace`. What comes after a divergence is NaN.
+            first step whose loss is not finite, or -1; and, if the evaluation
+            was traced, arrays whose names begin with `trace_`. Values after a
+            divergence are NaN.
+
+    Example:
+
+    >>> stored = keras_l2o.evaluation.read(
+    ...     "held_out/min-max/1/evaluations/conv_fmnist.npz")
+    >>> stored.runs
+    3
+    >>> stored.arrays["validation_loss"].shape  # runs, epochs
+    (3, 5)
     """
 
-    settings: dict
-    arrays: dict
+    settings: dict[str, Any]
+    arrays: dict[str, Any]
 
     @property
-    def runs(self):
+    def runs(self) -> int:
         """How many runs are finished."""
         return len(self.arrays.get("seeds", ()))
 
-    def with_run(self, arrays):
+    def with_run(self, arrays: Mapping[str, Tensor]) -> "Evaluation":
         """The evaluation with one more run.
 
         Args:
             arrays: Dict of the run's arrays, without the axis of the runs.
+
+        Returns:
+            A new `Evaluation`.
         """
         joined = dict(self.arrays)
         for key, value in arrays.items():
@@ -66,8 +89,15 @@ class Evaluation(NamedTuple):
                 joined[key] = value[None]
         return self._replace(arrays=joined)
 
-    def first(self, runs):
-        """The evaluation with only its first runs."""
+    def first(self, runs: int) -> "Evaluation":
+        """The evaluation with only its first runs.
+
+        Args:
+            runs: Int, how many.
+
+        Returns:
+            A new `Evaluation`.
+        """
         return self._replace(
             arrays={
                 key: value[:runs] if key in BY_RUN else value
@@ -75,13 +105,15 @@ class Evaluation(NamedTuple):
             }
         )
 
-    def frame(self):
-        """A `pandas.DataFrame` with a row for each run and epoch.
+    def frame(self) -> "pandas.DataFrame":
+        """The evaluation as a table.
 
-        Columns: problem, optimizer, of an analytic rule also rule and rate,
-        run, seed, epoch (from 1), step (the steps made), train_loss (the
-        mean over the epoch's batches), validation_loss, validation_accuracy
-        and seconds (of the epoch's training, compilation included).
+        Returns:
+            A `pandas.DataFrame` with a row for each run and epoch, and columns
+            problem, optimizer, for an analytic rule also rule and rate, run,
+            seed, epoch (from 1), step (the steps made), train_loss (the mean
+            over the epoch's batches), validation_loss, validation_accuracy
+            and seconds (of the epoch's training, compilation included).
         """
         import pandas
 
@@ -119,8 +151,12 @@ class Evaluation(NamedTuple):
                 )
         return pandas.DataFrame(rows)
 
-    def write(self, path):
-        """Writes the evaluation; the file is there whole or as it was."""
+    def write(self, path: Path) -> None:
+        """Writes the evaluation to a file, which a crash never leaves in part.
+
+        Args:
+            path: Path of the `.npz` file.
+        """
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer, settings=json.dumps(self.settings), **self.arrays
@@ -131,14 +167,24 @@ class Evaluation(NamedTuple):
 replace_file = whole.write
 
 
-def hold(path):
-    """Keeps other processes from writing an evaluation, while it goes on.
+def hold(path: pathlib.Path) -> AbstractContextManager[Any]:
+    """Keeps other processes from writing an evaluation at the same time.
 
     Args:
-        path: Path of a `.npz` file, to be or there.
+        path: `pathlib.Path` of the `.npz` file, which need not be there yet.
 
     Returns:
-        A context manager, already in force.
+        A context manager. The lock is held from the call on, until the context
+        is left.
+
+    Raises:
+        Locked: Another process holds the lock.
+
+    Example:
+
+    >>> storage = keras_l2o.evaluation.storage
+    >>> with storage.hold(storage.path_in("results/mine", "mlp_train")):
+    ...     pass  # evaluate, and write
     """
     folder = pathlib.Path(path).parent
     try:
@@ -150,7 +196,7 @@ def hold(path):
     return lock
 
 
-def read(path):
+def read(path: Path) -> Evaluation:
     """Reads an evaluation that `evaluate` stored.
 
     Args:
@@ -158,6 +204,16 @@ def read(path):
 
     Returns:
         An `Evaluation`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is no stored evaluation, or is damaged.
+
+    Example:
+
+    >>> stored = keras_l2o.evaluation.read(
+    ...     "held_out/min-max/1/evaluations/conv_fmnist.npz")
+    >>> frame = stored.frame()
     """
     try:
         with open(path, "rb") as stream:
@@ -174,6 +230,21 @@ def read(path):
     return Evaluation(settings, arrays)
 
 
-def path_in(directory, problem):
-    """Where the evaluation on a problem lies in a run directory."""
+def path_in(directory: Path, problem: str) -> pathlib.Path:
+    """Where the evaluation on a problem lies in a directory.
+
+    Args:
+        directory: Path, what `evaluate` was given.
+        problem: String, the problem's name.
+
+    Returns:
+        A `pathlib.Path`.
+
+    Example:
+
+    >>> path = keras_l2o.evaluation.storage.path_in(
+    ...     "held_out/min-max/1", "conv_fmnist")
+    >>> path.as_posix()
+    'held_out/min-max/1/evaluations/conv_fmnist.npz'
+    """
     return pathlib.Path(directory) / "evaluations" / f"{problem}.npz"

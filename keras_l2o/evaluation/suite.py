@@ -2,6 +2,11 @@
 
 import contextlib
 import functools
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from typing import Any
 
 from keras_l2o.evaluation import at_once
 from keras_l2o.evaluation import private
@@ -9,55 +14,69 @@ from keras_l2o.evaluation.contender import contender
 from keras_l2o.evaluation.protocol import Protocol
 from keras_l2o.evaluation.shelf import Shelf
 from keras_l2o.evaluation.training_run import train
+from keras_l2o.problems import Problem
 from keras_l2o.problems import catalogue
+from keras_l2o.typing import Path
 from keras_l2o.version import versions
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def evaluate(
-    optimizer,
-    problem,
-    repeat=10,
+    optimizer: Any,
+    problem: str | Problem,
+    repeat: int = 10,
     *,
-    directory=None,
-    overwrite=False,
-    on_epoch=None,
-    custom_objects=None,
-    **protocol,
-):
+    directory: Path | None = None,
+    overwrite: bool = False,
+    on_epoch: Callable[[int, int, dict[str, float]], Any] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    **protocol: Any,
+) -> "pandas.DataFrame":
     """Trains new models of a problem with an optimizer and validates them.
 
     A run that diverges is recorded and the next one begins. With a directory
-    each run is stored when it ends: what is there already is not run again,
-    and an evaluation that was cut off goes on. On JAX up to 64 runs go side
-    by side in one compiled program, unless they are private or traced: they
-    end, and are stored, together, and what is cut off before is lost; the
-    seconds are those of all over their number.
+    each run is stored when it ends: runs that are stored already are not made
+    again, so that the same call continues an evaluation that was interrupted.
+
+    On JAX up to 64 runs go side by side in one compiled program, unless
+    training is private or traced. They end, and are stored, together, so that
+    an interruption loses all of them; the seconds of a run are the time of all
+    divided by their number.
 
     Args:
         optimizer: A Keras optimizer, learned or not, or a policy, of which
             each run gets a fresh copy; a function that returns an optimizer;
-            or a string: a name of the hub such as `"min-max/1"`, an
-            optimizer's folder, a run directory, or an analytic rule such as
-            `"adam"`.
+            or a string: a name that `keras_l2o.from_hub` takes, such as
+            `"min-max/1"`, the path of an optimizer's folder or of a run
+            directory, or the name of an analytic rule such as `"adam"`.
         problem: Name of a problem, or a `Problem`.
         repeat: Int. Number of runs; run `i` has seed `seed + i`. Defaults to
             `10`.
         directory: Path. The runs are stored in its
             `evaluations/<problem>.npz`, for `keras_l2o.evaluation.read`, with
-            the losses of all batches and the trace. Defaults to nowhere.
+            the losses of all batches and the trace. Defaults to `None`:
+            nothing is stored.
         overwrite: Bool. Whether an evaluation with other settings that is
             stored there is replaced. Defaults to `False`.
-        on_epoch: Function of the run's number, the epoch's, and a dict with
-            its validation figures. Defaults to none.
+        on_epoch: Function of the run's number, the epoch's number (both from
+            0), and a dict of the epoch's validation figures. Defaults to
+            `None`.
         custom_objects: Dict of classes that an optimizer's folder may name,
-            as in `keras_l2o.load`. Defaults to none.
+            as in `keras_l2o.load`. Defaults to `None`.
         **protocol: Any of `epochs` or `steps`, `examples`, `batch_size`,
             `dataset`, `seed` and `trace`, as in `evaluation.Protocol`.
 
     Returns:
         A `pandas.DataFrame` with a row for each run and epoch: problem,
-        optimizer, of an analytic rule also rule and rate, run, seed, epoch,
+        optimizer, for an analytic rule also rule and rate, run, seed, epoch,
         step, train_loss, validation_loss, validation_accuracy, seconds.
+
+    Raises:
+        ValueError: There is no such optimizer or problem, an argument of the
+            protocol is not possible, or the directory holds an evaluation
+            with other settings.
 
     Example:
 
@@ -74,31 +93,49 @@ def evaluate(
 
 
 def evaluate_replicates(
-    optimizers,
-    problem,
-    directories=None,
+    optimizers: Sequence[Any],
+    problem: str | Problem,
+    directories: Sequence[Path | None] | None = None,
     *,
-    overwrite=False,
-    on_epoch=None,
-    custom_objects=None,
-    **protocol,
-):
+    overwrite: bool = False,
+    on_epoch: Callable[[int, int, int, dict[str, float]], Any] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    **protocol: Any,
+) -> "pandas.DataFrame":
     """Evaluates the replicates of a family; on JAX all of them at once.
 
     Args:
-        optimizers: List of what `evaluate` takes: one rule, with weights of
-            its own each.
-        problem: As in `evaluate`.
-        directories: List of paths, one an optimizer, where its runs are
-            stored. Defaults to nowhere.
-        on_epoch: Function of the replicate's number, from 1, the run's, the
-            epoch's, and a dict of figures. Defaults to none.
-        overwrite, custom_objects: As in `evaluate`.
-        **protocol: `repeat` and the others, as in `evaluation.Protocol`.
+        optimizers: List of the replicates, each as `evaluate` takes one. On
+            JAX they go side by side if they differ in their weights only.
+        problem: Name of a problem, or a `Problem`.
+        directories: List of paths, one for each optimizer, where its runs are
+            stored. Defaults to `None`: nothing is stored.
+        overwrite: Bool. Whether evaluations with other settings that are
+            stored there are replaced. Defaults to `False`.
+        on_epoch: Function of the replicate's number (from 1), the run's
+            number, the epoch's number (both from 0), and a dict of the
+            epoch's validation figures. Defaults to `None`.
+        custom_objects: Dict of classes that an optimizer's folder may name,
+            as in `keras_l2o.load`. Defaults to `None`.
+        **protocol: Any of `repeat`, `epochs` or `steps`, `examples`,
+            `batch_size`, `dataset`, `seed` and `trace`, as in
+            `evaluation.Protocol`.
 
     Returns:
         A `pandas.DataFrame` as `evaluate` returns, with a column `replicate`,
         from 1.
+
+    Raises:
+        ValueError: There are not as many directories as optimizers; or as in
+            `evaluate`.
+
+    Example:
+
+    >>> frame = keras_l2o.evaluation.evaluate_replicates(
+    ...     ["min-max-compact/1", "min-max-compact/2"], "quadratic_10",
+    ...     repeat=1, steps=3)
+    >>> frame["replicate"].unique().tolist()
+    [1, 2]
     """
     import pandas
 

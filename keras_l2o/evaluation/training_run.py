@@ -1,61 +1,95 @@
 """One training of one optimizee, and what is recorded of it."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
+from keras_l2o.evaluation.private import Privacy
 from keras_l2o.evaluation.private import PrivateModel
 from keras_l2o.evaluation.trace import Trace
+from keras_l2o.problems import Problem
+from keras_l2o.typing import Tensor
 
 
 class TrainingRun(NamedTuple):
-    """What one training leaves. What comes after a divergence is NaN.
+    """What is recorded of one training. Values after a divergence are NaN.
 
     Attributes:
         losses: Array `(steps,)`, of each batch before its update.
-        validation_loss, validation_accuracy, seconds: Arrays `(epochs,)`, at
-            the end of each epoch. The seconds are those of training alone.
+        validation_loss: Array `(epochs,)`, at the end of each epoch.
+        validation_accuracy: Array `(epochs,)`, at the end of each epoch.
+        seconds: Array `(epochs,)`, the time of each epoch's training without
+            validation.
         diverged: Int, the first step whose loss is not finite, or -1.
-        trace: Dict of arrays, see `Trace`; empty if none was asked for.
+        trace: Dict of arrays whose names begin with `trace_`: the size of the
+            updates by layer, and the weights of a pool. Empty unless it was
+            asked for.
+
+    Example:
+
+    >>> run = keras_l2o.evaluation.train(
+    ...     keras_l2o.problems.get("quadratic_10"),
+    ...     keras.optimizers.Adam(0.1), steps=10, epoch_steps=5)
+    >>> run.losses.shape, run.seconds.shape, run.diverged
+    ((10,), (2,), -1)
     """
 
-    losses: Any
-    validation_loss: Any
-    validation_accuracy: Any
-    seconds: Any
+    losses: Tensor
+    validation_loss: Tensor
+    validation_accuracy: Tensor
+    seconds: Tensor
     diverged: int
-    trace: dict
+    trace: dict[str, Any]
 
 
 def train(
-    problem,
-    optimizer,
-    steps,
-    epoch_steps=None,
-    seed=0,
-    privacy=None,
-    trace=None,
-    on_epoch=None,
-):
+    problem: Problem,
+    optimizer: keras.optimizers.Optimizer,
+    steps: int,
+    epoch_steps: int | None = None,
+    seed: int = 0,
+    privacy: Privacy | None = None,
+    trace: int | None = None,
+    on_epoch: Callable[[int, dict[str, float]], Any] | None = None,
+) -> TrainingRun:
     """Trains a new model of a problem and validates it after each epoch.
 
     Args:
         problem: A `Problem`.
         optimizer: A new `keras.optimizers.Optimizer`.
-        steps: Int.
+        steps: Int. Steps of the training.
         epoch_steps: Int. Steps of an epoch; the last may be shorter. Defaults
-            to all steps.
-        seed: Int. Of the initial values and the order of the batches: every
-            optimizer sees the same. Defaults to `0`.
-        privacy: `Privacy` settings, or `None`.
-        trace: Int or `None`. Steps between two looks at what the optimizer
-            does.
-        on_epoch: Function of the epoch's number and a dict of its figures.
+            to `None`, all steps.
+        seed: Int. Seed of the initial weights and of the order of the batches,
+            so that every optimizer sees the same. Defaults to `0`.
+        privacy: Settings of private training, a named tuple of floats `clip`,
+            `noise_multiplier` and `delta`. Defaults to `None`: training is
+            not private.
+        trace: Int. Number of steps between two records of what the optimizer
+            does. Defaults to `None`, no records.
+        on_epoch: Function of the epoch's number (from 0) and a dict of its
+            validation figures. Defaults to `None`.
 
     Returns:
         A `TrainingRun`.
+
+    Raises:
+        ValueError: `steps`, `epoch_steps` or `trace` is less than 1; or
+            training is to be private and the model has variables that no
+            gradient trains.
+
+    Example:
+
+    >>> problem = keras_l2o.problems.Problem(
+    ...     model, (x, y), loss="mse", batch_size=4)
+    >>> run = keras_l2o.evaluation.train(
+    ...     problem, keras.optimizers.SGD(0.01), steps=4)
+    >>> run.losses.shape
+    (4,)
     """
     epoch_steps = steps if epoch_steps is None else epoch_steps
     for name, value in (("steps", steps), ("epoch_steps", epoch_steps)):
@@ -114,8 +148,16 @@ def train(
     )
 
 
-def validate(problem, model):
-    """Loss and accuracy on the validation data; empty if there is none."""
+def validate(problem: Problem, model: keras.Model) -> dict[str, float]:
+    """Loss and accuracy of a model on a problem's validation data.
+
+    Args:
+        problem: A `Problem`.
+        model: A compiled `keras.Model` of the problem.
+
+    Returns:
+        Dict of floats; empty if the problem has no validation data.
+    """
     data = problem.data
     if not hasattr(data, "x_validation"):
         return {}
@@ -128,6 +170,22 @@ def validate(problem, model):
     )
 
 
-def end_loss(run, last=50):
-    """Mean loss of a run's last batches."""
+def end_loss(run: TrainingRun, last: int = 50) -> float:
+    """Mean loss of a run's last batches.
+
+    Args:
+        run: A `TrainingRun`.
+        last: Int. How many batches. Defaults to `50`.
+
+    Returns:
+        Float; NaN if the run diverged.
+
+    Example:
+
+    >>> run = keras_l2o.evaluation.train(
+    ...     keras_l2o.problems.get("quadratic_10"),
+    ...     keras.optimizers.Adam(0.1), steps=10)
+    >>> keras_l2o.evaluation.end_loss(run, last=3) < run.losses[0]
+    True
+    """
     return float(np.mean(run.losses[-last:], dtype="float64"))

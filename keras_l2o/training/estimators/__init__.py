@@ -36,6 +36,16 @@ ESTIMATORS = Registry(
 def names() -> list[str]:
     """The names of the estimators that `get` can make.
 
+    Returns:
+        Sorted list of strings.
+
+    Example:
+
+    >>> keras_l2o.training.estimators.names()
+    ['full_unroll', 'nres', 'pes', 'truncated_backprop']
+    """
+    return sorted(ESTIMATORS)
+
 
 def register(name: str, cls: type) -> None:
     """Lets configurations name an estimator of your own.
@@ -56,16 +66,6 @@ def register(name: str, cls: type) -> None:
     True
     """
     ESTIMATORS.register(name, cls)
-
-    Returns:
-        Sorted list of strings.
-
-    Example:
-
-    >>> keras_l2o.training.estimators.names()
-    ['full_unroll', 'nres', 'pes', 'truncated_backprop']
-    """
-    return sorted(_ESTIMATORS)
 
 
 def get(
