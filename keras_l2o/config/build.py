@@ -83,8 +83,8 @@ def build(
     ['Curriculum', 'Gaussian']
     """
     keras.utils.set_random_seed(configuration.seed)
-    teachers = configuration.training.teachers
-    training = configuration.training.model_dump(exclude={"teachers"})
+    section: Any = configuration.training
+    teachers, training = section.teachers, section.model_dump()
     objective, fields, compilation = (
         {name: training[name] for name in names}
         for names in (

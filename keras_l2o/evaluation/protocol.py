@@ -106,7 +106,7 @@ class Protocol:
             if self.steps is not None:
                 return self.steps, per_epoch
             default: int = catalogue.Entry._field_defaults["epochs"]
-            epochs = self.epochs or getattr(entry, "epochs", default)
+            epochs: int = self.epochs or getattr(entry, "epochs", default)
             return per_epoch * epochs, per_epoch
         if self.epochs is not None:
             raise ValueError(
@@ -114,5 +114,5 @@ class Protocol:
                 f"`steps`. Received: epochs={self.epochs}"
             )
         default = catalogue.FunctionEntry._field_defaults["steps"]
-        steps = self.steps or getattr(entry, "steps", default)
+        steps: int = self.steps or getattr(entry, "steps", default)
         return steps, max(1, steps // 10)

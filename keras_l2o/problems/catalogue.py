@@ -27,6 +27,12 @@ class Entry(NamedTuple):
             Defaults to `False`.
         noise: Pair of floats, the noise of pixels and of labels; see
             `NoisyImages`. Defaults to `None`, the images as they are.
+
+    Example:
+
+    >>> keras_l2o.problems.Entry(
+    ...     "digits", keras_l2o.problems.networks.mlp, epochs=5).batch_size
+    128
     """
 
     dataset: str
@@ -43,6 +49,12 @@ class FunctionEntry(NamedTuple):
     Attributes:
         layer: Function without arguments that returns a `keras.layers.Layer`.
         steps: Int, how many steps a suite makes. Defaults to `1000`.
+
+    Example:
+
+    >>> layer = keras_l2o.problems.functions.Quadratic
+    >>> keras_l2o.problems.FunctionEntry(lambda: layer(3)).steps
+    1000
     """
 
     layer: Callable[[], Any]
