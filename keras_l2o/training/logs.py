@@ -9,8 +9,8 @@ class Logs:
 
     Args:
         teacher_names: List of strings.
-        measures: List of `"loss"` and `"furthest"`: what is reported of each
-            teacher.
+        measures: List of any of `"loss"` and `"furthest"`, what is reported
+            of each teacher. Defaults to none.
     """
 
     def __init__(self, teacher_names, measures=()):
@@ -60,7 +60,12 @@ class Logs:
         return [v for metric in self.metrics for v in metric.variables]
 
     def update_tasks(self, results, replaced_batches):
-        """Takes in the results of a problem's tasks, stacked."""
+        """Adds the results of a problem's tasks to the metrics.
+
+        Args:
+            results: `TaskResult`, stacked over the tasks.
+            replaced_batches: `(tasks,)`, how many batches were not finite.
+        """
         figures = results.figures
         weight = ops.cast(results.counts, "float32")
         for index, metric in enumerate(self.losses):
@@ -83,11 +88,11 @@ class Logs:
                 )
 
     def update_validation(self, log_losses, last):
-        """Takes in log losses `(tasks, optimizers)` of rollouts at their end.
+        """Adds the log losses at the end of rollouts to the metrics.
 
         Args:
-            log_losses: Tensor.
-            last: `(tasks,)` booleans. Whether this is a rollout's end.
+            log_losses: `(tasks, optimizers)`.
+            last: `(tasks,)` booleans, whether the rollout ends here.
         """
         weight = ops.cast(last, "float32")
         for index, metric in enumerate(self.validation):

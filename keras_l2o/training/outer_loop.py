@@ -28,9 +28,9 @@ class Rollouts(NamedTuple):
 class OuterLoop:
     """Meta-training as pure functions of an `OuterState` and of data.
 
-    The objects that it is made of say what to do; their variables are read
-    from the state alone, but for the teachers', which stay as they are.
-    `MetaTrainer` keeps the state in variables, for one student or for many.
+    Its fields say what to do. The values of their variables come from the
+    state; only the teachers' variables, which never change, are read
+    themselves. `MetaTrainer` keeps the state of one student or of many.
     """
 
     distillation: Distillation

@@ -10,13 +10,14 @@ import numpy as np
 class Shared(NamedTuple):
     """What all replicates have in common.
 
-    Knobs, which callbacks may turn, and what noise is drawn from.
+    These are values that callbacks may change, and the states of random
+    generators.
     """
 
     meta_weight: Any  # scalar
     imitation_weight: Any  # scalar
     learning_rate: list  # of one scalar, or of none if a schedule gives it
-    noise: list  # of the perturbations' and the estimator's variables
+    noise: list  # of the variables of perturbations and estimator
 
 
 class OuterState(NamedTuple):

@@ -42,7 +42,7 @@ class Replicates:
         )
 
     def state(self, shared):
-        """The `OuterState` of these variables and of those that are shared."""
+        """The `OuterState` of these variables and of the shared ones."""
         return OuterState(**self._nests, shared=shared)
 
     @property
@@ -60,10 +60,11 @@ class Replicates:
         }
 
     def assign_first_version(self, store, teachers):
-        """Takes over what the first version's checkpoints hold.
+        """Loads the values in a checkpoint of the package's first version.
 
-        They number all variables, in the order of the fields here; teachers'
-        weights, which no student has of its own, come before the optimizer's.
+        It numbers all variables in the order of the fields below. The
+        teachers' weights come before the optimizer's variables; they are
+        skipped, because replicates share them.
 
         Args:
             store: Dict from numbers, as strings, to arrays.
@@ -117,8 +118,8 @@ def mapped(function, state, data, count):
         count: Int. Number of students.
 
     Returns:
-        The new state, and the logs, a vector each. All students leave the same
-        in what they share, which is what one of them leaves.
+        The new state, and the logs, each a vector over students. What the
+        students share comes out the same for all, and is taken from the first.
     """
 
     def one(own, shared):

@@ -45,7 +45,7 @@ class Tensors(NamedTuple):
 
 
 class Truncation(NamedTuple):
-    """What a truncation has come to."""
+    """The result of running a truncation."""
 
     trajectories: tuple  # the student's, and a tuple of the teachers'
     records: inner_loop.Records
@@ -55,7 +55,7 @@ class Truncation(NamedTuple):
 class Figures(NamedTuple):
     """What is reported of a truncation, or of several together."""
 
-    finite: Any  # bool: whether the student is, and its losses
+    finite: Any  # bool: whether the student and its losses are finite
     losses: Any  # (3,): total, meta and imitation loss
     dead_teachers: Any  # how many diverged
     negative: Any  # in how many inner steps a loss had no logarithm
@@ -85,12 +85,12 @@ class TaskResult(NamedTuple):
 
     gradients: list  # one a weight
     carried: Any  # what the next outer step goes on from
-    counts: Any  # bool: whether the gradients do
+    counts: Any  # bool: whether the gradients count
     figures: Figures
 
 
 class Task(NamedTuple):
-    """What an estimator is given of a task."""
+    """What an estimator knows of one task in one outer step."""
 
     distillation: Distillation
     problem: Any  # Problem
@@ -107,9 +107,10 @@ class Task(NamedTuple):
         )
 
     def together(self, trajectories):
-        """Trajectories of which the teachers start where the student is.
+        """The trajectories that a truncation starts from.
 
-        Their own they keep where teachers are not synchronized.
+        If teachers are synchronized, they start at the student's parameters;
+        otherwise at their own.
         """
         student, *teachers = trajectories
         if self.distillation.synchronize_teachers:

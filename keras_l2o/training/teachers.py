@@ -2,14 +2,17 @@ from keras_l2o import policies
 
 
 def named_teachers(teachers):
-    """The teachers as policies, and a name for each in the logs.
+    """Makes policies of the teachers, and a name for each in the logs.
 
-    Those of policies with trainable weights are copies, frozen: what they were
-    made from stays as it is, to be trained on or used elsewhere.
+    A policy with trainable weights is copied, and the copy is frozen, so that
+    the original can be trained further or used elsewhere.
 
     Args:
         teachers: List of policies and Keras optimizers, a dict that names
             them, or `None` for Adam and RMSprop at rates tuned on digits.
+
+    Returns:
+        List of policies, and list of strings.
     """
     if teachers is None:
         teachers = [policies.Adam(0.03), policies.RMSprop(0.01)]

@@ -12,11 +12,11 @@ END_STEPS = 50
 def validation_truncation(
     pool, values, problem, unroll, warmup_rate, data, carried
 ):
-    """One task's truncation of each optimizer's rollout, alone.
+    """Runs a truncation of a task by each optimizer on its own.
 
     Args:
-        pool: The student and the teachers.
-        values: List with the values of each one's variables.
+        pool: Tuple of policies, the student and the teachers.
+        values: List with the values of the variables of each policy.
         problem: `Problem`.
         unroll: Int. Inner steps.
         warmup_rate: Float, or `None` if no truncation warms up.
@@ -24,7 +24,8 @@ def validation_truncation(
         carried: Trajectories at the end of the last truncation.
 
     Returns:
-        The trajectories at the end, and the log losses there, one each.
+        Tuple of the trajectories at the end, and `(optimizers,)`, the mean
+        log losses of the last inner steps.
     """
     trajectories = numerics.select(
         data["reset"],
