@@ -83,8 +83,9 @@ def build(
     ['Curriculum', 'Gaussian']
     """
     keras.utils.set_random_seed(configuration.seed)
-    teachers = configuration.training.teachers
-    training = configuration.training.model_dump(exclude={"teachers"})
+    section: Any = configuration.training
+    teachers = section.teachers
+    training = section.model_dump(exclude={"teachers"})
     objective, fields, compilation = (
         {name: training[name] for name in names}
         for names in (
