@@ -66,9 +66,7 @@ def test_private_names_of_others_are_used_in_their_rooms_alone():
                 strangers.append(f"{path}: {module}")
             if name == "__internal__":
                 strangers.append(f"{path}: {name}")
-    # `keras_internals.learning_rate_variable` is to take its place.
-    allowed = "keras_l2o/training/replicates.py: _learning_rate"
-    assert set(strangers) <= {allowed}
+    assert strangers == []
 
 
 def test_a_missing_name_says_whose_it_is_and_which_versions_have_it():

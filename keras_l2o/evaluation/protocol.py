@@ -1,7 +1,6 @@
 """How an optimizer is tried on a problem: on what data, how long, how often."""
 
 import dataclasses
-from typing import Any
 
 from keras_l2o import problems
 from keras_l2o.problems import catalogue
@@ -106,14 +105,14 @@ class Protocol:
             per_epoch = problem.examples // problem.batch_size
             if self.steps is not None:
                 return self.steps, per_epoch
-            default: Any = catalogue.Entry._field_defaults["epochs"]
-            epochs: Any = self.epochs or getattr(entry, "epochs", default)
+            default = int(catalogue.Entry._field_defaults["epochs"])
+            epochs = self.epochs or getattr(entry, "epochs", default)
             return per_epoch * epochs, per_epoch
         if self.epochs is not None:
             raise ValueError(
                 f"Problem {problem.name!r} has no epochs: give the argument "
                 f"`steps`. Received: epochs={self.epochs}"
             )
-        default = catalogue.FunctionEntry._field_defaults["steps"]
-        steps: Any = self.steps or getattr(entry, "steps", default)
+        default = int(catalogue.FunctionEntry._field_defaults["steps"])
+        steps = self.steps or getattr(entry, "steps", default)
         return steps, max(1, steps // 10)

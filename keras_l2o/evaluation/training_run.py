@@ -185,7 +185,7 @@ def end_loss(run: TrainingRun, last: int = 50) -> float:
     >>> run = keras_l2o.evaluation.train(
     ...     keras_l2o.problems.get("quadratic_10"),
     ...     keras.optimizers.Adam(0.1), steps=10)
-    >>> keras_l2o.evaluation.end_loss(run, last=3) < run.losses[0]
+    >>> keras_l2o.evaluation.end_loss(run, last=3) < float(run.losses[0])
     True
     """
     return float(np.mean(run.losses[-last:], dtype="float64"))

@@ -3,9 +3,6 @@
 from typing import Any
 from typing import NamedTuple
 
-import keras
-import numpy as np
-
 
 class Shared(NamedTuple):
     """What all replicates have in common.
@@ -36,29 +33,3 @@ class OuterState(NamedTuple):
     def own(self):
         """The state without what all replicates share."""
         return self._replace(shared=())
-
-
-def arrays(state):
-    """A state's leaves as NumPy arrays, by name.
-
-    Args:
-        state: `OuterState` of tensors or variables.
-
-    Returns:
-        Dict from names such as `"weights/0"` to arrays.
-    """
-    return {
-        name: np.asarray(keras.ops.convert_to_numpy(leaf))
-        for name, leaf in named(state).items()
-    }
-
-
-def named(state):
-    """A state's leaves by name, such as `"weights/0"`."""
-    groups = {**state._asdict(), **state.shared._asdict()}
-    del groups["shared"]
-    return {
-        f"{group}/{index}": leaf
-        for group, nest in groups.items()
-        for index, leaf in enumerate(keras.tree.flatten(nest))
-    }
