@@ -1,6 +1,7 @@
 """How an optimizer is tried on a problem: on what data, how long, how often."""
 
 import dataclasses
+from typing import Any
 
 from keras_l2o import problems
 from keras_l2o.problems import catalogue
@@ -106,7 +107,7 @@ class Protocol:
             if self.steps is not None:
                 return self.steps, per_epoch
             default = int(catalogue.Entry._field_defaults["epochs"])
-            epochs = self.epochs or getattr(entry, "epochs", default)
+            epochs: Any = self.epochs or getattr(entry, "epochs", default)
             return per_epoch * epochs, per_epoch
         if self.epochs is not None:
             raise ValueError(
@@ -114,5 +115,5 @@ class Protocol:
                 f"`steps`. Received: epochs={self.epochs}"
             )
         default = int(catalogue.FunctionEntry._field_defaults["steps"])
-        steps = self.steps or getattr(entry, "steps", default)
+        steps: Any = self.steps or getattr(entry, "steps", default)
         return steps, max(1, steps // 10)
