@@ -70,6 +70,7 @@ def registries():
 
     with contextlib.ExitStack() as stack:
         for registry in (
+            keras.saving.get_custom_objects(),
             rules.CATALOGUE,
             names.NAMES,
             problems.CATALOGUE,

@@ -141,7 +141,7 @@ trainer.fit(
 keras_l2o.save(trainer.to_optimizer(), "mine")
 keras_l2o.load("mine")
 keras_l2o.from_hub("./mine")
-plan = keras_l2o.strategies.Simple("run", num_periods=1, epochs=1)
+plan = keras_l2o.strategies.Simple("run", num_periods=1, episodes=1)
 assert len(keras_l2o.hub.listing.figures()) > 60
 
 uses = {

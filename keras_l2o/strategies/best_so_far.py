@@ -108,7 +108,8 @@ class BestSoFar:
             "versions": versions(),
             "checkpoint": row.checkpoint,
             "outer_steps": sum(
-                self.strategy.outer_steps(other.period) for other in rows
+                self.strategy.outer_steps(other.period)
+                for other in rows[: rows.index(row) + 1]
             ),
             "figures": figures,
             **own,

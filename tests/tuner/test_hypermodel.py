@@ -114,7 +114,7 @@ def test_a_strategy_plans_a_trial_and_hyperband_its_length(tmp_path):
             num_periods=7, unroll_len=3, depth=1, episodes=1
         )
         count = keras.callbacks.LambdaCallback(
-            on_train_end=lambda logs: lengths.append(plan.finished)
+            on_train_end=lambda logs: lengths.append(len(plan.rows))
         )
         return trainer, [plan, count]
 
