@@ -28,6 +28,15 @@ class Interruption:
         self.number = signal.Signals(number)
         raise KeyboardInterrupt
 
+    def check(self):
+        """Interrupts again where the first time was lost.
+
+        What is raised within a finalizer or a callback of another library's
+        is ignored there. Long work asks here now and then.
+        """
+        if self.number is not None:
+            raise KeyboardInterrupt
+
 
 @contextlib.contextmanager
 def interruptible(line):
