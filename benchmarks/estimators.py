@@ -1,4 +1,4 @@
-"""What an outer step costs with each estimator, and in what memory.
+"""What an outer step costs with each estimator.
 
     KERAS_BACKEND=jax python benchmarks/estimators.py [--rounds 5]
 
@@ -7,9 +7,6 @@ of up to four truncations; PES and NRES have four pairs of particles. Seconds
 are medians over rounds in which the estimators alternate. `FullUnroll`'s outer
 step is a whole episode of 80 inner steps, the others' is 20.
 
-Last printout:
-
-PRINTOUT
 """
 
 import argparse
