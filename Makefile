@@ -148,6 +148,7 @@ benchmark: install
 	$(PYTHON) benchmarks/convolutions.py
 	$(PYTHON) benchmarks/replicates.py
 	$(PYTHON) benchmarks/evaluate.py
+	KERAS_BACKEND=jax $(PYTHON) benchmarks/estimators.py
 
 clean:
 	rm -rf $(VENV) .venv-lowest .venv-newest .data build dist *.egg-info
