@@ -26,7 +26,8 @@ class BestSoFar:
         self.strategy, self.trainer, self.files = strategy, trainer, files
         self._describe = describe
         count = trainer.replicates
-        self._students = [None] if count is None else range(count)
+        #: What the trainer's students are called by: `get_student` takes it.
+        self.students = [None] if count is None else range(count)
 
     def save(self, rows):
         """Saves each student that is better than ever after the last row.
@@ -37,7 +38,7 @@ class BestSoFar:
         Args:
             rows: List of `Row`, of all finished periods.
         """
-        for index in self._students:
+        for index in self.students:
             if self._best(rows, index) is rows[-1]:
                 self._save(rows, index)
 

@@ -158,14 +158,12 @@ class Run(keras.callbacks.Callback):
 
     def _is_sound(self):
         """Whether a student, or one at least, has finite weights only."""
-        count = self.trainer.replicates
-        students = [None] if count is None else range(count)
         return any(
             all(
                 np.isfinite(weight).all()
                 for weight in self.trainer.get_student(index).get_weights()
             )
-            for index in students
+            for index in self.best.students
         )
 
     def _describe(self):

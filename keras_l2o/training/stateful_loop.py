@@ -37,6 +37,8 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
     #: Int, the number of replicates; `None` for one student, whose state has
     #: no axis over replicates.
     replicates: int | None = None
+    student: Policy
+    teachers: list[Policy]
     perturbations: list[Perturbation]
     estimator: Estimator
     _stacked: Replicates | None = None
@@ -223,7 +225,7 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
             ValueError: There is no such replicate.
         """
         checks.replicate(replicate, self.replicates)
-        student = self.outer_loop.distillation.student.copy()
+        student = self.student.copy()
         if self._stacked is not None:
             values = self._stacked.weights(replicate)
             for variable, value in zip(policy_variables(student), values):
@@ -243,11 +245,10 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
             ValueError: There is no such replicate.
         """
         checks.replicate(replicate, self.replicates)
-        student = self.outer_loop.distillation.student
         if self._stacked is None:
-            student.set_weights(weights)
+            self.student.set_weights(weights)
             return
-        student = student.copy()
+        student = self.student.copy()
         student.set_weights(weights)
         values = map(ops.convert_to_numpy, policy_variables(student))
         self._stacked.set_weights(replicate, values)
@@ -305,7 +306,6 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
             store: Mapping from numbers, as strings, to arrays.
         """
         assert self._stacked is not None  # one student's have not changed
-        teachers = self.outer_loop.distillation.teachers
         self._stacked.assign_first_version(
-            store, sum(len(teacher.variables) for teacher in teachers)
+            store, sum(len(teacher.variables) for teacher in self.teachers)
         )

@@ -121,7 +121,9 @@ class FullUnroll(Estimator):
         last_to_first = keras.tree.map_structure(
             lambda leaf: ops.flip(leaf, 0), (starts, parts)
         )
-        (gradients, _), _ = backend.scan(backward, zeros, last_to_first, depth)
+        (gradients, _), _ = backend.scan(
+            backward, zeros, last_to_first, depth, outputs=()
+        )
         return task.result(gradients, (), figures.combined(ops.sum))
 
 
