@@ -28,14 +28,19 @@ class Interruption:
         self.number = signal.Signals(number)
         raise KeyboardInterrupt
 
-    def check(self):
-        """Interrupts again where the first time was lost.
 
-        What is raised within a finalizer or a callback of another library's
-        is ignored there. Long work asks here now and then.
-        """
-        if self.number is not None:
-            raise KeyboardInterrupt
+#: The interruptions that commands wait for, the innermost last.
+_AWAITED = []
+
+
+def check():
+    """Interrupts again where the first time was lost.
+
+    What is raised within a finalizer or a callback of another library's is
+    ignored there. Whatever tells how far long work is asks here, too.
+    """
+    if _AWAITED and _AWAITED[-1].number is not None:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
@@ -52,6 +57,7 @@ def interruptible(line):
     """
     interruption = Interruption(line)
     before = _handle(interruption.interrupt)
+    _AWAITED.append(interruption)
     try:
         yield interruption
     except BaseException as error:
@@ -66,6 +72,7 @@ def interruptible(line):
         Console(stderr=True, soft_wrap=True).print(line)
         raise typer.Exit(128 + number) from None
     finally:
+        _AWAITED.remove(interruption)
         for number, handler in before.items():
             signal.signal(number, handler)
 

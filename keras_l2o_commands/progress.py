@@ -8,6 +8,8 @@ from rich.progress import BarColumn
 from rich.progress import Progress as Bar
 from rich.progress import TextColumn
 
+from keras_l2o_commands import interruption
+
 COMPILING = "compiling the first step, which takes up to a minute"
 
 
@@ -69,13 +71,17 @@ class Progress:
             self.say(line)
 
     def move(self, done, line, total=None):
-        """Moves the bar.
+        """Moves the bar, unless the command was interrupted.
 
         Args:
             done: Float. Work that is done.
             line: String. What the work is at.
             total: Float. If given, all the work there is now.
+
+        Raises:
+            KeyboardInterrupt: If a signal came, and nothing heard of it.
         """
+        interruption.check()
         if total is not None:
             self._total = total
         if self._first is None:

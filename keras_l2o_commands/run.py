@@ -102,8 +102,6 @@ def package(
 
 
 def _run(configuration, directory, metadata, tensorboard, interruption):
-    import keras
-
     from keras_l2o import config
     from keras_l2o_commands.period_progress import PeriodProgress
     from keras_l2o_commands.tensorboard import TensorBoard
@@ -114,11 +112,6 @@ def _run(configuration, directory, metadata, tensorboard, interruption):
         built = config.build(configuration, directory, metadata)
         strategy = built.strategy
         callbacks = [*built.callbacks, PeriodProgress(strategy, progress)]
-        callbacks.append(
-            keras.callbacks.LambdaCallback(
-                on_train_batch_begin=lambda batch, logs: interruption.check()
-            )
-        )
         if tensorboard:
             folder = pathlib.Path(directory, "tensorboard")
             callbacks.append(TensorBoard(folder, strategy))

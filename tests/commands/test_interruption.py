@@ -14,6 +14,7 @@ from keras_l2o import strategies
 from keras_l2o_commands.declare import declare
 from keras_l2o_commands.interruption import goes_on
 from keras_l2o_commands.interruption import interruptible
+from keras_l2o_commands.progress import Progress
 
 MAIN = "from keras_l2o_commands.application import main; main()"
 #: Periods of a tenth of a second, and many of them.
@@ -181,3 +182,26 @@ def test_the_handlers_of_signals_are_put_back(number):
     with interruptible("nothing"):
         assert signal.getsignal(number) is not before
     assert signal.getsignal(number) is before
+
+
+def test_an_interruption_that_nothing_heard_of_comes_with_the_next_move(
+    monkeypatch,
+):
+    class Finalized:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    def work():
+        with Progress("work", None) as progress:
+            progress.move(1, "before")
+            Finalized()
+            progress.move(2, "after")
+
+    ignored = []
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+    with pytest.raises(typer.Exit) as info, interruptible("all is saved"):
+        work()
+    assert info.value.exit_code == 130
+    assert [unraisable.exc_type for unraisable in ignored] == [
+        KeyboardInterrupt
+    ]
