@@ -109,11 +109,18 @@ def tiny_model(dtype="float32"):
     )
 
 
+def flat_model():
+    layers = keras.layers
+    return keras.Sequential(
+        [keras.Input((6, 6, 1)), layers.Flatten(), layers.Dense(3)]
+    )
+
+
 @pytest.fixture
 def tiny_problem(tiny_data):
     import keras_l2o
 
-    return keras_l2o.problems.Problem(tiny_model, tiny_data, batch_size=16)
+    return keras_l2o.problems.Problem(flat_model, tiny_data, batch_size=16)
 
 
 @contextlib.contextmanager

@@ -26,16 +26,23 @@ STUDENTS = {
     ),
 }
 
+TEACHERS = {
+    "hard_choice": lambda: [policies.SGD(0.1)],
+    "scale": lambda: [policies.SGD(0.1)],
+    "feature_mlp": lambda: [policies.RNNProp(units=(2,))],
+    "adams_rate": lambda: [policies.get("random_choice")],
+}
+
 
 @pytest.mark.parametrize("name", STUDENTS)
 def test_a_students_weights_are_trained(name, tiny_problem):
     trainer = keras_l2o.MetaTrainer(
         student=STUDENTS[name](),
-        teachers=[policies.get("random_choice")],
+        teachers=TEACHERS[name](),
         problems=tiny_problem,
-        unroll=4,
+        unroll=2,
         depth=(2, 3),
-        tasks=2,
+        tasks=1,
         validation_tasks=1,
         validation_depth=1,
     )

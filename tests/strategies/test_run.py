@@ -39,7 +39,7 @@ class Bench:
             unroll=3,
             warmup=1,
         )
-        self.model.compile(optimizer=keras.optimizers.Adam(1e-2))
+        self.model.compile(optimizer=keras.optimizers.Adam(0.2))
         self.noise = keras_l2o.perturbations.Gaussian(1e-2)
         variables = [*self.model.variables, *self.model.optimizer.variables]
         self.first = [

@@ -1,4 +1,4 @@
-"""Meta-training on two devices, as processes of their own."""
+"""Meta-training on two devices, in a process of its own."""
 
 import json
 import os
@@ -15,9 +15,7 @@ HEADER = """
 import contextlib
 import json
 import os
-DEVICES, OPTIONS = {devices}, {options}
-os.environ["XLA_FLAGS"] = (
-    "--xla_force_host_platform_device_count=" + str(DEVICES))
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 import keras
 import numpy as np
 import keras_l2o
@@ -31,7 +29,7 @@ def network():
         keras.layers.Dense(2),
     ])
 
-def run(scope):
+def run(scope, **options):
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(64, 6)).astype("float32")
@@ -43,7 +41,7 @@ def run(scope):
             [policies.Adam(0.02)],
             problem, unroll=3, depth=(1, 3), log_losses=True,
             **dict(dict(tasks=2, validation_tasks=2, validation_depth=2),
-                   **OPTIONS))
+                   **options))
         trainer.compile(keras.optimizers.Adam(1e-2))
     history = trainer.fit(
         epochs=2, steps_per_epoch=2, verbose=0,
@@ -56,42 +54,49 @@ def run(scope):
     carried = [
         keras.ops.convert_to_numpy(leaf).ravel().tolist()
         for leaf in keras.tree.flatten(trainer.state.carries[0])]
-    print("RESULT" + json.dumps([history, weights.tolist(), carried]))
-    return trainer
+    return [history, weights.tolist(), carried]
+
+def error(scope):
+    try:
+        run(scope, tasks=3)
+    except ValueError as error:
+        return str(error)
 """
 
 MIRRORED = """
 import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * DEVICES)
-strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(DEVICES)])
-run(strategy.scope if DEVICES > 1 else contextlib.nullcontext)
+    [tf.config.LogicalDeviceConfiguration()] * 2)
+alone = run(contextlib.nullcontext)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+scope = strategy.scope
 """
 
 PARALLEL = """
-if DEVICES > 1:
-    devices = keras.distribution.list_devices("cpu")
-    assert len(devices) == DEVICES
-    keras.distribution.set_distribution(
-        keras.distribution.DataParallel(devices=devices))
-run(contextlib.nullcontext)
+devices = keras.distribution.list_devices("cpu")
+assert len(devices) == 2
+alone = run(contextlib.nullcontext)
+keras.distribution.set_distribution(
+    keras.distribution.DataParallel(devices=devices))
+scope = contextlib.nullcontext
+"""
+
+REPORT = """
+print("RESULT" + json.dumps([alone, run(scope), error(scope)]))
 """
 
 
-def process(devices, **options):
+@pytest.fixture(scope="module")
+def results():
+    """What one device gives, what two give, and their error."""
     script = {"tensorflow": MIRRORED, "jax": PARALLEL}[keras.backend.backend()]
-    code = HEADER.format(devices=devices, options=options) + script
-    return subprocess.run(
-        [sys.executable, "-c", code],
+    made = subprocess.run(
+        [sys.executable, "-c", HEADER + script + REPORT],
         capture_output=True,
         text=True,
         env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
     )
-
-
-def results(devices):
-    made = process(devices)
     assert made.returncode == 0, made.stderr[-3000:]
     (line,) = [
         row for row in made.stdout.splitlines() if row.startswith("RESULT")
@@ -101,9 +106,11 @@ def results(devices):
 
 if keras.backend.backend() != "torch":  # which runs on one device
 
-    def test_two_devices_with_half_the_tasks_each_give_one_devices_results():
-        history, weights, carried = results(1)
-        other_history, other_weights, other_carried = results(2)
+    def test_two_devices_with_half_the_tasks_each_give_one_devices_results(
+        results,
+    ):
+        (history, weights, carried), others, _ = results
+        other_history, other_weights, other_carried = others
         assert set(other_history) == set(history)
         for key, values in history.items():
             assert other_history[key] == pytest.approx(values, rel=1e-4), key
@@ -111,7 +118,5 @@ if keras.backend.backend() != "torch":  # which runs on one device
         for one, two in zip(carried, other_carried):
             np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-4)
 
-    def test_tasks_that_the_devices_do_not_divide_are_named():
-        made = process(2, tasks=3)
-        assert made.returncode != 0
-        assert "`tasks` must be a multiple of the number" in made.stderr
+    def test_tasks_that_the_devices_do_not_divide_are_named(results):
+        assert "`tasks` must be a multiple of the number" in results[-1]

@@ -27,7 +27,7 @@ ALL = {
 def test_each_takes_perturbations_imitation_and_objectives(tiny_problem, name):
     model = trainer(
         tiny_problem,
-        unroll=3,
+        unroll=2,
         estimator=estimators.get(name, **ALL[name]),
         objective=keras_l2o.training.Objective(
             "mean", step_weights="final", stop_above=50.0

@@ -29,9 +29,8 @@ def test_a_nan_in_the_data_is_counted_and_training_improves(tiny_data):
     assert np.count_nonzero(weights(model)) > 0
 
 
-def test_a_poisoned_students_weight_is_never_trained_on(tiny_problem):
-    model = trainer(tiny_problem)
-    model.compile()
+def test_a_poisoned_students_weight_is_never_trained_on(bench):
+    model = bench.model()
     poisoned = model.student.get_weights()
     poisoned[0][0, 0] = np.nan
     model.student.set_weights(poisoned)
@@ -98,9 +97,9 @@ def test_one_diverged_task_leaves_the_others_update(tiny_data):
     assert (weights(model) != before).any()
 
 
-def test_a_teacher_that_diverges_is_counted_and_left_out(tiny_problem):
+def test_a_teacher_that_diverges_is_counted_and_left_out(tiny_data):
     model = trainer(
-        tiny_problem,
+        problems.Problem(tiny_model, tiny_data, batch_size=16),
         teachers={"good": policies.Adam(0.02), "bad": policies.SGD(1e38)},
     )
     history = model.fit(epochs=2, steps_per_epoch=2, verbose=0).history

@@ -10,7 +10,7 @@ import keras_l2o
 from keras_l2o import backend
 from keras_l2o import perturbations
 from keras_l2o import policies
-from tests.conftest import tiny_model
+from tests.conftest import flat_model
 from tests.training import helpers
 
 pytestmark = pytest.mark.backend
@@ -20,36 +20,39 @@ def trainer(problem, **options):
     return helpers.trainer(problem, **{"tasks": 1, "unroll": 3, **options})
 
 
-def fit(model, outer, **options):
-    model.compile(outer)
-    return model.fit(epochs=2, steps_per_epoch=2, verbose=0, **options).history
+def fit(model, *callbacks, **options):
+    return model.fit(
+        epochs=2, steps_per_epoch=2, verbose=0, callbacks=callbacks, **options
+    ).history
 
 
-def alone(problem, seed, outer, **options):
+@pytest.fixture(scope="module")
+def pair(tiny_data):
+    """Two students, as good as new for each test."""
+    problem = keras_l2o.problems.Problem(flat_model, tiny_data, batch_size=16)
+    model = trainer(problem, seed=5, replicates=2)
+    model.compile(keras.optimizers.SGD(0.01))
+    return helpers.Bench(model)
+
+
+def alone(problem, seed):
     keras.utils.set_random_seed(seed)
     model = trainer(problem, student=policies.RNNProp(units=(4,)), seed=seed)
-    return model, fit(model, outer, **options)
+    model.compile(keras.optimizers.SGD(0.01))
+    return model
 
 
-@pytest.mark.parametrize("perturbed", [False, True])
-def test_each_is_what_it_would_be_alone(tiny_problem, perturbed):
-    def options():
-        if not perturbed:
-            return {}
-        return {"callbacks": [perturbations.Gaussian(1e-3, seed=3)]}
-
-    model = trainer(tiny_problem, seed=5, replicates=3)
-    history = fit(model, keras.optimizers.SGD(0.01), **options())
+def test_each_is_what_it_would_be_alone(pair, tiny_problem):
+    noise = perturbations.Gaussian(1e-3, seed=3)
+    model = pair.model()
+    history = fit(model, noise)
     assert model.outer_steps == 4
-    students = [model.get_student(index).get_weights() for index in range(3)]
+    students = [model.get_student(index).get_weights() for index in range(2)]
     assert not np.allclose(students[0][0], students[1][0])
-    for index in range(3):
-        single, expected = alone(
-            tiny_problem,
-            5 + index,
-            keras.optimizers.SGD(0.01),
-            **options(),
-        )
+    bench = helpers.Bench(alone(tiny_problem, 0))
+    for index in range(2):
+        single = bench.like(alone(tiny_problem, 5 + index))
+        expected = fit(single, perturbations.Gaussian(1e-3, seed=3))
         for ours, theirs in zip(students[index], single.student.get_weights()):
             np.testing.assert_allclose(ours, theirs, 1e-4, 1e-6)
         np.testing.assert_allclose(
@@ -57,7 +60,7 @@ def test_each_is_what_it_would_be_alone(tiny_problem, perturbed):
             expected["val_log_loss"],
             1e-4,
         )
-    rows = [history[f"val_log_loss_replicate_{i}"] for i in range(3)]
+    rows = [history[f"val_log_loss_replicate_{i}"] for i in range(2)]
     np.testing.assert_allclose(
         history["val_log_loss"], np.mean(rows, axis=0), 1e-5
     )
@@ -98,7 +101,8 @@ def test_one_by_one_or_side_by_side_is_the_same(tiny_problem, monkeypatch):
             backend.jax, "_outgrows_cache", lambda values: one_by_one
         )
         model = trainer(tiny_problem, seed=5, replicates=2)
-        history = fit(model, keras.optimizers.SGD(0.01))
+        model.compile(keras.optimizers.SGD(0.01))
+        history = fit(model)
         return model.get_student(1).get_weights(), history
 
     (ours, history), (theirs, expected) = weights(True), weights(False)
@@ -111,26 +115,29 @@ def test_one_by_one_or_side_by_side_is_the_same(tiny_problem, monkeypatch):
 def test_training_goes_on_with_moments_and_data_where_it_stopped(
     tiny_problem,
 ):
-    def made():
-        model = trainer(tiny_problem, seed=5, replicates=2)
-        model.compile(keras.optimizers.Adam(1e-3))
-        return model
-
-    whole, halves = made(), made()
-    options = dict(verbose=0, validation_data=False, steps_per_epoch=3)
-    whole.fit(epochs=2, **options)
-    halves.fit(epochs=1, **options)
-    halves.fit(epochs=1, **options)
-    for index in range(2):
-        for a, b in zip(
-            whole.get_student(index).get_weights(),
-            halves.get_student(index).get_weights(),
-        ):
+    model = trainer(tiny_problem, seed=5, replicates=2)
+    model.compile(keras.optimizers.Adam(1e-3))
+    bench = helpers.Bench(model)
+    results = []
+    for epochs in ((2,), (1, 1)):
+        model = bench.model()
+        for count in epochs:
+            model.fit(
+                epochs=count,
+                steps_per_epoch=3,
+                verbose=0,
+                validation_data=False,
+            )
+        results.append(
+            [model.get_student(index).get_weights() for index in range(2)]
+        )
+    for whole, halves in zip(*results):
+        for a, b in zip(whole, halves):
             np.testing.assert_allclose(a, b, 1e-5, 1e-7)
 
 
-def test_an_optimizer_of_each_trains_a_model(tiny_problem, tiny_data):
-    model = trainer(tiny_problem, replicates=2)
+def test_an_optimizer_of_each_has_its_weights(pair):
+    model = pair.model()
     model.fit(epochs=1, steps_per_epoch=1, verbose=0)
     for index in range(2):
         optimizer = model.to_optimizer(replicate=index)
@@ -146,9 +153,8 @@ def test_an_optimizer_of_each_trains_a_model(tiny_problem, tiny_data):
         model.to_optimizer()
 
 
-def test_knobs_are_one_for_all(tiny_problem):
-    model = trainer(tiny_problem, replicates=2)
-    model.compile(keras.optimizers.SGD(0.1))
+def test_knobs_are_one_for_all(pair):
+    model = pair.model()
     before = model.get_student(1).get_weights()
     model.optimizer.learning_rate = 0.0
     model.fit(epochs=1, steps_per_epoch=1, verbose=0)
@@ -160,13 +166,13 @@ def test_knobs_are_one_for_all(tiny_problem):
     assert history["loss"] == [0.0]
 
 
-def test_their_weights_are_saved_and_loaded(tiny_problem, tmp_path):
+def test_their_weights_are_saved_and_loaded(pair, tiny_problem, tmp_path):
     path = tmp_path / "trainer.weights.h5"
-    old = trainer(tiny_problem, seed=5, replicates=2)
+    old = pair.model()
     old.fit(epochs=1, steps_per_epoch=1, verbose=0)
     old.save_weights(path)
     new = trainer(tiny_problem, seed=9, replicates=2)
-    new.compile()
+    new.compile(keras.optimizers.SGD(0.01))
     new.load_weights(path)
     leaves = keras.tree.flatten(new.state._replace(metrics=[]))
     for own, saved in zip(
@@ -180,7 +186,7 @@ def test_their_weights_are_saved_and_loaded(tiny_problem, tmp_path):
 
 def test_negative_losses_of_any_replicate_are_warned_of(tiny_data):
     problem = keras_l2o.problems.Problem(
-        tiny_model, tiny_data, lambda y, x: keras.ops.mean(x) - 9.0, 16
+        flat_model, tiny_data, lambda y, x: keras.ops.mean(x) - 9.0, 16
     )
     model = trainer(problem, seed=5, replicates=2)
     with pytest.warns(UserWarning, match="loss was negative"):
