@@ -186,6 +186,7 @@ def test_an_error_is_raised_before_anything_is_written(
 
 # a run that fails leaves its scratch folder to the garbage collector
 @pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")
+@pytest.mark.usefixtures("few_outer_steps")
 def test_a_search_of_failures_says_so(tmp_path):
     result = invoke(
         f"--directory={tmp_path}",
