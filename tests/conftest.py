@@ -25,6 +25,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 from tests import building  # noqa: E402
+from tests import eager  # noqa: E402
 
 COMPILED = tempfile.mkdtemp(prefix="keras-l2o-compiled-")
 
@@ -138,7 +139,7 @@ def without_compilation():
         return
     compile_model = keras.Model.compile
 
-    def eager(model, *arguments, **options):
+    def compile_eagerly(model, *arguments, **options):
         compile_model(model, *arguments, run_eagerly=True, **options)
 
     def at_once(model, x, y, batch_size, verbose, return_dict):
@@ -146,10 +147,21 @@ def without_compilation():
         return model.test_on_batch(x, y, return_dict=return_dict)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keras.Model, "compile", eager)
+        patch.setattr(keras.Model, "compile", compile_eagerly)
         patch.setattr(keras.Model, "evaluate", at_once)
         patch.setattr(keras_l2o.backend, "compiled", lambda function: function)
         yield
+
+
+@pytest.fixture
+def few_outer_steps(monkeypatch):
+    """On TensorFlow, meta-trainers train operation by operation.
+
+    How an outer step is compiled is what `training` tests.
+    """
+    if keras.backend.backend() == "tensorflow":
+        compiling = eager.eager(keras.Model.compile)
+        monkeypatch.setattr(keras.Model, "compile", compiling)
 
 
 @pytest.fixture

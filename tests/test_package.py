@@ -13,17 +13,17 @@ def test_importing_costs_little_beyond_keras():
         "import time, keras; start = time.process_time();"
         "import keras_l2o; print(time.process_time() - start)"
     )
-    seconds = [
-        float(
-            subprocess.run(
-                [sys.executable, "-c", code],
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
+    seconds = []
+    for _ in range(3):  # the best of three, or the first that will do
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
         )
-        for _ in range(3)
-    ]
+        seconds.append(float(result.stdout))
+        if seconds[-1] < 0.3:
+            break
     assert min(seconds) < 0.3
 
 

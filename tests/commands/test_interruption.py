@@ -1,7 +1,5 @@
-import os
 import re
 import signal
-import subprocess
 import sys
 import time
 
@@ -16,7 +14,6 @@ from keras_l2o_commands.interruption import goes_on
 from keras_l2o_commands.interruption import interruptible
 from keras_l2o_commands.progress import Progress
 
-MAIN = "from keras_l2o_commands.application import main; main()"
 #: Periods of a tenth of a second, and many of them.
 ENDLESS = """
 --presets=digits_train,adam --strategy=simple --problems/0/batch_size=16
@@ -34,16 +31,6 @@ def heard():
     signal.signal(signal.SIGINT, before)
 
 
-def start(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-c", MAIN, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-    )
-
-
 def interrupt(process, path, number=signal.SIGINT):
     """Sends a signal when there is a file, and waits for the end."""
     deadline = time.monotonic() + 120
@@ -56,17 +43,19 @@ def interrupt(process, path, number=signal.SIGINT):
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "word"),
+    ("number", "code", "word", "eager"),
     [
-        (signal.SIGINT, 130, "interrupted"),
-        (signal.SIGTERM, 143, "terminated"),
+        (signal.SIGINT, 130, "interrupted", True),
+        (signal.SIGTERM, 143, "terminated", False),
     ],
 )
 def test_an_interrupted_run_says_what_is_saved_and_the_command_that_goes_on(
-    tmp_path, number, code, word
+    imported, tmp_path, number, code, word, eager
 ):
     directory = tmp_path / "a run"
-    train = start("train", f"--directory={directory}", *ENDLESS)
+    train = imported.start(
+        "train", f"--directory={directory}", *ENDLESS, eager=eager
+    )
     output, errors = interrupt(train, directory / "summary.csv", number)
     assert train.returncode == code
     assert "Traceback" not in errors
@@ -79,7 +68,7 @@ def test_an_interrupted_run_says_what_is_saved_and_the_command_that_goes_on(
     )
     if number == signal.SIGINT:
         before = (directory / "summary.csv").stat().st_size
-        resume = start("resume", str(directory))
+        resume = imported.start("resume", str(directory), eager=eager)
         while (directory / "summary.csv").stat().st_size == before:
             assert resume.poll() is None, resume.communicate()
             time.sleep(0.05)
@@ -90,13 +79,15 @@ def test_an_interrupted_run_says_what_is_saved_and_the_command_that_goes_on(
         assert f"interrupted: {later} periods are saved" in errors
 
 
-def test_an_interrupted_evaluation_names_the_command_that_goes_on(tmp_path):
+def test_an_interrupted_evaluation_names_the_command_that_goes_on(
+    imported, tmp_path
+):
     arguments = [
         "evaluate", "--problem=digits_mlp", f"--directory={tmp_path}",
         "--optimizer=adam", "--repeat=500", "--epochs=1", "--examples=64",
         "--batch-size=32",
     ]  # fmt: skip
-    process = start(*arguments)
+    process = imported.start(*arguments)
     path = tmp_path / "evaluations" / "digits_mlp.npz"
     _, errors = interrupt(process, path)
     assert process.returncode == 130, errors

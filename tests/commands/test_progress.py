@@ -98,6 +98,7 @@ def fitted(strategy, callbacks):
     trainer.fit(callbacks=[strategy, *callbacks], verbose=0)
 
 
+@pytest.mark.usefixtures("few_outer_steps")
 def test_a_run_shows_compilation_steps_and_periods():
     strategy = strategies.Simple(
         num_periods=2, unroll_len=3, depth=2, episodes=2
@@ -120,6 +121,7 @@ def test_a_run_shows_compilation_steps_and_periods():
     assert progress.moves[4][1] == "period 1 of 2: validation"
 
 
+@pytest.mark.usefixtures("few_outer_steps")
 def test_a_rolled_back_period_is_shown_as_one():
     strategy = strategies.Repeat(
         num_periods=2, unroll_len=2, depth=1, episodes=1
@@ -137,6 +139,7 @@ def test_a_rolled_back_period_is_shown_as_one():
     assert ["rolled back" in line for line in lines] == [False, True, False]
 
 
+@pytest.mark.usefixtures("few_outer_steps")
 def test_trials_are_counted_by_one_callback_though_it_is_copied(
     tmp_path, monkeypatch
 ):

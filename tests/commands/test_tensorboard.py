@@ -8,7 +8,10 @@ from keras_l2o import strategies
 from keras_l2o.cli import application
 from keras_l2o_commands import tensorboard
 
-pytestmark = pytest.mark.backend
+pytestmark = [
+    pytest.mark.backend,
+    pytest.mark.usefixtures("few_outer_steps"),
+]
 
 SHORT = """
 --presets=adam,digits_train --problems/0/batch_size=16 --policy/units=[2]

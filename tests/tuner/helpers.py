@@ -5,7 +5,7 @@ from keras_l2o import policies
 TINY = {
     "teachers": [policies.SGD(0.1)],
     "problems": "digits_mlp",
-    "unroll": 3,
+    "unroll": 2,
     "depth": 1,
     "tasks": 1,
     "validation_tasks": 1,

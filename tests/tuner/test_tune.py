@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings(
 SHORT = """
 --presets=adam --problems/0/name=digits_mlp --problems/0/batch_size=16
 --policy/units=[2] --strategy/num_periods=1 --strategy/episodes=1
---strategy/unroll_len=3 --strategy/depth=1 --strategy/validation_depth=1
+--strategy/unroll_len=2 --strategy/depth=1 --strategy/validation_depth=1
 --training/tasks=1 --training/validation_tasks=1 --replicates=1
 """.split()
 
@@ -92,30 +92,31 @@ def test_workers_are_given_every_option_that_was_typed_zero_included(
 
 
 @pytest.mark.timeout(600)  # four processes
+@pytest.mark.usefixtures("few_outer_steps")
 def test_a_chief_and_two_workers_do_every_trial_once(tmp_path):
     arguments = [
-        f"--directory={tmp_path}", "--workers=2", "--trials=4",
+        f"--directory={tmp_path}", "--workers=2", "--trials=3",
         "--kinds=gaussian,fgsm", "--tensorboard", *SHORT,
     ]  # fmt: skip
     result = invoke(*arguments)
     assert result.exit_code == 0, (result.output, result.exception)
     assert "Trials of" in result.output
-    check_best(tmp_path, check_trials(tmp_path, 4))
+    check_best(tmp_path, check_trials(tmp_path, 3))
     for name in ("chief", "worker0", "worker1"):
         assert (
             "Traceback" not in (tmp_path / "logs" / f"{name}.log").read_text()
         )
-    for trial in range(4):
+    for trial in range(3):
         assert any((tmp_path / "tensorboard" / str(trial)).rglob("events*"))
 
-    # two trials more, in this process
-    more = [a for a in arguments if a not in ("--workers=2", "--trials=4")]
-    result = invoke(*more, "--trials=6")
+    # one trial more, in this process
+    more = [a for a in arguments if a not in ("--workers=2", "--trials=3")]
+    result = invoke(*more, "--trials=4")
     assert result.exit_code == 0, (result.output, result.exception)
-    check_best(tmp_path, check_trials(tmp_path, 6))
+    check_best(tmp_path, check_trials(tmp_path, 4))
 
     # another search has no place there
-    result = invoke(*more, "--trials=6", "--policy/units=[3]")
+    result = invoke(*more, "--trials=4", "--policy/units=[3]")
     assert "holds another search" in str(result.exception)
 
 
@@ -186,6 +187,7 @@ def test_an_error_is_raised_before_anything_is_written(
 
 # a run that fails leaves its scratch folder to the garbage collector
 @pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")
+@pytest.mark.usefixtures("few_outer_steps")
 def test_a_search_of_failures_says_so(tmp_path):
     result = invoke(
         f"--directory={tmp_path}",
