@@ -34,7 +34,7 @@ def _perturbation(name, **config):
 
 
 def _imitation(*weights):
-    return {"strategy": {"annealing_schedule": list(weights)}}
+    return {"strategy": {"imitation_weight": list(weights)}}
 
 
 def _cosine(rate, steps):
@@ -138,7 +138,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "debug": {
         "strategy": {
             "num_periods": 1,
-            "unroll_len": 5,
+            "unroll": 5,
             "depth": 1,
             "episodes": 1,
             "validation_depth": 1,
@@ -169,12 +169,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "strategy": {
             "name": "simple",
             "num_periods": 8,
-            "unroll_len": 100,
+            "unroll": 100,
             "depth": 10,
             "shortest_depth": 1,
             "episodes": 2,
             # Distils first, then learns from the loss alone.
-            "annealing_schedule": [0.1, 0.07, 0.03, 0.0],
+            "imitation_weight": [0.1, 0.07, 0.03, 0.0],
         },
     },
     "min_max": _distilled(),
@@ -193,7 +193,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "num_periods": 6,
             # Held tightly at first: of eight students that were not, three
             # ran away and did not come back.
-            "annealing_schedule": [1.0, 0.3, 0.1, 0.03, 0.0],
+            "imitation_weight": [1.0, 0.3, 0.1, 0.03, 0.0],
         },
     },
 }

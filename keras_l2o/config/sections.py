@@ -36,10 +36,10 @@ _FloatSchedule = float | list[float] | dict[str, Any]
 
 #: Types that a default does not tell.
 _STRATEGY_TYPES = {
-    "unroll_len": _IntSchedule,
+    "unroll": _IntSchedule,
     "depth": _IntSchedule,
     "warmup": _IntSchedule,
-    "annealing_schedule": _FloatSchedule,
+    "imitation_weight": _FloatSchedule,
     "repeat_threshold": float,
     "validation_unroll": int | None,
     "validation_depth": _IntSchedule | None,

@@ -21,7 +21,7 @@ MAIN = "from keras_l2o_commands.application import main; main()"
 ENDLESS = """
 --presets=digits_train,adam --strategy=simple --problems/0/batch_size=16
 --policy/units=[2] --strategy/num_periods=5000 --strategy/episodes=1
---strategy/unroll_len=2 --strategy/depth=1 --strategy/validation_depth=1
+--strategy/unroll=2 --strategy/depth=1 --strategy/validation_depth=1
 --training/tasks=1 --training/validation_tasks=1
 """.split()
 

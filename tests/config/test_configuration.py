@@ -126,9 +126,9 @@ def test_presets_compose_left_to_right():
     assert [(t["name"], t["learning_rate"]) for t in teachers] == [
         ("adam", 0.005), ("rmsprop", 0.005),
     ]  # fmt: skip
-    assert composed.strategy["annealing_schedule"] == [1.0, 0.0, 0.0, 0.0]
+    assert composed.strategy["imitation_weight"] == [1.0, 0.0, 0.0, 0.0]
     other = resolve("il_staged", "il_more")
-    assert other.strategy["annealing_schedule"] == [0.2, 0.1, 0.05, 0.02]
+    assert other.strategy["imitation_weight"] == [0.2, 0.1, 0.05, 0.02]
 
 
 def test_the_seeds_curriculum_is_the_default():
