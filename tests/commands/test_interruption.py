@@ -103,7 +103,7 @@ def test_an_interrupted_evaluation_names_the_command_that_goes_on(tmp_path):
     assert "Traceback" not in errors
     assert keras_l2o.evaluation.read(path).runs >= 1
     last = errors.splitlines()[-1]
-    assert "interrupted: what has ended is stored in" in last
+    assert "interrupted: finished work is stored in" in last
     again = last.partition("Go on with: keras-l2o ")[2].split()
     assert sorted(again) == sorted(arguments)
 

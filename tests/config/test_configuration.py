@@ -200,7 +200,7 @@ def test_an_override_sets_any_field(override, value):
         ("--training/tasks=1.5", "training/tasks: Input should be a valid int"),
         ("--training/teacher=1", "'training/teachers'"),
         ("--problems/0/name=conv_trian", "'conv_train'"),
-        ("--problems/1/name=conv_train", "the entries are 0 to 0"),
+        ("--problems/1/name=conv_train", "the list has entries 0 to 0"),
         ("--problems/0/datset=digits", "There is no field problems/0/datset"),
         ("--optimizer/config/learning_rat=1", "config/learning_rate'"),
         ("--optimizer/name=adem", "'adam'"),
