@@ -244,8 +244,7 @@ def _check(configuration, tuner):
     ):
         raise config.ConfigurationError(
             "Hyperband sets the number of periods of a trial, which a "
-            "curriculum sets itself. Use --strategy=simple or "
-            "--strategy=repeat."
+            "curriculum sets itself. Use --strategy=simple or repeat."
         )
 
 
