@@ -1,16 +1,20 @@
-"""Where `keras-l2o` starts: with its commands, or with what they lack."""
+"""The entry point of `keras-l2o`."""
 
 import sys
 
 
 def main():
-    """Runs the command; without the extra `cli` it is a line that says so."""
+    """Runs the command line.
+
+    Exits with an error of one line if the extra `cli` is not installed.
+    """
     try:
         from keras_l2o_commands.application import main as run
     except ModuleNotFoundError as error:
         if error.name not in ("rich", "typer"):
             raise
-        # As `keras_l2o.extras` has it, which is not imported without Keras.
+        # The words of `keras_l2o.extras.MissingExtra`, repeated here since
+        # importing `keras_l2o` imports Keras.
         sys.exit(
             "error: keras-l2o's command line needs the extra 'cli': "
             "pip install 'keras-l2o[cli]'"

@@ -1,4 +1,4 @@
-"""All commands together, and how they end."""
+"""The application with all commands, and how it reports errors."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ application = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    # Brackets in a help text are what is typed, no markup.
+    # Help texts show brackets as they are typed; they are not rich markup.
     rich_markup_mode=None,
 )
 
@@ -32,7 +32,7 @@ application = typer.Typer(
 def options(
     context: typer.Context,
     traceback: bool = typer.Option(
-        False, "--traceback", help="Show where an error comes from."
+        False, "--traceback", help="Show the Python traceback of an error."
     ),
 ):
     """Learned optimizers for Keras."""
@@ -54,10 +54,15 @@ for module in (
 
 
 def main():
-    """Runs the command; an error of ours is a line, not a traceback."""
-    # The lines that TensorFlow prints when it starts, whatever it finds.
+    """Runs the command that was typed.
+
+    An error that `errors.is_ours` recognizes is printed as one line on stderr,
+    with exit status 1; `--traceback` shows its traceback instead. Any other
+    error is a bug, and keeps its traceback.
+    """
+    # Hides the messages that TensorFlow prints whenever it starts.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # It counts every new model's first step as a retrace to be warned of.
+    # TensorFlow warns of a retrace at the first step of every new model.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     given = {}
     try:
@@ -65,7 +70,7 @@ def main():
     except Exception as error:
         if given.get("traceback") or not is_ours(error):
             raise
-        # As `Text`, since brackets in a message are no markup.
+        # A `Text`, so that rich does not read brackets as markup.
         line = Text("error: " + " ".join(str(error).split()), style="red")
         Console(stderr=True, soft_wrap=True).print(line)
         sys.exit(1)

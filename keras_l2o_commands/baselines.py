@@ -1,4 +1,4 @@
-"""The commands that run analytic rules: baseline, gridsearch."""
+"""The commands that run analytic rules: `baseline` and `gridsearch`."""
 
 import dataclasses
 import enum
@@ -21,7 +21,7 @@ from keras_l2o_commands.tables import print_summary
 
 
 class Rates(enum.StrEnum):
-    """Where a baseline's rate comes from."""
+    """Where the learning rates of a baseline come from."""
 
     train = "train"
     deep = "deep"
@@ -33,44 +33,57 @@ RULES = "adam,rmsprop,sgd,momentum,powersign,addsign"
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """Which rules are run, and at which rates."""
+    """Options of `baseline`: which rules are run, and at which rates."""
 
-    rules: Annotated[str, typer.Option(help="With commas.")] = RULES
+    rules: Annotated[
+        str, typer.Option(help="Names of rules, separated by commas.")
+    ] = RULES
     rates: Annotated[
         Rates,
         typer.Option(
-            help="The rates for conv_train, for deeper networks, or those "
-            "that gridsearch found for this problem in this directory."
+            help="Learning rates: train for those tuned on conv_train, deep "
+            "for those of deeper networks, tuned for those that gridsearch "
+            "found for this problem in this directory."
         ),
     ] = Rates.train
     rate: Annotated[
-        float | None, typer.Option(help="One rate for all, instead.")
+        float | None,
+        typer.Option(help="One learning rate for all rules, instead."),
     ] = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """Which rules are searched, and at which rates."""
+    """Options of `gridsearch`: which rules are tried, at which rates."""
 
-    rules: Annotated[str, typer.Option(help="With commas.")] = RULES
+    rules: Annotated[
+        str, typer.Option(help="Names of rules, separated by commas.")
+    ] = RULES
     rates: Annotated[
         str | None,
         typer.Option(
-            help="With commas. Default: 5e-4, 1e-3, 2e-3, 5e-3, ... 1."
+            help="Learning rates to try, separated by commas. Default: 5e-4, "
+            "1e-3, 2e-3, 5e-3, ... 1."
         ),
     ] = None
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchLength(Length):
-    """As `Length`, of the runs of a search: fewer and shorter ones."""
+    """`Length` with other defaults: a search makes fewer and shorter runs."""
 
-    epochs: Annotated[int, typer.Option(help="Length of each run.")] = 5
-    repeat: Annotated[int, typer.Option(min=1, help="Runs of each rate.")] = 1
+    epochs: Annotated[int, typer.Option(help="Epochs of each run.")] = 5
+    repeat: Annotated[
+        int, typer.Option(min=1, help="Number of runs at each learning rate.")
+    ] = 1
 
 
 def register(application):
-    """Adds the commands to a `typer.Typer`."""
+    """Adds the commands of this module to an application.
+
+    Args:
+        application: `typer.Typer`.
+    """
     for command in (baseline, gridsearch):
         declare(application, goes_on(command))
 
@@ -82,9 +95,9 @@ def baseline(
     chosen: Rules,
     length: Length,
     data: Data,
-    directory: str = typer.Option(help="Where the results go."),
+    directory: str = typer.Option(help="Folder where the results are stored."),
 ):
-    """Evaluates analytic rules, to have something to compare with.
+    """Evaluates analytic rules, as a baseline for learned optimizers.
 
     Example: keras-l2o baseline --problem=conv_train
     --directory=results/baseline --rules=adam,sgd --rates=tuned
@@ -113,6 +126,7 @@ def baseline(
 
 
 def _rates(chosen, directory, problem):
+    """Dict from the chosen rules to their rates, floats, on a problem."""
     from keras_l2o.evaluation import rules as analytic
     from keras_l2o.evaluation import search
 
@@ -127,7 +141,7 @@ def _rates(chosen, directory, problem):
         if missing:
             raise ValueError(
                 f"The search in {directory} did not try {', '.join(missing)}. "
-                "Run gridsearch with these rules."
+                "Run `keras-l2o gridsearch` with these rules."
             )
     else:
         found = {
@@ -144,9 +158,9 @@ def gridsearch(
     grid: Grid,
     length: SearchLength,
     data: Data,
-    directory: str = typer.Option(help="Where the results go."),
+    directory: str = typer.Option(help="Folder where the results are stored."),
 ):
-    """Finds each analytic rule's best rate on a problem, by validation loss.
+    """Finds each analytic rule's best learning rate, by validation loss.
 
     Example: keras-l2o gridsearch --problem=conv_train
     --directory=results/baseline

@@ -1,4 +1,4 @@
-"""Commands around what comes with the package: list, prepare, demo."""
+"""The commands `list`, `prepare` and `demo`."""
 
 import math
 
@@ -11,14 +11,18 @@ from keras_l2o_commands.declare import declare
 
 
 def register(application):
-    """Adds the commands to a `typer.Typer`."""
+    """Adds the commands of this module to an application.
+
+    Args:
+        application: `typer.Typer`.
+    """
     declare(application, list_command, name="list")
     declare(application, prepare)
     declare(application, demo)
 
 
 def list_command():
-    """Lists the optimizers that come with the package.
+    """Lists the optimizers that come with the package, and how good they are.
 
     Example: keras-l2o list
     """
@@ -32,9 +36,10 @@ def list_command():
         box=box.SIMPLE_HEAVY,
         pad_edge=False,
         padding=0,
-        caption="By problem, the log of the best validation loss less that of "
-        "the best tuned rule: below zero is better. `own` is the log loss in "
-        "the distillation. keras_l2o.available() has all figures.",
+        caption="For each problem: log of the best validation loss, minus that "
+        "of the best tuned rule. Below zero the optimizer is better. own: log "
+        "loss in the validation of its own meta-training. "
+        "keras_l2o.available() returns all figures.",
     )
     table.add_column("name", no_wrap=True)
     columns = {"val_log_loss": "own"} | {
@@ -44,7 +49,7 @@ def list_command():
     }
     columns = {key: title for key, title in columns.items() if key in measured}
     for title in columns.values():
-        # Where names of problems are too long, they fold; figures never do.
+        # Long names of problems are folded, figures are not.
         table.add_column(title, justify="right", overflow="fold", min_width=5)
     for row in rows:
         table.add_row(
@@ -58,16 +63,21 @@ def _figure(value):
 
 
 def prepare(
-    dataset: str = typer.Argument(help="Only fashion_mnist."),
+    dataset: str = typer.Argument(
+        help="Name of the data set. Only fashion_mnist can be prepared."
+    ),
     source: str = typer.Option(
         "/usr/share/datasets/fashion-mnist",
-        help="Folder with the four .gz files of Debian's package.",
+        help="Folder with the four .gz files of Fashion-MNIST, as Debian's "
+        "package dataset-fashion-mnist installs them.",
     ),
     data_dir: str = typer.Option(
-        None, help="Folder of TensorFlow Datasets. Default: its usual one."
+        None,
+        help="Folder of TensorFlow Datasets. Default: that of the environment "
+        "variable TFDS_DATA_DIR, or else ~/tensorflow_datasets.",
     ),
 ):
-    """Prepares a data set from files on disk, without a network.
+    """Prepares a data set from files on disk, without network access.
 
     Example: keras-l2o prepare fashion_mnist
     """
@@ -82,10 +92,12 @@ def prepare(
 
 
 def demo(
-    output: str = typer.Option("demo", help="Folder for what it makes."),
-    quick: bool = typer.Option(False, help="A few steps of everything."),
+    output: str = typer.Option(
+        "demo", help="Folder for the picture and the distilled optimizer."
+    ),
+    quick: bool = typer.Option(False, help="Take only a few steps of each."),
 ):
-    """Trains with a distilled optimizer beside Adam, and distils a small one.
+    """Compares a learned optimizer with Adam, and distils a small one.
 
     Example: keras-l2o demo
     """

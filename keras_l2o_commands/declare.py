@@ -1,21 +1,28 @@
+"""How commands are declared: from a function's docstring and parameters."""
+
 import dataclasses
 import functools
 import inspect
 import typing
 
-#: Arguments that no option takes are fields of the configuration.
+#: Settings of a command that takes fields of the configuration: it keeps the
+#: arguments that are none of its options, in `typer.Context.args`.
 _FIELDS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def declare(application, function, name=None, takes_fields=False):
-    """Makes a function a command; its docstring is what `--help` says.
+    """Adds a function to an application, as a command.
 
     Args:
         application: `typer.Typer`.
-        function: The function. The first paragraph of its docstring stands
-            in the list of commands.
-        name: String. Defaults to the function's.
-        takes_fields: Bool. Whether `--path/to/field=value` is let through.
+        function: The function. Its docstring is the text of the command's
+            `--help`; the docstring's first paragraph also describes the command
+            in the list of all commands.
+        name: String. Name of the command. Defaults to `None`, the function's
+            name.
+        takes_fields: Bool. Whether the command also accepts fields of the
+            configuration, such as `--path/to/field=value`. Defaults to `False`:
+            an argument that is none of its options is an error.
     """
     text = inspect.getdoc(function)
     application.command(
@@ -27,17 +34,19 @@ def declare(application, function, name=None, takes_fields=False):
 
 
 def grouped(function):
-    """Makes the options of a command from the fields of dataclasses.
+    """Replaces a function's dataclass parameters by their fields.
 
-    A parameter that is annotated with a dataclass is one option for each of
-    its fields, of the field's annotation and default, and the function is
-    called with the object: options that belong together are written once.
+    Typer makes an option of each parameter of a function. This decorator lets
+    several commands share a group of options: where a parameter is annotated
+    with a dataclass, the command has one option for each field, with the
+    field's annotation and default. The decorated function gets an object of the
+    dataclass.
 
     Args:
-        function: The function.
+        function: The function of a command. Its parameters have annotations.
 
     Returns:
-        A function of keyword arguments, for `declare`.
+        A function with a keyword parameter for each option, for `declare`.
     """
     hints = typing.get_type_hints(function, include_extras=True)
     groups, parameters = {}, []

@@ -1,4 +1,4 @@
-"""Which errors are for whoever typed a command, and which for who wrote it."""
+"""Tells errors that a user can act on from bugs in this package."""
 
 import dis
 import sys
@@ -8,14 +8,18 @@ _RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 def is_ours(error):
-    """Whether an error's message says to a user what to do.
+    """Whether the message of an error tells a user what to do.
 
-    That is a `keras_l2o.errors.UserError`, and any ValueError or ImportError
-    that a `raise` statement of this package made: an argument that is not as
-    it must be, a version of Keras that is not known.
+    It does if the error is a `keras_l2o.errors.UserError`, or a `ValueError` or
+    `ImportError` from a `raise` statement of this package, such as for an
+    invalid argument or for a version of Keras that is not supported. An error
+    that another library raised does not count, even if this package called it.
 
     Args:
-        error: Exception that was caught.
+        error: Exception that was caught, with its traceback.
+
+    Returns:
+        Bool.
     """
     module = sys.modules.get("keras_l2o.errors")
     if module is not None and isinstance(error, module.UserError):
@@ -24,11 +28,12 @@ def is_ours(error):
 
 
 def _raised(error):
-    """Whether the error comes from a `raise` in a module of these packages.
+    """Whether a `raise` statement in one of `_PACKAGES` raised the error.
 
-    A function written in C leaves no frame: the last one is then ours, too,
-    where it called NumPy or `float`, and only what it was at tells the two
-    apart.
+    The module of the traceback's last frame does not suffice: functions written
+    in C, such as `float` or those of NumPy, have no frame, so that the last
+    frame is the caller's. Hence the bytecode instruction at which that frame
+    stopped must be that of a `raise` statement.
     """
     last = error.__traceback__
     if last is None:

@@ -1,4 +1,4 @@
-"""Commands that publish optimizers and write their cards."""
+"""The commands `publish` and `card`, for optimizers on the Hugging Face Hub."""
 
 import typer
 
@@ -6,7 +6,11 @@ from keras_l2o_commands.declare import declare
 
 
 def register(application):
-    """Adds the commands to a typer application."""
+    """Adds the commands of this module to an application.
+
+    Args:
+        application: `typer.Typer`.
+    """
     declare(application, publish)
     declare(application, card)
 
@@ -16,19 +20,22 @@ def publish(
         help="Folder of an optimizer, of a family or of families, or a "
         "bundled name such as min-max/1 or min-max."
     ),
-    target: str = typer.Argument(help="hf://org/repo[/sub/folder]"),
+    target: str = typer.Argument(help="Address: hf://org/repo[/sub/folder]"),
     private: bool = typer.Option(
-        False, help="Whether a repository that is made is private."
+        False, help="Make the repository private, if it does not exist yet."
     ),
-    revision: str = typer.Option(None, help="Branch. Default: main."),
-    message: str = typer.Option(None, help="Of the commit."),
+    revision: str = typer.Option(
+        None, help="Branch to commit to. Default: main."
+    ),
+    message: str = typer.Option(None, help="Message of the commit."),
     dry_run: bool = typer.Option(
-        False, "--dry-run", help="Only say what would be sent."
+        False, "--dry-run", help="Print what would be sent, and send nothing."
     ),
 ):
     """Publishes optimizers, with a model card, to the Hugging Face Hub.
 
-    Log in before: hf auth login. A card that was edited on the Hub stays.
+    Log in first: hf auth login. A model card that somebody has edited on the
+    Hub is not overwritten.
 
     Example: keras-l2o publish pre-trained/min-max hf://me/min-max
     """
@@ -40,11 +47,14 @@ def publish(
     for path, size in made.files.items():
         print(f"{size:>10,}  {path}")
     if made.note:
-        print(f"as to a new repository, which was not looked at: {made.note}")
+        print(
+            "the repository could not be looked at, so that this is what a new "
+            f"one would get: {made.note}"
+        )
     if made.card is None:
-        print("README.md was edited in the repository: it is left alone")
+        print("README.md was edited on the Hub, and is not overwritten")
     if dry_run:
-        print(f"nothing was sent to {made.address}: a dry run")
+        print(f"dry run: nothing was sent to {made.address}")
         if made.card is not None:
             print(made.card)
     else:
@@ -52,21 +62,26 @@ def publish(
 
 
 def card(
-    family: str = typer.Argument(None, help="Default: every bundled family."),
+    family: str = typer.Argument(
+        None, help="Name of a bundled family. Default: every bundled family."
+    ),
     evaluations: str = typer.Option(
         None,
         help="Folder of the family's run directories, such as "
-        "results/min-max, whose stored evaluations go into the card. Where "
-        "the folder around it has a search of the rules and their runs, as "
-        "held_out/ does, so does how far the family is from the best of them.",
+        "results/min-max. Their stored evaluations are added to the card. If "
+        "the folder's parent also has what gridsearch and baseline store, as "
+        "held_out/ has, the card compares the family with the best tuned rule.",
     ),
     check: bool = typer.Option(
-        False, "--check", help="Only say which cards are out of date."
+        False,
+        "--check",
+        help="Write nothing: print which cards are out of date, and fail if "
+        "any is.",
     ),
 ):
-    """Writes hub_cards/FAMILY.md from what was measured.
+    """Writes the model card hub_cards/FAMILY.md from stored measurements.
 
-    What is written by hand between the marks in a card stays.
+    Text that was written by hand, between the marks for it in a card, is kept.
 
     Example: keras-l2o card min-max --evaluations results/min-max
     """
@@ -76,13 +91,16 @@ def card(
         stale = card_files.stale()
         if stale:
             raise ValueError(
-                f"Out of date: {', '.join(stale)}. `keras-l2o card` writes "
-                "the cards again."
+                f"Out of date: {', '.join(stale)}. Run `keras-l2o card` to "
+                "write these cards again."
             )
-        print("every card says what the files say")
+        print("every card is up to date")
         return
     if evaluations and not family:
-        raise ValueError("Name the family that the evaluations are of.")
+        raise ValueError(
+            "Option --evaluations needs the argument FAMILY: name the family "
+            "that was evaluated."
+        )
     results = None
     if evaluations:
         from keras_l2o import extras

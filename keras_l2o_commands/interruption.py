@@ -1,3 +1,5 @@
+"""How commands end when Ctrl-C or SIGTERM interrupts them."""
+
 import contextlib
 import functools
 import signal
@@ -12,32 +14,48 @@ _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 class Interruption:
-    """What a command says where Ctrl-C ends it.
+    """What a command prints if a signal interrupts it.
+
+    Args:
+        line: String. What to print as long as the command sets no other line.
 
     Attributes:
-        line: Function without arguments that returns what is saved and how to
-            go on. A command sets its own once there is something.
-        number: The signal that came, or `None`.
+        line: Function without arguments that returns a string: what is saved
+            and how to continue. A command replaces it once it has saved
+            something.
+        number: The `signal.Signals` that has arrived, or `None`.
     """
 
     def __init__(self, line):
         self.line, self.number = lambda: line, None
 
     def interrupt(self, number, frame):
-        """Handles a signal."""
+        """Handles a signal: keeps its number and raises `KeyboardInterrupt`.
+
+        Args:
+            number: Int. The signal's number.
+            frame: The frame that was interrupted; not used.
+        """
         self.number = signal.Signals(number)
         raise KeyboardInterrupt
 
 
-#: The interruptions that commands wait for, the innermost last.
+#: The `Interruption`s of the `interruptible` blocks that are running, the
+#: innermost last.
 _AWAITED = []
 
 
 def check():
-    """Interrupts again where the first time was lost.
+    """Raises `KeyboardInterrupt` again if the first one was lost.
 
-    What is raised within a finalizer or a callback of another library's is
-    ignored there. Whatever tells how far long work is asks here, too.
+    If a signal arrives while Python runs a finalizer, or a callback that
+    another library calls, the exception is ignored there and the work goes on.
+    So everything that reports the progress of long work also calls this
+    function.
+
+    Raises:
+        KeyboardInterrupt: A signal has arrived in the innermost `interruptible`
+            block that is running.
     """
     if _AWAITED and _AWAITED[-1].number is not None:
         raise KeyboardInterrupt
@@ -45,15 +63,17 @@ def check():
 
 @contextlib.contextmanager
 def interruptible(line):
-    """Ends a command that is interrupted with one line, and no traceback.
-
-    The exit code is that of the signal: 130 for Ctrl-C, 143 for SIGTERM.
+    """Ends a command that is interrupted with one line, without a traceback.
 
     Args:
-        line: String. What is said until the command knows better.
+        line: String. What to print as long as the command sets no other line.
 
     Yields:
         An `Interruption`.
+
+    Raises:
+        typer.Exit: The command was interrupted. The exit status is that of the
+            signal: 130 for Ctrl-C, 143 for SIGTERM.
     """
     interruption = Interruption(line)
     before = _handle(interruption.interrupt)
@@ -64,8 +84,8 @@ def interruptible(line):
         number = interruption.number
         if isinstance(error, KeyboardInterrupt):
             number = number or signal.SIGINT
-        # After a signal, any error: there are libraries that make another
-        # one of an interruption.
+        # After a signal any error ends the command in this way, since some
+        # libraries turn `KeyboardInterrupt` into another exception.
         if number is None:
             raise
         line = Text(f"{_WORDS[number]}: {interruption.line()}")
@@ -78,30 +98,34 @@ def interruptible(line):
 
 
 def _handle(handler):
-    """Sets the handler of the signals; returns what they had."""
+    """Sets the handler of the signals, and returns a dict of those before."""
     before = {}
     for number in _WORDS:
         if signal.getsignal(number) in (signal.SIG_IGN, None):
-            continue  # such as of a process in the background
+            continue  # ignored: the process runs in the background
         try:
             before[number] = signal.signal(number, handler)
-        except ValueError:  # signals are the main thread's
+        except ValueError:  # only the main thread may set handlers
             break
     return before
 
 
 def goes_on(command):
-    """Lets a command say, where it is interrupted, that it goes on itself.
+    """Lets a command print, if interrupted, that typing it again continues it.
 
     Args:
         command: Function of a `typer.Context` and options, among them
-            `directory`, that does not do again what is stored there.
+            `directory`. When it is called again, it does not repeat the work
+            whose results are stored in that directory.
+
+    Returns:
+        A function of the same parameters, for `declare`.
     """
 
     @functools.wraps(command)
     def interruptible_command(context, directory, **options):
         again = typed.line(typed.arguments(context))
-        line = f"what has ended is stored in {directory}. Go on with: {again}"
+        line = f"finished work is stored in {directory}. Go on with: {again}"
         with interruptible(line):
             command(context=context, directory=directory, **options)
 

@@ -1,4 +1,4 @@
-"""The command that measures an optimizer: evaluate."""
+"""The command `evaluate`, which measures how good an optimizer is."""
 
 import dataclasses
 import pathlib
@@ -19,20 +19,24 @@ from keras_l2o_commands.tables import print_summary
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """Which optimizer is measured; by default the directory's."""
+    """Options of `evaluate`: which optimizer is measured.
+
+    By default it is the one that the run in `--directory` has trained.
+    """
 
     optimizer: Annotated[
         str | None,
         typer.Option(
-            help="Another optimizer than the directory's: a name of the hub, "
-            "a folder, or a rule such as adam."
+            help="Optimizer to evaluate instead of the one that the run in "
+            "DIRECTORY has trained: a bundled name such as min-max/1, an "
+            "address hf://org/repo, a folder, or a rule such as adam."
         ),
     ] = None
     family: Annotated[
         str | None,
         typer.Option(
-            help="All replicates of a bundled family; each has its folder in "
-            "DIRECTORY/FAMILY."
+            help="Evaluate all replicates of this bundled family instead. "
+            "Each has its results in a folder in DIRECTORY/FAMILY."
         ),
     ] = None
     learning_rate: Annotated[
@@ -40,13 +44,21 @@ class Subject:
         typer.Option(
             "--learning-rate",
             "--learning_rate",
-            help="The optimizer's learning_rate, which multiplies the update. "
-            "Default: its own.",
+            help="Learning rate of the optimizer, which multiplies its "
+            "updates. Default: the one that it was saved with.",
         ),
     ] = None
 
     def at_rate(self, source):
-        """What `evaluate` takes, at the rate that was asked for."""
+        """An optimizer at the learning rate that was given, if one was.
+
+        Args:
+            source: String, as `keras_l2o.evaluate` takes for an optimizer.
+
+        Returns:
+            The string itself if no learning rate was given, and otherwise a
+            `keras_l2o.evaluation.contender.Contender`.
+        """
         from keras_l2o import evaluation
 
         if self.learning_rate is None:
@@ -55,7 +67,11 @@ class Subject:
 
 
 def register(application):
-    """Adds the command to a `typer.Typer`."""
+    """Adds the command of this module to an application.
+
+    Args:
+        application: `typer.Typer`.
+    """
     declare(application, goes_on(evaluate))
 
 
@@ -67,17 +83,20 @@ def evaluate(
     length: Length,
     data: Data,
     directory: str = typer.Option(
-        help="Run directory. The results go into its folder evaluations; of a "
-        "run of several replicates, into that of each."
+        help="Run directory. Results are stored in its folder evaluations or, "
+        "if the run has several replicates, in that of each replicate."
     ),
     trace: int = typer.Option(
-        None, help="Look every so many steps at what the optimizer does."
+        None,
+        help="Every this many steps, record the size of the updates and, of a "
+        "choice policy, the weights of its pool.",
     ),
 ):
     """Trains new models with an optimizer and validates them.
 
-    What is stored already is not run again, and an evaluation that was cut
-    off goes on. On JAX up to 64 runs go side by side, and are stored together.
+    Runs that are stored already are not repeated, so that the same command
+    continues an evaluation that was interrupted. On JAX up to 64 runs are
+    trained at the same time, and stored together when they end.
 
     Example: keras-l2o evaluate --problem=conv_train
     --directory=results/rnnprop/min-max/1 --repeat=10
@@ -128,19 +147,23 @@ def evaluate(
 
 
 def _bundled(family, directory):
-    """Where each replicate of a bundled family is stored, by its name."""
+    """Dict from the names of a bundled family's replicates to their folders."""
     from keras_l2o import hub
 
     names = list(hub.names.replicates(family))
     if not names:
         raise ValueError(
-            f"There is no bundled family {family!r}. `keras-l2o list` has all."
+            f"There is no bundled family {family!r}. `keras-l2o list` lists "
+            "all of them."
         )
     return {name: pathlib.Path(directory, name) for name in names}
 
 
 def _of_run(directory):
-    """Where each of a run's replicates is stored; none if it is one alone."""
+    """Dict from the optimizers of a run's replicates to their folders.
+
+    It is empty if the run trained a single student.
+    """
     from keras_l2o import strategies
 
     folders = strategies.RunDirectory(directory).optimizers()
@@ -171,13 +194,13 @@ def _evaluate_family(family, optimizers, problem, protocol, overwrite):
 
 
 def _epochs(problem, protocol):
-    """How many epochs a run has, or `None` where only its steps are known."""
+    """How many epochs a run has, or `None` if only its steps are known."""
     from keras_l2o.problems import catalogue
 
     if protocol["epochs"] is not None:
         return protocol["epochs"]
     if problem not in catalogue.CATALOGUE:
-        return 1  # an unknown name, which fails at once
+        return 1  # no such problem: `evaluate` raises an error at once
     entry = catalogue.CATALOGUE[problem]
     if isinstance(entry, catalogue.FunctionEntry):
         return 10

@@ -1,6 +1,7 @@
-"""Options that several commands have, in groups that belong together.
+"""Groups of options that several commands share.
 
-Each group is a dataclass whose fields are options: see `declare.grouped`.
+Each group is a dataclass whose fields are the options; `declare.grouped` adds
+them to a command.
 """
 
 import dataclasses
@@ -12,10 +13,11 @@ import typer
 
 @dataclasses.dataclass(frozen=True)
 class Problems:
-    """What models are trained on."""
+    """The problems that models are trained on."""
 
     problem: Annotated[
-        str, typer.Option(help="Name of a problem, or several with commas.")
+        str,
+        typer.Option(help="Name of a problem, or several, comma-separated."),
     ]
 
     @property
@@ -26,29 +28,42 @@ class Problems:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What is trained, and how: the configuration of a run."""
+    """Options that make up the configuration of a run."""
 
     presets: Annotated[
-        str, typer.Option(help="Names of presets, with commas.")
+        str, typer.Option(help="Names of presets, separated by commas.")
     ] = ""
     strategy: Annotated[
         str | None,
-        typer.Option(help="simple, repeat or curriculum, the default."),
+        typer.Option(
+            help="Plan of the run: simple, repeat or curriculum. Default: "
+            "that of the presets, or else curriculum."
+        ),
     ] = None
     policy: Annotated[
         str | None,
         typer.Option(
-            help="Name of the policy to be trained. Default: rnnprop."
+            help="Name of the policy that is trained. Default: that of the "
+            "presets, or else rnnprop."
         ),
     ] = None
-    seed: Annotated[int, typer.Option(help="Of weights and data.")] = 0
+    seed: Annotated[
+        int, typer.Option(help="Seed of the first weights and of the data.")
+    ] = 0
 
     def configuration(self, context):
-        """The `keras_l2o.config.Configuration`.
+        """Puts the configuration of the run together.
 
         Args:
-            context: `typer.Context` of the command, whose arguments that no
-                option took are fields of the configuration.
+            context: `typer.Context` of the command. Arguments that are none of
+                the command's options are fields of the configuration.
+
+        Returns:
+            A `keras_l2o.config.Configuration`.
+
+        Raises:
+            keras_l2o.config.ConfigurationError: The configuration is invalid.
+            ValueError: An argument is neither an option nor a field.
         """
         from keras_l2o import config
 
@@ -63,52 +78,75 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """What models are trained on, and whether over what is stored."""
+    """Options for the data of an evaluation, and for replacing a stored one."""
 
     dataset: Annotated[
-        str | None, typer.Option(help="Another data set, such as digits.")
+        str | None,
+        typer.Option(
+            help="Data set to use instead of the problem's, such as digits."
+        ),
     ] = None
     examples: Annotated[
         int | None,
-        typer.Option(help="Train on the first of the examples only."),
+        typer.Option(
+            help="Train on this many examples only, the first ones. Default: "
+            "all."
+        ),
     ] = None
     batch_size: Annotated[
         int | None,
         typer.Option(
-            "--batch-size", "--batch_size", help="Default: the problem's."
+            "--batch-size",
+            "--batch_size",
+            help="Examples in a batch. Default: that of the problem.",
         ),
     ] = None
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="Replace an evaluation with other settings."
+            "--overwrite",
+            help="Replace a stored evaluation that has other settings. "
+            "Without it such an evaluation is an error.",
         ),
     ] = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Length:
-    """How long a model is trained, and how often."""
+    """Options for the number of runs and the length of each."""
 
     epochs: Annotated[
-        int | None, typer.Option(help="Default: 25 for classifiers.")
+        int | None,
+        typer.Option(help="Epochs of each run. Default: 25."),
     ] = None
     steps: Annotated[
         int | None,
-        typer.Option(help="Instead of epochs. Default: 1000, functions."),
+        typer.Option(
+            help="Steps of each run, instead of epochs. Default: 1000 for "
+            "problems without data, which have no epochs."
+        ),
     ] = None
     repeat: Annotated[int, typer.Option(min=1, help="Number of runs.")] = 10
     seed: Annotated[
         int,
-        typer.Option(help="Seed of the first run; the next has the next."),
+        typer.Option(
+            help="Seed of the first run. Each later run has the next integer."
+        ),
     ] = 0
 
 
 def overrides(context):
-    """Pairs of a path and a value: the arguments that no option took.
+    """The fields of the configuration among a command's arguments.
 
     Args:
         context: `typer.Context` of the command.
+
+    Returns:
+        List of pairs of a path, such as `"strategy/depth"`, and a value, as
+        `keras_l2o.config.resolve` takes in `overrides`.
+
+    Raises:
+        ValueError: An argument is neither an option of the command nor a field.
     """
     options = [
         name.removeprefix("--")

@@ -1,3 +1,5 @@
+"""Progress of a run, period by period."""
+
 import math
 
 import keras
@@ -5,16 +7,16 @@ import keras
 from keras_l2o.strategies.rows import Row
 from keras_l2o_commands.progress import COMPILING
 
-#: How many periods are looked for, since a plan need not end.
+#: Most periods that `periods_ahead` returns, since a plan need not end.
 MOST = 1000
 
 
 class PeriodProgress(keras.callbacks.Callback):
-    """Shows which period of a run is under way, and how many are to come.
+    """Callback that shows which period of a run is trained, and what is left.
 
     Args:
         strategy: The run's `keras_l2o.strategies.Strategy`.
-        progress: `Progress`. Its unit is the inner step.
+        progress: `Progress`. Its unit of work is the inner step.
     """
 
     def __init__(self, strategy, progress):
@@ -49,7 +51,7 @@ class PeriodProgress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         validation = float(logs["val_log_loss"])
         if math.isnan(validation):
-            validation = math.inf  # as the run takes it
+            validation = math.inf  # as in `strategies.run.Run`
         rolled_back = not self.strategy.keeps(self.strategy.rows, validation)
         parts = [
             f"loss {float(logs['loss']):.4g}",
@@ -59,7 +61,7 @@ class PeriodProgress(keras.callbacks.Callback):
         self.progress.say(f"{self._title}: {', '.join(filter(None, parts))}")
 
     def _look_ahead(self, rows):
-        """Finds the periods to come, if they are others than expected."""
+        """Plans the periods to come anew, unless they are the expected ones."""
         expected = [period._replace(start="") for period in self._ahead[1:2]]
         if expected == [self.strategy.next(rows)._replace(start="")]:
             del self._ahead[0]
@@ -75,13 +77,17 @@ class PeriodProgress(keras.callbacks.Callback):
 
 
 def periods_ahead(strategy, rows):
-    """The periods that a run still has to come, if none goes better or worse.
+    """The periods that are left of a run, if no later one sets a new best.
 
-    A plan is a function of the rows alone, so it can be played to its end.
+    What comes next is a function of the finished periods alone, so the plan can
+    be followed to its end without any training.
 
     Args:
         strategy: `keras_l2o.strategies.Strategy`.
         rows: List of `keras_l2o.strategies.Row`, the finished periods.
+
+    Returns:
+        List of `keras_l2o.strategies.Period`, at most `MOST`.
     """
     rows, periods = list(rows), []
     while len(periods) < MOST:
@@ -89,10 +95,11 @@ def periods_ahead(strategy, rows):
         if period is None:
             break
         periods.append(period)
-        # As bad as can be: never a new best, which would lengthen a stage.
+        # An infinite loss is never a new best, which would prolong a stage.
         rows.append(Row(period, math.inf, checkpoint="ahead"))
     return periods
 
 
 def _work(period):
+    """The inner steps of a period, of which a progress counts the work."""
     return period.truncations * period.unroll

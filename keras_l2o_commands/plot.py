@@ -1,4 +1,4 @@
-"""The command that draws stored evaluations."""
+"""The command `plot`, which draws pictures of stored evaluations."""
 
 import enum
 import pathlib
@@ -11,7 +11,7 @@ from keras_l2o_commands.tables import print_summary
 
 
 class Picture(enum.StrEnum):
-    """What is drawn."""
+    """The pictures that `plot` can draw."""
 
     losses = "losses"
     replicates = "replicates"
@@ -20,24 +20,35 @@ class Picture(enum.StrEnum):
     distances = "distances"
 
 
-PICTURE = typer.Argument(help="What to draw.")
+PICTURE = typer.Argument(
+    help="Which picture to draw. losses: validation loss by step. replicates: "
+    "each run, replicate by replicate. pool: weights of the pool of a choice "
+    "policy. magnitudes: spread between replicates by magnitude of the "
+    "perturbation. distances: families compared with the best tuned rule."
+)
 PATHS = typer.Argument(
-    help="Run directories, or directories of such, or .npz files."
+    help="Run directories, folders that contain run directories, or .npz files."
 )
 
 
 def register(application):
-    """Adds the command to a `typer.Typer`."""
+    """Adds the command of this module to an application.
+
+    Args:
+        application: `typer.Typer`.
+    """
     declare(application, plot)
 
 
 def plot(
     picture: Picture = PICTURE,
     paths: list[str] = PATHS,
-    output: str = typer.Option("plot.png", help="Where the picture goes."),
-    problem: str = typer.Option(None, help="Only this problem."),
+    output: str = typer.Option("plot.png", help="File to write."),
+    problem: str = typer.Option(
+        None, help="Draw this problem only. Default: all."
+    ),
 ):
-    """Draws stored evaluations, and prints what they say together.
+    """Draws a picture of stored evaluations, and prints a summary of them.
 
     Example: keras-l2o plot losses results/rnnprop results/baseline
     --output=losses.png
@@ -59,8 +70,8 @@ def plot(
                 break
         else:
             raise ValueError(
-                "No evaluation there has a pool's weights: evaluate a choice "
-                "with --trace."
+                "No evaluation there has the weights of a pool. Evaluate a "
+                "choice policy with `keras-l2o evaluate --trace=10`."
             )
     elif picture is Picture.magnitudes:
         summary = collection.by_magnitude(paths, problem)
@@ -68,8 +79,8 @@ def plot(
     elif picture is Picture.distances:
         if len(paths) > 1:
             raise ValueError(
-                "Distances are drawn of one directory, such as held_out. "
-                f"Received: {', '.join(paths)}"
+                "The picture of distances needs one directory, such as "
+                f"held_out. Received: {', '.join(paths)}"
             )
         runs = held_out.distances(paths[0])
         if problem is not None:
@@ -77,7 +88,7 @@ def plot(
             runs = runs[runs["problem"] == problem]
             if runs.empty:
                 raise ValueError(
-                    f"No family was compared on {problem!r}. Known: {known}"
+                    f"No family was evaluated on {problem!r}. Known: {known}"
                 )
         spread_plots.plot_distances(runs, output)
     else:
@@ -86,8 +97,8 @@ def plot(
             plots.plot_losses(frame, output)
         elif frame["problem"].nunique() > 1:
             raise ValueError(
-                "Replicates are drawn on one problem: give --problem, one of "
-                f"{', '.join(frame['problem'].unique())}."
+                "The picture of replicates needs one problem. Give --problem, "
+                f"one of {', '.join(frame['problem'].unique())}."
             )
         else:
             spread_plots.plot_replicates(statistics.figures(frame), output)

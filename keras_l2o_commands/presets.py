@@ -1,4 +1,4 @@
-"""The command that says what can be configured."""
+"""The command `presets`, which lists what a configuration consists of."""
 
 import json
 import shlex
@@ -16,23 +16,33 @@ from keras_l2o_commands.tables import print_line
 
 
 def register(application):
-    """Adds the command to a `typer.Typer`."""
+    """Adds the command of this module to an application.
+
+    Args:
+        application: `typer.Typer`.
+    """
     declare(application, presets, takes_fields=True)
 
 
 def presets(
     context: typer.Context,
-    names: str = typer.Argument(None, help="Names of presets, with commas."),
-    strategy: str = typer.Option(None, help="As in train."),
-    policy: str = typer.Option(None, help="As in train."),
+    names: str = typer.Argument(
+        None, help="Names of presets, separated by commas."
+    ),
+    strategy: str = typer.Option(
+        None, help="Plan of the run: simple, repeat or curriculum."
+    ),
+    policy: str = typer.Option(
+        None, help="Name of the policy that is trained."
+    ),
 ):
     """Lists all presets, or every field of a configuration with its value.
 
-    Without names, what each preset sets. With names, the whole configuration
-    that train makes of these presets, laid over each other in this order: a
-    preset's teachers and problems are added to what there is, its other values
-    take the place of it. Each line can be changed and, beside the same
-    presets, handed to train or tune.
+    Without names, it prints what each preset sets. With names, it prints the
+    whole configuration that train makes of these presets, which it applies one
+    after the other: a preset's teachers and problems are added to those before,
+    and its other values replace those before. You can change any printed line
+    and give it to train or tune, together with the same presets.
 
     Example: keras-l2o presets conv_train,adam,rmsprop,il_more
     --strategy=repeat
@@ -53,8 +63,8 @@ def _print_all(presets):
         "preset",
         "what it sets",
         box=box.SIMPLE_HEAVY,
-        caption="keras-l2o train --presets=NAME,NAME,... takes them. "
-        "keras-l2o presets NAME,NAME,... shows all fields.",
+        caption="keras-l2o train --presets=NAME,NAME,... uses presets. "
+        "keras-l2o presets NAME,NAME,... prints all resulting fields.",
         pad_edge=False,
     )
     for name, nest in presets.items():
@@ -65,16 +75,21 @@ def _print_all(presets):
 
 
 def fields(nest, path="", entries=False):
-    """The fields of a configuration, as train takes them in a shell.
+    """The fields of a configuration as arguments of the command `train`.
 
     Args:
-        nest: Dict of fields, or list of such, that may hold fields in turn.
-        path: String. Where it is in the configuration.
-        entries: Bool. Whether entries of lists are fields, too, which they
-            are for train once there is a list.
+        nest: Dict from fields to values, or list of such dicts. Values may be
+            dicts or lists of fields in turn.
+        path: String. The path of `nest` in the configuration. Defaults to
+            `""`, the whole configuration.
+        entries: Bool. Whether each field of a list's entries is an argument of
+            its own, such as `--problems/0/name=digits_train`. `train` accepts
+            such an argument only if the list has the entry already. Defaults
+            to `False`: a list is one argument.
 
     Returns:
-        List of strings such as `"--strategy/num_periods=5"`.
+        List of strings such as `"--strategy/num_periods=5"`, quoted for a shell
+        where necessary.
     """
     lines = []
     pairs = nest.items() if isinstance(nest, dict) else enumerate(nest)
@@ -95,7 +110,7 @@ def _holds_fields(entries):
 
 
 def _text(value):
-    """What is read as this value again: a text as it is, or JSON."""
+    """A text that is read as this value: the value itself, or its JSON."""
     if isinstance(value, str):
         try:
             json.loads(value)

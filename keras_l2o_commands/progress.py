@@ -1,4 +1,4 @@
-"""What long work is at: a bar on a terminal, lines elsewhere."""
+"""Progress of long work: a bar on a terminal, and lines elsewhere."""
 
 import datetime
 import time
@@ -14,15 +14,17 @@ COMPILING = "compiling the first step, which takes up to a minute"
 
 
 class Progress:
-    """Shows on stderr how far some work is and how long it still takes.
+    """Shows on stderr how much work is done and how much time is left.
 
-    On a terminal it is a bar, which is gone when the work is done; elsewhere
-    only what is said is printed, a line each.
+    Use it as a context manager. On a terminal it shows a bar, which disappears
+    at the end. Elsewhere, such as in a log file, it prints only the lines that
+    `say`, `note` and `announce` get.
 
     Args:
-        title: String.
-        total: Float, in any unit of work, or `None` if nobody knows.
-        console: `rich.console.Console`. Defaults to one of stderr.
+        title: String that the bar shows at first.
+        total: Float, all the work in any unit, or `None` if it is not known.
+        console: `rich.console.Console`. Defaults to `None`, one that prints to
+            stderr.
         clock: Function that returns seconds. Defaults to `time.monotonic`.
     """
 
@@ -30,8 +32,8 @@ class Progress:
         self._console = console or Console(stderr=True, soft_wrap=True)
         self._clock = clock
         self._total, self._done = total, 0
-        # The pace is measured from the first move on: what comes before it
-        # is compilation, or was done by an earlier process.
+        # `(done, time)` of the first move, from which the pace is measured.
+        # Before it there is compilation, and work of an earlier process.
         self._first = None
         self._bar = Bar(
             TextColumn("{task.description}", markup=False),
@@ -45,7 +47,7 @@ class Progress:
 
     @property
     def live(self):
-        """Whether there is a bar."""
+        """Bool. Whether a bar is shown."""
         return self._console.is_terminal
 
     def __enter__(self):
@@ -56,30 +58,44 @@ class Progress:
         self._bar.stop()
 
     def say(self, line):
-        """Prints a line that stays, above the bar if there is one."""
+        """Prints a line, above the bar if there is one.
+
+        Args:
+            line: String.
+        """
         self._console.print(line, markup=False, highlight=False)
 
     def note(self, line):
-        """Prints a line with the time that is left, unless a bar shows it."""
+        """Prints a line and the time that is left, if no bar is shown.
+
+        Args:
+            line: String.
+        """
         if not self.live:
             self.say(", ".join(filter(None, (line, self.left()))))
 
     def announce(self, line):
-        """Says what begins: beside the bar, or on a line of its own."""
+        """Shows what begins: beside the bar, or else on a line of its own.
+
+        Args:
+            line: String.
+        """
         self._bar.update(self._task, description=line)
         if not self.live:
             self.say(line)
 
     def move(self, done, line, total=None):
-        """Moves the bar, unless the command was interrupted.
+        """Moves the bar.
 
         Args:
-            done: Float. Work that is done.
-            line: String. What the work is at.
-            total: Float. If given, all the work there is now.
+            done: Float. How much work is done, in the unit of `total`.
+            line: String. What is being done, shown beside the bar.
+            total: Float. All the work, if that has changed. Defaults to `None`,
+                unchanged.
 
         Raises:
-            KeyboardInterrupt: If a signal came, and nothing heard of it.
+            KeyboardInterrupt: The command was interrupted, but the exception
+                was lost; see `interruption.check`.
         """
         interruption.check()
         if total is not None:
@@ -96,7 +112,11 @@ class Progress:
         )
 
     def left(self):
-        """The time that is left, such as `"0:01:20 left"`; empty if unknown."""
+        """The estimated time that is left.
+
+        Returns:
+            String such as `"0:01:20 left"`; empty if there is no estimate yet.
+        """
         if self._first is None or self._total is None:
             return ""
         done = self._done - self._first[0]

@@ -1,4 +1,4 @@
-"""The command that rebuilds the tables of the families from stored runs."""
+"""The command `results`, which makes tables of stored evaluations."""
 
 import pathlib
 
@@ -11,31 +11,37 @@ from keras_l2o_commands.declare import declare
 from keras_l2o_commands.tables import print_line
 
 DIRECTORY = typer.Option(
-    "held_out", help="Families, baselines and searches, as stored."
+    "held_out",
+    help="Folder with stored results of evaluate, baseline and gridsearch.",
 )
 
-
+#: The line of the Markdown file after which the tables stand.
 MARK = "<!-- tables -->"
-#: The family that is compared with each of the others.
+#: The family that one of the tables compares with each of the others.
 FAMILY = "choice-large"
-#: How many replicates are named as the best.
+#: How many replicates the table of the best ones lists.
 BEST = 10
 
 
 def register(application):
-    """Adds the command to a `typer.Typer`."""
+    """Adds the command of this module to an application.
+
+    Args:
+        application: `typer.Typer`.
+    """
     declare(application, results)
 
 
 def results(
     directory: str = DIRECTORY,
     output: str = typer.Option(
-        None, help="Markdown file to write. Default: the directory's README."
+        None, help="Markdown file to write. Default: README.md in the folder."
     ),
 ):
     """Compares families of replicates with tuned rules, problem by problem.
 
-    Everything comes from the evaluations that are stored in the directory.
+    It reads the results that are stored in the directory, prints tables of
+    them, and writes the tables to a Markdown file. Nothing is trained.
 
     Example: keras-l2o results --directory=held_out
     """
@@ -45,8 +51,8 @@ def results(
 
     if not pathlib.Path(directory).is_dir():
         raise ValueError(
-            f"There is no folder {directory}. What keras-l2o evaluate, "
-            "baseline and gridsearch store in one can be compared."
+            f"There is no folder {directory}. Name one in which the commands "
+            "evaluate, baseline and gridsearch have stored results."
         )
     tables = {}
     if held_out.families(directory):
@@ -70,7 +76,7 @@ def results(
 
 
 def _page(path, tables):
-    """The page, with new tables after the mark; what comes before stays."""
+    """The page as bytes: what it has before `MARK`, and the new tables."""
     before = "# Results\n\n"
     if path.is_file():
         text = path.read_text("utf-8")
@@ -80,7 +86,7 @@ def _page(path, tables):
 
 def _print(title, rows):
     table = Table(title=title, box=box.SIMPLE_HEAVY, pad_edge=False)
-    # Headings are broken, so that names need not be.
+    # Headings take several lines, which leaves room for the names.
     name, *figures = (heading.replace(" ", "\n") for heading in rows[0])
     table.add_column(name, overflow="fold")
     for heading in figures:

@@ -1,4 +1,4 @@
-"""Commands that make a run, take it up again, and package what comes out."""
+"""The commands `train`, `resume` and `package`."""
 
 import pathlib
 
@@ -17,12 +17,17 @@ DIRECTORY = typer.Argument(help="Folder of the run.")
 TENSORBOARD = typer.Option(
     False,
     "--tensorboard",
-    help="Write figures to DIRECTORY/tensorboard, for tensorboard --logdir.",
+    help="Write losses and other figures to DIRECTORY/tensorboard, which "
+    "tensorboard --logdir shows.",
 )
 
 
 def register(application):
-    """Adds the commands to a typer application."""
+    """Adds the commands of this module to an application.
+
+    Args:
+        application: `typer.Typer`.
+    """
     declare(application, train, takes_fields=True)
     declare(application, resume)
     declare(application, package)
@@ -35,19 +40,19 @@ def train(
     directory: str = typer.Option(help="Folder of the run."),
     tensorboard: bool = TENSORBOARD,
 ):
-    """Trains a policy. The same command goes on with a run that was stopped.
+    """Trains a policy. The same command continues a run that was stopped.
 
     keras-l2o presets lists the presets, and keras-l2o presets NAME,NAME,...
-    every field of the configuration that they make, which the run leaves in
-    config.json. Any of them can be set by --path/to/field=value, with a value
-    in JSON or a text.
+    lists every field of the configuration that they result in. Any field can be
+    set by --path/to/field=value, where the value is JSON or a plain text. The
+    run stores its configuration in DIRECTORY/config.json.
 
     Example: keras-l2o train --presets=conv_train,adam,rmsprop,il_more
     --strategy=curriculum --policy=rnnprop
     --directory=results/rnnprop/min-max/1 --problems/0/dataset=digits
     """
     command = typed.line(typed.arguments(context))
-    line = f"no period is finished. Again: {command}"
+    line = f"no period is finished. Start again with: {command}"
     with interruptible(line) as interruption:
         configuration = recipe.configuration(context)
         metadata = {"command": command}
@@ -55,11 +60,11 @@ def train(
 
 
 def resume(directory: str = DIRECTORY, tensorboard: bool = TENSORBOARD):
-    """Goes on with a run that was stopped, from its last finished period.
+    """Continues a run that was stopped, from its last finished period.
 
     Example: keras-l2o resume results/rnnprop/min-max/1
     """
-    line = f"no more is finished. Again: {_resume(directory)}"
+    line = f"no further period is finished. Go on with: {_resume(directory)}"
     with interruptible(line) as interruption:
         from keras_l2o import config
         from keras_l2o import strategies
@@ -73,14 +78,15 @@ def resume(directory: str = DIRECTORY, tensorboard: bool = TENSORBOARD):
 def package(
     directory: str = DIRECTORY,
     output: str = typer.Argument(
-        help="Folder to write, such as pre-trained/min-max/1; of a run of "
-        "several replicates pre-trained/min-max, with a folder for each."
+        help="Folder to write, such as pre-trained/min-max/1. For a run of "
+        "several replicates, such as pre-trained/min-max, in which each "
+        "replicate gets a folder."
     ),
     overwrite: bool = typer.Option(
-        False, help="Whether an optimizer in the folder is replaced."
+        False, help="Replace an optimizer that is in the folder already."
     ),
 ):
-    """Writes a run's best optimizer, as it is now, to a folder of its own.
+    """Copies the best optimizer of a run, so far, to a folder of its own.
 
     Example: keras-l2o package results/rnnprop/min-max/1 pre-trained/min-max/1
     """
@@ -88,7 +94,7 @@ def package(
     from keras_l2o import strategies
 
     run = strategies.RunDirectory(directory)
-    run.config()  # an error if it is no run
+    run.config()  # raises an error if there is no run
     folders = run.optimizers()
     if not folders:
         raise ValueError(
@@ -120,7 +126,10 @@ def _run(configuration, directory, metadata, tensorboard, interruption):
 
 
 def _saved(directory):
-    """What is on disk and how to go on; nothing if no period is finished."""
+    """A line that says how much is saved and how to continue.
+
+    It is empty if no period is finished.
+    """
     from keras_l2o import strategies
 
     count = len(strategies.RunDirectory(directory).rows())

@@ -1,3 +1,5 @@
+"""Progress of the runs of an evaluation."""
+
 import contextlib
 
 from keras_l2o_commands.progress import COMPILING
@@ -6,17 +8,19 @@ from keras_l2o_commands.progress import Progress
 
 @contextlib.contextmanager
 def run_progress(title, runs, epochs=1):
-    """Shows how many of some runs are done.
+    """Shows how many runs of an evaluation are done.
 
     Args:
-        title: String.
-        runs: Int.
-        epochs: Int. How often a run is heard of, or `None` if nobody knows.
+        title: String, such as the name of the problem.
+        runs: Int. Number of runs.
+        epochs: Int. How often the yielded function is called for each run, or
+            `None` if that is not known. Defaults to `1`.
 
     Yields:
-        A function of a run's number, from 0, and a line, to be called after
-        each epoch. Runs may go side by side; where earlier ones are stored,
-        the first call has another number than 0.
+        A function, to be called after each epoch of a run with the run's
+        number, an int from 0, and a string that is shown. Runs may be trained
+        at the same time. If earlier runs are stored already, the number in the
+        first call is not 0.
     """
     first, calls, ended = None, 0, 0
     with Progress(title, None if epochs is None else runs) as progress:

@@ -1,4 +1,4 @@
-"""What measured figures look like on a terminal."""
+"""Tables of measured figures, printed on a terminal."""
 
 from rich import box
 from rich.console import Console
@@ -6,12 +6,16 @@ from rich.table import Table
 
 
 def print_line(line):
-    """Prints a line as it is, however long."""
+    """Prints a line on stdout, without breaking it and without markup.
+
+    Args:
+        line: String.
+    """
     Console(soft_wrap=True).print(line, markup=False, highlight=False)
 
 
 def print_summary(frame):
-    """Prints a table for each problem, a row for each optimizer.
+    """Prints a table for each problem, with a row for each optimizer.
 
     Args:
         frame: `pandas.DataFrame` as `evaluate` returns, or several of them
@@ -28,8 +32,9 @@ def print_summary(frame):
         table = Table(
             title=problem,
             box=box.SIMPLE_HEAVY,
-            caption="Log of the best validation loss of a run, 95 % interval; "
-            "standard deviations between epochs, runs and replicates",
+            caption="log loss: log of a run's best validation loss, mean with "
+            "95 % interval; sd: standard deviation between epochs, between "
+            "runs, and between replicates",
             pad_edge=False,
         )
         table.add_column("optimizer", overflow="fold", min_width=12)
@@ -53,11 +58,11 @@ def print_summary(frame):
 
 
 def print_search(frame, best):
-    """Prints the best rate of each rule.
+    """Prints a table with the best learning rate of each rule.
 
     Args:
-        frame: `pandas.DataFrame` as `gridsearch` returns.
-        best: Dict from rules to rates.
+        frame: `pandas.DataFrame` as `keras_l2o.evaluation.gridsearch` returns.
+        best: Dict from the names of rules to their best rates, floats.
     """
     from keras_l2o.evaluation import cells
 

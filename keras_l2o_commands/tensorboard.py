@@ -1,17 +1,22 @@
+"""Figures of a run for TensorBoard."""
+
 import keras
 
 from keras_l2o import extras
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Writes the figures of a run's outer steps and periods for TensorBoard.
+    """Callback that logs a run's outer steps and periods for TensorBoard.
 
-    TensorBoard's own writer, which needs no TensorFlow. The steps of a run
-    that is taken up again go on where they were.
+    It uses the writer of TensorBoard itself, which does not need TensorFlow. If
+    a run is resumed, its steps are numbered on from those before.
 
     Args:
-        folder: Path.
+        folder: Path of the folder that the logs are written to.
         strategy: The run's `keras_l2o.strategies.Strategy`.
+
+    Raises:
+        keras_l2o.extras.MissingExtra: TensorBoard is not installed.
     """
 
     def __init__(self, folder, strategy):

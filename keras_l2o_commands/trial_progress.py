@@ -1,3 +1,5 @@
+"""Progress of a search for a perturbation, trial by trial."""
+
 import keras
 
 from keras_l2o.tuner import search
@@ -5,12 +7,12 @@ from keras_l2o_commands.progress import COMPILING
 
 
 class TrialProgress(keras.callbacks.Callback):
-    """Shows which trial of a search is under way in this process.
+    """Callback that shows which trial of a search this process is training.
 
     Args:
-        directory: Path of the search.
-        trials: Int, or `None` if nobody knows how many there will be.
-        progress: `Progress`. Its unit is the trial.
+        directory: Path of the search's directory.
+        trials: Int. Number of trials, or `None` if it is not known.
+        progress: `Progress`. Its unit of work is the trial.
     """
 
     def __init__(self, directory, trials, progress):
@@ -20,7 +22,10 @@ class TrialProgress(keras.callbacks.Callback):
         self._title = ""
 
     def __deepcopy__(self, memo):
-        """Itself: a tuner copies callbacks for each trial, this sees all."""
+        """Returns itself, so that all trials share one callback.
+
+        keras-tuner makes deep copies of its callbacks for each trial.
+        """
         return self
 
     def on_train_begin(self, logs=None):
@@ -28,7 +33,7 @@ class TrialProgress(keras.callbacks.Callback):
         of = "" if self.trials is None else f" of {self.trials}"
         title = f"trial {self._ended + 1}{of}"
         self.progress.move(self._ended, title)
-        if title != self._title:  # not another student of the same
+        if title != self._title:  # the first of the trial's students
             self.progress.announce(f"{title}: {COMPILING}")
         self._title = title
 

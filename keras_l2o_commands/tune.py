@@ -1,4 +1,4 @@
-"""The command that searches for a perturbation."""
+"""The command `tune`, which searches for the best perturbation."""
 
 import dataclasses
 import enum
@@ -20,7 +20,7 @@ from keras_l2o_commands.tables import print_line
 
 
 class Tuner(enum.StrEnum):
-    """How the next trial is chosen."""
+    """The ways to choose the next trial of a search."""
 
     random = "random"
     bayesian = "bayesian"
@@ -30,54 +30,81 @@ class Tuner(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class TrialRecipe(Recipe):
-    """How a trial trains; the seed is the search's, too."""
+    """`Recipe` for the training of a trial."""
 
     strategy: Annotated[
         str,
-        typer.Option(help="simple, repeat or curriculum: how a trial trains."),
+        typer.Option(
+            help="Plan of each trial's training: simple, repeat or curriculum."
+        ),
     ] = "simple"
     seed: Annotated[
-        int, typer.Option(help="Of weights, data and the search.")
+        int,
+        typer.Option(
+            help="Seed of the first weights, of the data and of the search."
+        ),
     ] = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """What is searched, and what counts."""
+    """Options for what is searched, and for what makes a trial the best."""
 
     kinds: Annotated[
         str | None,
-        typer.Option(help="Perturbations to try, with commas. Default: all."),
+        typer.Option(
+            help="Names of perturbations to try, separated by commas. Default: "
+            "all."
+        ),
     ] = None
     steps: Annotated[
-        int, typer.Option(min=1, help="Most steps of pgd and cgd.")
+        int,
+        typer.Option(
+            min=1, help="Largest number of steps to try of pgd and cgd."
+        ),
     ] = 3
     replicates: Annotated[
-        int, typer.Option(min=1, help="Students of a trial.")
+        int, typer.Option(min=1, help="Number of students in each trial.")
     ] = 2
     spread_weight: Annotated[
-        float, typer.Option(help="Weight of the spread between the students.")
+        float,
+        typer.Option(
+            help="The best trial has the lowest mean log loss of its students "
+            "plus this weight times their standard deviation."
+        ),
     ] = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """Who searches, and how long."""
+    """Options for how the search proceeds, and for how long."""
 
     tuner: Annotated[
-        Tuner, typer.Option(help="How the next trial is chosen.")
+        Tuner,
+        typer.Option(help="How the next trial is chosen, by keras-tuner."),
     ] = Tuner.random
     trials: Annotated[
         int,
-        typer.Option(min=1, help="Number of trials. Hyperband has its own."),
+        typer.Option(
+            min=1,
+            help="Number of trials. hyperband ignores it and chooses its own "
+            "number.",
+        ),
     ] = 20
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes that run trials side by side.")
+        int,
+        typer.Option(
+            min=1, help="Number of processes that run trials at once."
+        ),
     ] = 1
 
 
 def register(application):
-    """Adds the command to a `typer.Typer`."""
+    """Adds the command of this module to an application.
+
+    Args:
+        application: `typer.Typer`.
+    """
     declare(application, goes_on(tune), takes_fields=True)
 
 
@@ -89,20 +116,23 @@ def tune(
     space: Space,
     directory: str = typer.Option(help="Folder of the search."),
     tensorboard: bool = typer.Option(
-        False, "--tensorboard", help="Write logs to the folder tensorboard."
+        False,
+        "--tensorboard",
+        help="Write logs to DIRECTORY/tensorboard. Needs TensorFlow.",
     ),
 ):
     """Searches for the kind and magnitude of perturbation that distils best.
 
-    A trial trains some students as keras-l2o train would; fields of their
-    configuration are set in the same way: keras-l2o presets lists them. No
-    perturbation is the first trial.
-    The same command goes on with a search that was stopped.
+    Each trial trains a few students as keras-l2o train would. The fields of
+    their configuration are set in the same way; keras-l2o presets lists them.
+    The first trial is without a perturbation. The same command continues a
+    search that was stopped.
 
-    On many machines, with one directory that all of them see, run the same
-    command on each, with KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT set
-    to the address of the first, and KERASTUNER_TUNER_ID to chief on the first
-    and to worker0, worker1, ... on the others.
+    To search on several machines, use a directory that all of them can access
+    and run the same command on each. Set the environment variables
+    KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT to the address of the first
+    machine, and KERASTUNER_TUNER_ID to chief on the first machine and to
+    worker0, worker1, ... on the others.
 
     Example: keras-l2o tune --presets=digits_train,adam,rmsprop
     --directory=results/tune --trials=20 --workers=2 --tuner=bayesian
@@ -111,7 +141,7 @@ def tune(
     from keras_l2o import extras
 
     if tensorboard:
-        # By Keras's callback, which writes by TensorFlow on every backend.
+        # Keras's callback needs TensorFlow, whatever the backend is.
         extras.need("tensorflow", "--tensorboard")
     from keras_l2o import config
     from keras_l2o import tuner as tuner_module
@@ -165,7 +195,7 @@ def tune(
 
 
 def _search_in_crew(context, directory, workers, progress):
-    """Processes of this command search; this one looks at what they have."""
+    """Starts processes that search, and shows their progress in this one."""
     from keras_l2o.tuner import crew
     from keras_l2o.tuner import search
 
@@ -204,23 +234,25 @@ def _check(configuration, tuner):
 
     if configuration.policy["perturbation"] is not None:
         raise config.ConfigurationError(
-            "The search chooses the perturbation: leave out the preset "
-            f"{configuration.policy['perturbation']['name']}, or choose among "
-            "fewer by --kinds."
+            "The search itself chooses the perturbation, so the configuration "
+            "must have none. Leave out the preset or field that sets "
+            f"{configuration.policy['perturbation']['name']}; --kinds says "
+            "which perturbations are tried."
         )
     if tuner is Tuner.hyperband and (
         configuration.strategy["name"] == "curriculum"
     ):
         raise config.ConfigurationError(
-            "Hyperband says how many periods a trial has, and a curriculum "
-            "has its own number: take --strategy=simple or repeat."
+            "Hyperband sets the number of periods of a trial, which a "
+            "curriculum sets itself. Use --strategy=simple or repeat."
         )
 
 
 def _built(configuration, seed):
     from keras_l2o import config
 
-    # Several of a preset are those of a run: a trial has a number of its own.
+    # A preset may set the number of replicates of a run; that of a trial is
+    # the option --replicates.
     update = {"seed": seed, "replicates": None}
     built = config.build(configuration.model_copy(update=update))
     return built.trainer, built.callbacks

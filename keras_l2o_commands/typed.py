@@ -1,19 +1,19 @@
-"""Commands as they are typed."""
+"""Commands in the form in which a user types them."""
 
 import shlex
 
 
 def arguments(context):
-    """What a command was called with, after the program's name.
+    """The arguments with which a user has called a command.
 
-    Options that were left out are left out; zero, or an empty text, is a
-    value like any other.
+    Options that the user has not given are left out, even if they have a
+    default.
 
     Args:
         context: `typer.Context` of the command.
 
     Returns:
-        List of strings, the command's name first.
+        List of strings: the command's name, and its arguments.
     """
     given = [context.info_name]
     for parameter in context.command.params:
@@ -32,5 +32,12 @@ def arguments(context):
 
 
 def line(arguments):
-    """A command of these arguments as a line for a shell."""
+    """A command as one line that can be pasted into a shell.
+
+    Args:
+        arguments: List of strings, as the function `arguments` returns.
+
+    Returns:
+        String that begins with `"keras-l2o"`.
+    """
     return shlex.join(["keras-l2o", *arguments])

@@ -36,7 +36,7 @@ def run(directory, periods=2, **options):
     made = trainer(**options)
     made.compile()
     strategy = strategies.Simple(
-        directory, num_periods=periods, unroll_len=4, depth=1, episodes=1
+        directory, num_periods=periods, unroll=4, depth=1, episodes=1
     )
     made.fit(callbacks=[strategy, Shake()], verbose=0)
     return made

@@ -1,4 +1,4 @@
-"""What a run is: typed fields, presets of them, and overrides of any."""
+"""Configurations of runs: typed fields, presets and overrides."""
 
 # ruff: noqa: E402
 from keras_l2o import extras

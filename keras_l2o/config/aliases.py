@@ -1,18 +1,19 @@
-"""Other names of fields: those of the 2021 code, and of stored runs.
+"""Former names of fields: those of the code of 2021, and of stored runs.
 
-A field is called what the constructor calls its argument. These names are
-taken beside them, in an override and in a run's `config.json`, and become the
-constructor's before anything else looks at them.
+A field has the name of the constructor's argument that it sets. Overrides and a
+run's `config.json` may also have its former name, which is replaced by the
+present one before anything else reads it.
 """
 
 import re
+from typing import Any
 
 from keras_l2o.config.errors import ConfigurationError
 from keras_l2o.policies import former
 from keras_l2o.strategies import former as former_strategy
 
-#: By the path of a section, as a regular expression: other names of its
-#: fields, and what they stand for.
+#: Present names by former names of fields, by the path of their section, which
+#: is a regular expression.
 ALIASES = {
     "training": {
         "loss_reduce": "reduce",
@@ -25,11 +26,20 @@ ALIASES = {
 }
 
 
-def canonical_path(path):
-    """The path of a field, by the fields' own names.
+def canonical_path(path: str) -> str:
+    """Replaces former names in the path of a field.
 
     Args:
         path: String such as `"training/loss_reduce"`.
+
+    Returns:
+        String such as `"training/reduce"`.
+
+    Example:
+
+    >>> from keras_l2o.config import aliases
+    >>> aliases.canonical_path("strategy/unroll_len")
+    'strategy/unroll'
     """
     place = ""
     for part in path.split("/"):
@@ -37,15 +47,26 @@ def canonical_path(path):
     return place
 
 
-def canonical(nest, place=""):
-    """A nest of dicts and lists, by the fields' own names.
+def canonical(nest: Any, place: str = "") -> Any:
+    """Replaces former names in a nest of fields.
 
     Args:
-        nest: The nest.
-        place: String. The path of the section that it is.
+        nest: Nest of dicts and lists, the configuration or a part of it.
+        place: String. The path of this part. Defaults to `""`, the whole
+            configuration.
+
+    Returns:
+        A new nest.
 
     Raises:
-        ConfigurationError: A field stands there by both of its names.
+        ConfigurationError: The nest has a field twice, by its former and its
+            present name.
+
+    Example:
+
+    >>> from keras_l2o.config import aliases
+    >>> aliases.canonical({"strategy": {"unroll_len": 20}})
+    {'strategy': {'unroll': 20}}
     """
     if isinstance(nest, list):
         return [
@@ -68,6 +89,7 @@ def canonical(nest, place=""):
 
 
 def _names(place):
+    """Dict from former to present names of the fields of a section."""
     for pattern, names in ALIASES.items():
         if re.fullmatch(pattern, place):
             return names

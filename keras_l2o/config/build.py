@@ -1,4 +1,4 @@
-"""From a configuration to the objects that run it."""
+"""Makes the objects of a run from its configuration."""
 
 import pathlib
 from collections.abc import Mapping
@@ -70,8 +70,8 @@ def build(
         A `Built`.
 
     Raises:
-        ConfigurationError: A teacher's directory holds no trained optimizer.
-        ValueError: The fields do not go together.
+        ConfigurationError: A teacher's directory has no trained optimizer.
+        ValueError: The values of some fields contradict each other.
 
     Example:
 
@@ -120,20 +120,20 @@ def build(
 
 
 def _description(configuration, directory):
-    """The description of a run, as its directory has it already, if it does."""
+    """Dict that describes the run: the stored one if it says the same."""
     stored = None
     if directory is not None:
         try:
             stored = RunDirectory(directory).config()["run"]
         except strategies.RunError:
-            pass  # whether there is a damaged run is for the strategy to say
+            pass  # no run, or a damaged one, of which the strategy will tell
     return description(configuration, stored)
 
 
 def trained_policy(
     directory: Path, custom_objects: Mapping[str, Any] | None = None
 ) -> policies.Policy:
-    """The policy of an optimizer that was trained before.
+    """Loads the policy of a trained optimizer.
 
     Args:
         directory: Path of a run's directory or of an optimizer's folder, or
@@ -145,7 +145,7 @@ def trained_policy(
         The `keras_l2o.policies.Policy`, with its weights.
 
     Raises:
-        ConfigurationError: There is no trained optimizer.
+        ConfigurationError: The directory has no trained optimizer.
 
     Example:
 
@@ -170,7 +170,7 @@ def trained_policy(
 
 
 def _rule(section):
-    """The policy of a section; the rules of its pool are sections in turn."""
+    """The policy of a section, which may have sections for its pool."""
     arguments = dict(section)
     arguments.pop("perturbation", None)
     pool = arguments.pop("pool", None)
@@ -180,6 +180,7 @@ def _rule(section):
 
 
 def _teachers(sections, custom_objects):
+    """Dict from unique names to policies, the teachers."""
     teachers = {}
     for section in sections:
         name, count = section["name"], 1
@@ -196,5 +197,6 @@ def _teachers(sections, custom_objects):
 
 
 def _optimizer(section):
+    """The Keras optimizer of a section, with its arguments."""
     made = keras.optimizers.get(section["name"])
     return type(made).from_config({**made.get_config(), **section["config"]})

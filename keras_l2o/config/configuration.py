@@ -1,4 +1,4 @@
-"""A run's whole configuration: put together, checked, and described."""
+"""Configurations of runs: how they are put together, checked and stored."""
 
 import copy
 from collections.abc import Iterable
@@ -17,20 +17,25 @@ from keras_l2o.config.errors import nearest
 class Configuration(sections.Section):
     """Everything that a run depends on. `resolve` makes and checks one.
 
-    The sections `policy`, `strategy`, `optimizer`, and each of the teachers
-    consist of a name and of the arguments of the constructor that the name
-    stands for.
+    The sections `policy`, `strategy`, `optimizer` and those of the teachers
+    have a name, and the arguments of the constructor that the name stands for.
 
     Args:
-        seed: Int. Seed of weights, data and strategy. Defaults to `0`.
+        seed: Int. Seed of the first weights, the data and the strategy.
+            Defaults to `0`.
         replicates: Int. Number of students that are trained at once. Defaults
-            to `None`, one.
-        policy: Dict. The student: a policy and, as `perturbation`, what its
-            weights are perturbed with.
-        strategy: Dict. The plan of the run, see `keras_l2o.strategies`.
-        training: Section. How the student is trained, and by which `teachers`.
-        optimizer: Dict. The optimizer that trains the student.
-        problems: List of sections. The problems that it is trained on.
+            to `None`, a single student.
+        policy: Dict. The student's policy and its arguments. The field
+            `perturbation` says how the student's weights are perturbed in
+            training, or is `None`.
+        strategy: Dict. The plan of the run, one of `keras_l2o.strategies`, and
+            its arguments.
+        training: Section. Arguments of `keras_l2o.MetaTrainer`, of its
+            `compile` and of `keras_l2o.training.Objective`, and the list
+            `teachers`.
+        optimizer: Dict. The Keras optimizer that trains the student: the fields
+            `name` and `config`.
+        problems: List of sections. The problems that the student is trained on.
 
     Example:
 
@@ -58,23 +63,24 @@ def resolve(
     """Puts a configuration together and checks it.
 
     Args:
-        presets: List of names of presets, applied in this order: the teachers
-            and problems of each are added to those before, its other fields
-            replace them. Defaults to `()`.
+        presets: List of names of presets, which are applied in this order. The
+            teachers and problems of a preset are added to those before, and its
+            other fields replace those before. Defaults to `()`.
         policy: String, the student's name. Defaults to `None`: that of the
             presets, or else `"rnnprop"`.
         strategy: String, the strategy's name. Defaults to `None`: that of the
             presets, or else `"curriculum"`.
-        overrides: List of pairs of a path, such as `"strategy/depth"`, and a
-            value, which replaces any other. Defaults to `()`.
-        seed: Int. Defaults to `None`, which is `0`.
+        overrides: List of pairs of a path, such as `"strategy/depth"`, and the
+            value of the field, which replaces that of the presets. Defaults to
+            `()`.
+        seed: Int. Seed of the run. Defaults to `None`, the seed `0`.
 
     Returns:
         A `Configuration`.
 
     Raises:
         ConfigurationError: There is no such preset, path, policy or problem,
-            or a value is of a wrong type. It names the nearest right one.
+            or a value has the wrong type. The message suggests similar names.
 
     Example:
 
@@ -110,15 +116,16 @@ def check(nest: dict[str, Any]) -> Configuration:
     """Checks the fields of a configuration and fills in the defaults.
 
     Args:
-        nest: Nest of dicts and lists, such as `config.json` of a run's
-            directory holds under `"run"`. Fields may have their former names,
-            as those of stored runs do.
+        nest: Nest of dicts and lists, such as the one under `"run"` in
+            `config.json` of a run's directory. Fields may have their former
+            names, as in stored runs.
 
     Returns:
         A `Configuration`.
 
     Raises:
-        ConfigurationError: A field is missing, unknown or of a wrong type.
+        ConfigurationError: A field is missing or unknown, or a value has the
+            wrong type.
 
     Example:
 
@@ -164,13 +171,13 @@ def description(
 
     Args:
         configuration: A `Configuration`.
-        stored: The description that the directory holds already. Defaults to
-            `None`, none.
+        stored: Dict, the description that the directory has already. Defaults
+            to `None`: it has none.
 
     Returns:
-        A dict that JSON can hold. If `stored` describes the same
-        configuration, perhaps with former names or without fields that came
-        later, it is returned as it is, so that a run can be continued.
+        A dict that JSON can hold. It is `stored` itself if that describes the
+        same configuration, so that the run can be continued. `stored` may have
+        former names, and lack fields that later versions have added.
 
     Example:
 
@@ -202,14 +209,14 @@ def _policy(nest):
 
 
 def _named(section, nest, path, **dump):
-    """Checks a section of two fields: a name and, in `config`, arguments."""
+    """Checks a section with the fields `name` and `config`, the arguments."""
     if not isinstance(nest, dict) or not {"name"} <= set(nest) <= {
         "name",
         "config",
     }:
         raise ConfigurationError(
-            f"Field {path} must have the fields name and config: say which "
-            f"one by a preset or by --{path}/name=... Received: {nest!r}"
+            f"Field {path} must have the fields name and config. Set the name "
+            f"by a preset or by --{path}/name=... Received: {nest!r}"
         )
     model = section(nest["name"])
     config = _section(model, nest.get("config", {}), f"{path}/config", **dump)
@@ -217,7 +224,7 @@ def _named(section, nest, path, **dump):
 
 
 def _teacher(nest, path):
-    """A rule with its arguments, or a trained policy in a directory."""
+    """Checks a teacher: a rule and its arguments, or a trained policy."""
     if not isinstance(nest, dict):
         raise ConfigurationError(
             f"Field {path} must hold fields. Received: {nest!r}"
@@ -234,7 +241,7 @@ def _teacher(nest, path):
 
 
 def _rule(nest, path, *more):
-    """A policy with its arguments; those of a pool are rules in turn."""
+    """Checks a policy and its arguments, and the policies of its pool."""
     rule = _section(sections.policy(nest.get("name"), path), nest, path, *more)
     if rule.get("pool") is not None:
         rule["pool"] = [
@@ -271,7 +278,7 @@ def _validate(model, nest, path, *more):
 
 
 def _place(model, nest, location):
-    """An error's location, without the types that a union adds to it."""
+    """The path of an error: pydantic's location without the types of unions."""
     place = []
     for part in location:
         if isinstance(nest, dict) and part in nest:
@@ -285,7 +292,7 @@ def _place(model, nest, location):
 
 
 def _fields(model):
-    """Paths of a model's fields, those of the sections in it included."""
+    """List of the paths of a model's fields, and of its sections' fields."""
     paths = []
     for name, field in model.model_fields.items():
         paths.append(name)

@@ -1,4 +1,4 @@
-"""The error of a configuration that is not valid."""
+"""The error of an invalid configuration."""
 
 import difflib
 from collections.abc import Iterable
@@ -7,10 +7,10 @@ from keras_l2o.errors import UserError
 
 
 class ConfigurationError(UserError):
-    """A configuration is not valid.
+    """A configuration is invalid.
 
-    A name in it is unknown, a field is missing or given twice, or a value is
-    of a wrong type.
+    It has an unknown name, a field is missing or given twice, or a value has
+    the wrong type.
 
     Example:
 
@@ -22,17 +22,23 @@ class ConfigurationError(UserError):
 
 
 def nearest(name: object, known: Iterable[str], path: str = "") -> str:
-    """A sentence with the known names that are nearest, or nothing.
+    """A sentence that suggests known names in place of an unknown one.
 
     Args:
         name: The unknown name.
-        known: The known names.
-        path: String. If the names are those of fields, the path of the section
-            that has these. Defaults to `""`.
+        known: List of strings, the known names.
+        path: String. The path of the section, if the names are those of its
+            fields. Defaults to `""`.
 
     Returns:
-        String such as `" Did you mean 'adam'?"`, with a blank before it; empty
-        if no name is near.
+        String such as `" Did you mean 'adam'?"`, which begins with a space;
+        empty if no known name is similar.
+
+    Example:
+
+    >>> from keras_l2o.config import errors
+    >>> errors.nearest("adm", ["adam", "rmsprop"])
+    " Did you mean 'adam'?"
     """
     near = difflib.get_close_matches(str(name), list(known), 2, 0.6)
     near = [f"{path}/{name}" if path else name for name in near]

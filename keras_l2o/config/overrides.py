@@ -1,4 +1,7 @@
-"""`--a/b/c=value`: one field of a configuration, set from a command line."""
+"""Overrides: fields of a configuration that a command line sets.
+
+An override has the form `--path/to/field=value`.
+"""
 
 import json
 from typing import Any
@@ -7,10 +10,10 @@ from keras_l2o.config.errors import ConfigurationError
 
 
 def parse_override(argument: str) -> tuple[str, Any]:
-    """The path and the value of an argument such as `--strategy/depth=[1,2]`.
+    """Parses an argument such as `--strategy/depth=[1,2]`.
 
-    The value is read as JSON. If it is not JSON it is taken as a text; it is
-    never evaluated.
+    The value is read as JSON and, if it is not valid JSON, as a plain text. It
+    is never evaluated as Python.
 
     Args:
         argument: String, an argument of a command line.
@@ -19,7 +22,7 @@ def parse_override(argument: str) -> tuple[str, Any]:
         A pair of a path and a value, as `resolve` takes in `overrides`.
 
     Raises:
-        ConfigurationError: The argument is not of this form.
+        ConfigurationError: The argument does not have this form.
 
     Example:
 
@@ -31,7 +34,7 @@ def parse_override(argument: str) -> tuple[str, Any]:
     path, equals, text = argument.removeprefix("--").partition("=")
     if not (argument.startswith("--") and path and equals):
         raise ConfigurationError(
-            "An override must be of the form --path/to/field=value. Received: "
+            "An override must have the form --path/to/field=value. Received: "
             f"{argument}"
         )
     try:
@@ -43,16 +46,26 @@ def parse_override(argument: str) -> tuple[str, Any]:
 def apply_override(nest: Any, path: str, value: Any) -> None:
     """Sets a field of a nest of dicts and lists, in place.
 
-    It does not check that there is such a field: `check` does, afterwards.
+    The field is added if it is missing. `check` finds out later whether a
+    configuration has such a field.
 
     Args:
         nest: Dict of fields.
-        path: String, such as `"strategy/depth"`.
+        path: String, such as `"strategy/depth"`. The number of an entry, from
+            0, stands for the entry of a list.
         value: The field's new value.
 
     Raises:
-        ConfigurationError: The path leads through a value that has no fields,
-            or to an entry that a list does not have.
+        ConfigurationError: A part of the path before the last is a value
+            without fields, or a list does not have the entry.
+
+    Example:
+
+    >>> from keras_l2o.config import overrides
+    >>> nest = {"strategy": {}}
+    >>> overrides.apply_override(nest, "strategy/depth", 5)
+    >>> nest
+    {'strategy': {'depth': 5}}
     """
     *parents, last = path.split("/")
     for depth, part in enumerate(parents):
@@ -74,9 +87,10 @@ def apply_override(nest: Any, path: str, value: Any) -> None:
 
 
 def _index(entries, part, path):
+    """The index of a list's entry that a part of a path names."""
     if not part.isdecimal() or int(part) >= len(entries):
-        have = f"0 to {len(entries) - 1}" if entries else "none at all"
+        have = f"entries 0 to {len(entries) - 1}" if entries else "no entries"
         raise ConfigurationError(
-            f"Field {path} does not exist: there the entries are {have}."
+            f"Field {path} does not exist: the list has {have}."
         )
     return int(part)

@@ -1,7 +1,8 @@
-"""Presets: parts of a configuration by name, which compose left to right.
+"""Presets: named parts of a configuration, which can be combined.
 
-The teachers and problems of a preset are added to those of the presets before
-it; its other values replace theirs.
+Presets are applied one after the other. The teachers and problems of a preset
+are added to those of the presets before it, and its other values replace those
+of the presets before it.
 """
 
 from collections.abc import Iterable
@@ -34,11 +35,11 @@ def _perturbation(name, **config):
 
 
 def _imitation(*weights):
-    return {"strategy": {"annealing_schedule": list(weights)}}
+    return {"strategy": {"imitation_weight": list(weights)}}
 
 
 def _cosine(rate, steps):
-    """An outer learning rate that falls along a cosine, to nearly nothing."""
+    """An outer learning rate that falls along a cosine to 2 % of `rate`."""
     return {
         "module": "keras.optimizers.schedules",
         "class_name": "CosineDecay",
@@ -51,7 +52,7 @@ def _cosine(rate, steps):
 
 
 def _compact(*names):
-    """A student that starts at Adam's update, on more problems."""
+    """A small student whose first updates are Adam's, on further problems."""
     return {
         "policy": {"name": "feature_mlp", "learning_rate": 0.01},
         **_problems(*names),
@@ -61,9 +62,9 @@ def _compact(*names):
 def _from_nothing(steps):
     """The outer optimizer and a second problem for a student with an LSTM.
 
-    The outer learning rate is three times that of a `FeatureMLP`, which starts
-    as a good rule, while an LSTM does not. The second problem is small, since
-    an LSTM needs twenty-five times the arithmetic.
+    The outer learning rate is three times that for a `FeatureMLP`: an LSTM has
+    more to learn, since it does not start as a good rule. The second problem is
+    small, since an LSTM takes 25 times the arithmetic of a `FeatureMLP`.
     """
     return {
         "optimizer": {"config": {"learning_rate": _cosine(3e-3, steps)}},
@@ -89,7 +90,7 @@ def _distilled(**training):
 
 
 def _choice(name, *pool):
-    """A choice policy for the release; no teacher takes part."""
+    """A choice policy for the release, which is trained without teachers."""
     return {
         "replicates": None,
         "policy": {"name": name, "pool": _tuned(*pool), "rate_scale": 1.0},
@@ -98,6 +99,7 @@ def _choice(name, *pool):
 
 
 def _amalgamated(family):
+    """A teacher that a run with the preset `<family>_base` has trained."""
     teacher = {"name": "choice", "directory": f"results/{family}/base"}
     return {"training": {"teachers": [teacher]}}
 
@@ -138,7 +140,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "debug": {
         "strategy": {
             "num_periods": 1,
-            "unroll_len": 5,
+            "unroll": 5,
             "depth": 1,
             "episodes": 1,
             "validation_depth": 1,
@@ -169,12 +171,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "strategy": {
             "name": "simple",
             "num_periods": 8,
-            "unroll_len": 100,
+            "unroll": 100,
             "depth": 10,
             "shortest_depth": 1,
             "episodes": 2,
-            # Distils first, then learns from the loss alone.
-            "annealing_schedule": [0.1, 0.07, 0.03, 0.0],
+            # The student imitates the teachers at first, and in the last
+            # periods learns from the loss alone.
+            "imitation_weight": [0.1, 0.07, 0.03, 0.0],
         },
     },
     "min_max": _distilled(),
@@ -184,37 +187,44 @@ PRESETS: dict[str, dict[str, Any]] = {
     "choice_small": _amalgamated("choice-small"),
     "choice_large": _amalgamated("choice-large"),
     "compact": _compact("digits_noisy_wide", "digits_noisy_mlp"),
-    # Beside a teacher with an LSTM, on a smaller problem.
+    # For a teacher with an LSTM, which is slow: on a smaller problem.
     "compact_narrow": _compact("digits_noisy_narrow"),
     "recurrent": {
         "policy": {"name": "rnnprop"},
         **_from_nothing(120),
         "strategy": {
             "num_periods": 6,
-            # Held tightly at first: of eight students that were not, three
-            # ran away and did not come back.
-            "annealing_schedule": [1.0, 0.3, 0.1, 0.03, 0.0],
+            # A large weight at first: without it, three of eight students
+            # diverged and did not recover.
+            "imitation_weight": [1.0, 0.3, 0.1, 0.03, 0.0],
         },
     },
 }
 
 
-#: What every configuration starts from: the values in which the recipe of the
-#: 2021 code differs from the constructors' defaults.
+#: The values that every configuration starts from: those in which the code of
+#: 2021 differs from the constructors' defaults.
 RECIPE: dict[str, Any] = {"training": {"parameter_scale_spread": 3.0}}
 
 
 def compose(names: Iterable[str]) -> dict[str, Any]:
-    """Applies presets to the recipe, one after the other.
+    """Applies presets to `RECIPE`, one after the other.
 
     Args:
-        names: Names of presets.
+        names: List of strings, the names of presets.
 
     Returns:
-        Nest of dicts and lists, to be copied before it is changed.
+        Nest of dicts and lists. It shares values with `PRESETS`: copy it before
+        you change it.
 
     Raises:
         ConfigurationError: There is no such preset.
+
+    Example:
+
+    >>> from keras_l2o.config import presets
+    >>> presets.compose(["conv_train", "half_depth"])["policy"]
+    {'units': [20]}
     """
     nest = RECIPE
     for name in names:
@@ -235,7 +245,8 @@ def _merge(old, new):
             else (new[key] if key in new else old[key])
             for key in {**old, **new}
         }
-    # A schedule is one value; teachers and problems are lists of things.
+    # Lists of dicts, teachers and problems, are joined. A list of numbers, a
+    # schedule, is one value.
     if isinstance(old, list) and all(isinstance(x, dict) for x in [*old, *new]):
         return old + [entry for entry in new if entry not in old]
     return new

@@ -1,7 +1,8 @@
 """The typed sections of a configuration.
 
-Which fields a policy, a strategy or the training has, and their defaults, is
-what constructors say: nothing is written down a second time.
+The fields of a policy, a strategy or the training, and their defaults, are
+taken from the signatures of the constructors, so that they are written down
+only once.
 """
 
 import inspect
@@ -34,12 +35,12 @@ OPTIMIZERS = {
 _IntSchedule = int | list[int] | dict[str, Any]
 _FloatSchedule = float | list[float] | dict[str, Any]
 
-#: Types that a default does not tell.
+#: Types of fields whose default does not determine the type.
 _STRATEGY_TYPES = {
-    "unroll_len": _IntSchedule,
+    "unroll": _IntSchedule,
     "depth": _IntSchedule,
     "warmup": _IntSchedule,
-    "annealing_schedule": _FloatSchedule,
+    "imitation_weight": _FloatSchedule,
     "repeat_threshold": float,
     "validation_unroll": int | None,
     "validation_depth": _IntSchedule | None,
@@ -63,8 +64,9 @@ _TRAINING_TYPES = {
     "stop_above": float | None,
 }
 
-#: Arguments of the training that are no fields of its section: other sections
-#: have them, the strategy sets them, or they are about the device alone.
+#: Arguments of the constructors that are no fields of the section `training`:
+#: they are fields of other sections, the strategy sets them, or they concern
+#: the device only.
 _ELSEWHERE = {
     "self", "student", "teachers", "problems", "objective", "imitation_weight",
     "unroll", "depth", "warmup", "warmup_rate", "validation_depth", "seed",
@@ -80,7 +82,8 @@ def _defaults(function, leave_out=()):
     }
 
 
-#: Fields of the section `training`, by what takes them, with their defaults.
+#: Fields of the section `training` with their defaults, by the callable that
+#: takes them: `Objective`, `MetaTrainer` and `MetaTrainer.compile`.
 OBJECTIVE = _defaults(Objective)
 TRAINER = {
     **_defaults(MetaTrainer.__init__, leave_out=OBJECTIVE),
@@ -90,7 +93,7 @@ COMPILATION = _defaults(MetaTrainer.compile)
 
 
 class Section(pydantic.BaseModel):
-    """Fields of known types, and no others."""
+    """Base class of sections: fields of fixed types, and no other fields."""
 
     model_config = pydantic.ConfigDict(
         extra="forbid", protected_namespaces=(), validate_default=False
@@ -103,7 +106,14 @@ def _problem_name(name):
 
 
 class ProblemSection(Section):
-    """What the student is trained on: a problem of the suite, by name."""
+    """A problem that the student is trained on.
+
+    Args:
+        name: String, the name of a problem, see `keras_l2o.problems`.
+        dataset: String. Name of a data set to use instead of the problem's.
+            Defaults to `None`.
+        batch_size: Int. Defaults to `None`, that of the problem.
+    """
 
     name: Annotated[str, pydantic.AfterValidator(_problem_name)]
     dataset: str | None = None
@@ -111,26 +121,57 @@ class ProblemSection(Section):
 
 
 def policy(name, path):
-    """The section of a policy of this name, which stands under the path."""
+    """Makes the section of a policy.
+
+    Args:
+        name: String, the policy's name, see `keras_l2o.policies.get`.
+        path: String. The section's path in the configuration, for the error.
+
+    Returns:
+        Subclass of `Section`.
+
+    Raises:
+        ConfigurationError: There is no such policy.
+    """
     check_name(f"{path}/name", name, policies.names())
     config = policies.get(name).get_config()
     for key in ("name", "dtype"):
         config.pop(key, None)
     if "pool" in config:
-        config["pool"] = None  # the catalogue's, by the policy's name
+        config["pool"] = None  # by default that of the policy's name
     return _section("Policy", config, _POLICY_TYPES, name=name)
 
 
 def strategy(name):
-    """The section of a strategy of this name."""
+    """Makes the section of a strategy.
+
+    Args:
+        name: String, the strategy's name, see `keras_l2o.strategies.get`.
+
+    Returns:
+        Subclass of `Section`.
+
+    Raises:
+        ConfigurationError: There is no such strategy.
+    """
     check_name("strategy/name", name, strategies.names())
     config = strategies.get(name).get_config()
-    del config["seed"]  # that of the whole configuration
+    del config["seed"]  # a field of the whole configuration
     return _section("Strategy", config, _STRATEGY_TYPES, name=name)
 
 
 def optimizer(name):
-    """The section of the arguments of the outer optimizer of this name."""
+    """Makes the section of the outer optimizer's arguments.
+
+    Args:
+        name: String, one of `OPTIMIZERS`.
+
+    Returns:
+        Subclass of `Section`.
+
+    Raises:
+        ConfigurationError: There is no such optimizer.
+    """
     check_name("optimizer/name", name, OPTIMIZERS)
     config = keras.optimizers.get(name).get_config()
     del config["name"]
@@ -138,7 +179,18 @@ def optimizer(name):
 
 
 def perturbation(name):
-    """The section of the arguments of a perturbation of this name."""
+    """Makes the section of a perturbation's arguments.
+
+    Args:
+        name: String, the perturbation's name, see
+            `keras_l2o.perturbations.get`.
+
+    Returns:
+        Subclass of `Section`.
+
+    Raises:
+        ConfigurationError: There is no such perturbation.
+    """
     check_name("policy/perturbation/name", name, NAMES)
     arguments = {
         key: parameter.default
@@ -153,14 +205,34 @@ def perturbation(name):
 
 
 def estimator(name):
-    """The section of the arguments of an estimator of this name."""
+    """Makes the section of an estimator's arguments.
+
+    Args:
+        name: String, the estimator's name, see
+            `keras_l2o.training.estimators.get`.
+
+    Returns:
+        Subclass of `Section`.
+
+    Raises:
+        ConfigurationError: There is no such estimator.
+    """
     check_name("training/estimator/name", name, estimators.names())
     config = estimators.get(name).get_config()
     return _section("Estimator", config, {"seed": int | None})
 
 
 def check_name(path, name, known):
-    """Refuses a name that is not known."""
+    """Raises an error if a name is unknown.
+
+    Args:
+        path: String. The path of the field that has the name.
+        name: The name.
+        known: Collection of strings, the known names.
+
+    Raises:
+        ConfigurationError: The name is unknown. The message suggests others.
+    """
     if name not in known:
         raise ConfigurationError(
             f"Unknown name {name!r} for {path}.{nearest(name, known)} "
@@ -176,7 +248,7 @@ def _section(title, defaults, types=None, **fixed):
 
 
 def _fields(defaults, types):
-    """Pydantic's fields: of each, its type and its default."""
+    """Dict from the names of fields to pairs of type and default."""
     return {
         key: (
             types.get(key) or _type(default),
@@ -196,7 +268,10 @@ def _type(default):
 
 
 class _Teachers(Section):
-    """How the student is trained. `teachers` have sections of their own."""
+    """The field of the section `training` that no constructor's default has.
+
+    `configuration.check` checks each teacher by a section of its own.
+    """
 
     teachers: list[dict[str, Any]] = []
 

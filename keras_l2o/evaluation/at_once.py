@@ -17,15 +17,15 @@ from keras_l2o.problems import Problem
 from keras_l2o.training.episodes import stack
 from keras_l2o.typing import Config
 
-#: Steps that one call of the compiled program makes; their batches are handed
-#: to it together.
+#: Number of steps that one call of the compiled program makes. Their batches
+#: are passed to it together.
 STEPS = 32
-#: Most runs that go side by side.
+#: Largest number of runs in one program.
 RUNS = 64
 
 
 def can_run(problem: Problem) -> bool:
-    """Whether runs of a problem can go side by side in one program.
+    """Whether several runs of a problem can be trained in one program.
 
     Args:
         problem: A `Problem`.
@@ -37,14 +37,14 @@ def can_run(problem: Problem) -> bool:
 
 
 def rule(optimizer: keras.optimizers.Optimizer) -> Config:
-    """What optimizers must have in common to run side by side.
+    """What optimizers must have in common to train in one program.
 
     Args:
         optimizer: A `keras.optimizers.Optimizer`.
 
     Returns:
-        Dict: the class and the configuration, without names and without a
-        learned policy's weights, which may differ.
+        Dict: the class and the configuration. Names and the weights of learned
+        policies are left out, since they may differ.
     """
     config = {**optimizer.get_config(), "class": type(optimizer)}
     for key in ("policy_weights", "source"):
@@ -60,9 +60,9 @@ def train_at_once(
     epoch_steps: int,
     on_epoch: Callable[[int, int, dict[str, float]], Any] | None = None,
 ) -> list[TrainingRun]:
-    """Trains many new models of a problem side by side.
+    """Trains many new models of a problem at the same time.
 
-    Run `i` equals, to rounding, what `train` returns for `optimizers[i]` and
+    Run `i` equals, up to rounding, what `train` returns for `optimizers[i]` and
     `seeds[i]`.
 
     Args:
@@ -121,6 +121,7 @@ def train_at_once(
 
 
 def _finished(losses, validation_loss, accuracy, seconds):
+    """The `TrainingRun` of one run's rows."""
     bad = np.flatnonzero(~np.isfinite(losses))
     diverged = int(bad[0]) if bad.size else -1
     if bad.size:
@@ -129,7 +130,13 @@ def _finished(losses, validation_loss, accuracy, seconds):
 
 
 class _Training:
-    """The state of all runs, and the compiled programs that change it."""
+    """The state of all runs, and the compiled programs that update it.
+
+    Args:
+        problem: `Problem`.
+        optimizers: List of new optimizers, one for each run.
+        seeds: List of ints, one for each run.
+    """
 
     def __init__(self, problem, optimizers, seeds):
         self.problem = problem

@@ -1,4 +1,4 @@
-"""From the stored evaluations of a family to its model card."""
+"""The results of a family's stored evaluations, for its model card."""
 
 import math
 import pathlib
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def results(frame: "pandas.DataFrame", directory: Path) -> dict[str, Any]:
-    """Means over the runs, by replicate and problem.
+    """The mean results of each replicate on each problem.
 
     Args:
         frame: `pandas.DataFrame` as `collection.collect` returns.
-        directory: Path of the family's folder. If its parent folder holds a
-            search of the analytic rules on one of the problems, the distances
-            of each replicate and of the family from the best tuned rule are
-            added.
+        directory: Path of the family's folder. If its parent folder has a
+            search of the analytic rules on one of the problems, the result also
+            says how far each replicate, and the family, is from the best tuned
+            rule.
 
     Returns:
         Dict as in `hub.cards.Extras`.
@@ -39,7 +39,8 @@ def results(frame: "pandas.DataFrame", directory: Path) -> dict[str, Any]:
             **{
                 key: float(value)
                 for key, value in numbers.agg(reduction.whole_mean).items()
-                # A function has no accuracy, a run that diverged no figure.
+                # A problem without data has no accuracy. If a run has
+                # diverged, the means are NaN.
                 if math.isfinite(value)
             },
         }
@@ -67,12 +68,15 @@ def _add_distances(result, path):
 
 
 def plot(frame: "pandas.DataFrame", folder: Path) -> None:
-    """A picture for each problem: validation losses of the replicates.
+    """Draws the replicates' validation losses by epoch, a file per problem.
 
     Args:
-        frame: As in `results`.
-        folder: Path of the folder that the pictures go to; it is made if it
-            is not there.
+        frame: `pandas.DataFrame` as `collection.collect` returns.
+        folder: Path of the folder in which `<problem>.png` are written. It is
+            created if it does not exist.
+
+    Raises:
+        keras_l2o.extras.MissingExtra: matplotlib is not installed.
     """
     extras.need("plots", "A picture")
     from matplotlib.figure import Figure

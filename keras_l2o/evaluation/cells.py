@@ -1,17 +1,23 @@
-"""Figures as texts, for the cells of tables."""
+"""Formats figures for the cells of tables."""
 
 
 def number(value: float | None, form: str = ".2f", missing: str = "-") -> str:
-    """A figure as a text.
+    """Formats a figure.
 
     Args:
         value: Float, or `None`.
         form: String, a format specification as `format` takes it. Defaults to
             `".2f"`.
-        missing: String that stands for NaN and `None`. Defaults to `"-"`.
+        missing: String to return for NaN and `None`. Defaults to `"-"`.
 
     Returns:
         String.
+
+    Example:
+
+    >>> from keras_l2o.evaluation import cells
+    >>> cells.number(0.123), cells.number(None)
+    ('0.12', '-')
     """
     if value is None or value != value:
         return missing
@@ -19,14 +25,20 @@ def number(value: float | None, form: str = ".2f", missing: str = "-") -> str:
 
 
 def percent(value: float | None, missing: str = "-") -> str:
-    """A share as a text, such as `"98.4 %"`.
+    """Formats a share as a percentage.
 
     Args:
-        value: Float, 1.0 for the whole, or `None`.
-        missing: String that stands for NaN and `None`. Defaults to `"-"`.
+        value: Float, where 1.0 is 100 %, or `None`.
+        missing: String to return for NaN and `None`. Defaults to `"-"`.
 
     Returns:
         String.
+
+    Example:
+
+    >>> from keras_l2o.evaluation import cells
+    >>> cells.percent(0.984)
+    '98.4 %'
     """
     if value is None or value != value:
         return missing
@@ -39,7 +51,7 @@ def interval(
     high: float | None,
     form: str = ".2f",
 ) -> str:
-    """A mean and the ends of its interval, such as `"0.50 (0.40, 0.60)"`.
+    """Formats a mean and the ends of its interval.
 
     Args:
         mean: Float, or `None`.
@@ -49,6 +61,12 @@ def interval(
 
     Returns:
         String.
+
+    Example:
+
+    >>> from keras_l2o.evaluation import cells
+    >>> cells.interval(0.5, 0.4, 0.6)
+    '0.50 (0.40, 0.60)'
     """
     middle, lower, upper = (number(value, form) for value in (mean, low, high))
     return f"{middle} ({lower}, {upper})"

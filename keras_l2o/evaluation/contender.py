@@ -1,4 +1,4 @@
-"""Whatever may be evaluated, in one form: a name and a way to make it anew."""
+"""A common form for all that can be evaluated: policies, optimizers, names."""
 
 import functools
 import hashlib
@@ -20,22 +20,29 @@ from keras_l2o.policies import former
 from keras_l2o.typing import Path
 
 #: Options of `LearnedOptimizer` that earlier versions did not have, and the
-#: values with which a run is as it was without the option. They are left out
-#: of the digest, so that evaluations stored by earlier versions can be
-#: continued. (Both values of `skip_nonfinite` are here since a run only
-#: differs if a gradient is not finite.)
+#: values for which runs are as they were in these versions. An option with such
+#: a value is left out of the digest, so that evaluations stored by earlier
+#: versions can be continued. `skip_nonfinite` has both values, since it only
+#: matters where a gradient is not finite.
 _LATER = {"skip_nonfinite": (True, False), "weight_decay_rate": (1e-3,)}
 
 
 class Contender(NamedTuple):
-    """An optimizer of which each run gets a fresh copy.
+    """An optimizer to evaluate, of which each run gets a new copy.
 
     Attributes:
         name: String.
         make: Function without arguments that returns a new
             `keras.optimizers.Optimizer`.
-        rule: String, the name of the analytic rule that it runs, or `None`.
-        rate: Float, the rule's rate, or `None`.
+        rule: String, the name of the analytic rule that the optimizer runs.
+            Defaults to `None`: the optimizer is no analytic rule.
+        rate: Float, the rule's learning rate. Defaults to `None`.
+
+    Example:
+
+    >>> from keras_l2o.evaluation import contender
+    >>> contender.of_rule("adam", 0.01)[0]
+    'adam 0.01'
     """
 
     name: str
@@ -44,14 +51,14 @@ class Contender(NamedTuple):
     rate: float | None = None
 
     def digest(self) -> str:
-        """SHA-256 of the optimizer's configuration, its weights included.
+        """SHA-256 of the optimizer's configuration and weights.
 
         Returns:
             String of 64 hexadecimal digits.
         """
         config = without_names(keras.optimizers.serialize(self.make()))
-        # By the arguments' former names, so that evaluations stored when
-        # these were in use can be continued.
+        # Arguments have their former names in the digest, so that evaluations
+        # stored when these were in use can be continued.
         config = former.to_former(config)
         for key, values in _LATER.items():
             if config["config"].get(key) in values:
@@ -67,7 +74,7 @@ class Contender(NamedTuple):
                 rule, it multiplies the update.
 
         Returns:
-            A `Contender`, whose name says the learning rate.
+            A `Contender`. The learning rate is part of its name.
         """
 
         def make():
@@ -88,14 +95,18 @@ def contender(
     | Path,
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Contender:
-    """Finds out what an optimizer is and how to make copies of it.
+    """Makes a `Contender` of anything that `evaluate` takes.
 
     Args:
-        optimizer: A `keras.optimizers.Optimizer`, learned or not; a policy; a
-            function without arguments that returns an optimizer; or a string:
-            a name that `keras_l2o.from_hub` takes, the path of an optimizer's
-            folder, that of a run directory with an optimizer in it, or the
-            name of an analytic rule such as `"adam"`.
+        optimizer: One of
+            a `Contender`, which is returned as it is;
+            a `keras.optimizers.Optimizer`, learned or not;
+            a `keras_l2o.policies.Policy`;
+            a function without arguments that returns an optimizer;
+            a name that `keras_l2o.from_hub` takes;
+            the path of an optimizer's folder, or of a run directory with an
+            optimizer in it;
+            the name of an analytic rule such as `"adam"`.
         custom_objects: Dict of classes that an optimizer's folder may name,
             as in `keras_l2o.load`. Defaults to `None`.
 
@@ -103,8 +114,15 @@ def contender(
         A `Contender`.
 
     Raises:
-        ValueError: The optimizer is none of these, or a folder holds none.
+        ValueError: The argument is none of these, or there is no optimizer in
+            the folder.
         HubError: There is no optimizer of this name.
+
+    Example:
+
+    >>> from keras_l2o.evaluation import contender
+    >>> contender.contender(keras_l2o.policies.SGD(0.1, name="mine")).name
+    'mine'
     """
     if isinstance(optimizer, Contender):
         return optimizer
@@ -141,11 +159,17 @@ def of_rule(rule: str, rate: float | None = None) -> Contender:
             `rules.TRAIN_RATES`.
 
     Returns:
-        A `Contender`. Its name says the rate, such as `"adam 0.01"`, if one
-        was given.
+        A `Contender`. If a rate was given, it is part of the name, such as
+        `"adam 0.01"`.
 
     Raises:
         ValueError: There is no such rule.
+
+    Example:
+
+    >>> from keras_l2o.evaluation import contender
+    >>> contender.of_rule("adam").rate
+    0.005
     """
     make = functools.partial(rules.rule, rule, rate)
     make()  # an unknown name fails here
@@ -165,8 +189,8 @@ def _by_name(name, custom_objects):
     if folder.is_dir():
         raise ValueError(
             f"Folder {folder} holds no optimizer: neither it nor its folder "
-            f"'optimizer' has a file {hub.folder.WEIGHTS}. A training that "
-            "has ended leaves one."
+            f"'optimizer' has a file {hub.folder.WEIGHTS}. A run writes it "
+            "after its first period."
         )
     load = functools.partial(hub.from_hub, name, custom_objects=custom_objects)
     load()  # an unknown name fails here
@@ -174,16 +198,22 @@ def _by_name(name, custom_objects):
 
 
 def without_names(config: Any) -> Any:
-    """A configuration without the fields `name`.
+    """A configuration without its fields `name`, at any depth.
 
-    Keras numbers the objects of a session in their names, as in `adam_1`, so
-    that names of equal objects differ.
+    Keras appends numbers to the names of objects, as in `adam_1`, so that equal
+    objects have different names.
 
     Args:
-        config: A nest of dicts and lists, as `get_config` returns.
+        config: Nest of dicts and lists, as `get_config` returns.
 
     Returns:
-        The nest without these fields, with lists for tuples.
+        The nest without these fields, and with lists in place of tuples.
+
+    Example:
+
+    >>> from keras_l2o.evaluation import contender
+    >>> contender.without_names({"name": "adam_1", "beta_1": 0.9})
+    {'beta_1': 0.9}
     """
     if isinstance(config, dict):
         return {

@@ -1,8 +1,14 @@
-"""Families of replicates beside tuned rules, from stored evaluations alone.
+"""Compares families of replicates with tuned rules, on stored evaluations.
 
-The directory has a folder for each family, with one for each replicate as
-`collection.collect` reads them, and `baselines` and `gridsearch`, as the
-commands of these names leave them.
+Nothing is trained here. The `directory` that the functions take has
+
+- `<family>/<replicate>/evaluations/<problem>.npz`, as `keras-l2o evaluate`
+  stores them;
+- the folder `baselines` of `keras-l2o baseline`, and the folder `gridsearch` of
+  `keras-l2o gridsearch`.
+
+The oracle of a problem is the rule that does best on it, at the rate that the
+search has found for the rule.
 """
 
 import pathlib
@@ -20,19 +26,36 @@ REFERENCE = "adam"
 
 
 def problems(directory):
-    """Names of the problems that a search of the rules was made on."""
+    """The problems for which the best rates of the rules were searched.
+
+    Args:
+        directory: Path.
+
+    Returns:
+        List of the problems' names, sorted.
+
+    Raises:
+        ValueError: The directory has no search.
+    """
     folder = pathlib.Path(directory, "gridsearch")
     found = sorted(path.stem for path in folder.glob("*.csv"))
     if not found:
         raise ValueError(
-            f"There is no search in {folder}. `keras-l2o gridsearch "
-            f"--problem=conv_fmnist --directory={directory}` makes one."
+            f"There is no search in {folder}. Make one with `keras-l2o "
+            f"gridsearch --problem=conv_fmnist --directory={directory}`."
         )
     return found
 
 
 def families(directory):
-    """Names of the families whose replicates were evaluated."""
+    """The families whose replicates were evaluated.
+
+    Args:
+        directory: Path.
+
+    Returns:
+        List of the families' names, sorted.
+    """
     return sorted(
         path.name
         for path in pathlib.Path(directory).iterdir()
@@ -41,23 +64,27 @@ def families(directory):
 
 
 def table(directory, problem):
-    """What each family and each rule comes to on a problem.
+    """The mean results of each family and each rule on a problem.
 
     Args:
         directory: Path.
-        problem: Name, one of `problems(directory)`.
+        problem: String, one of `problems(directory)`.
 
     Returns:
-        A `pandas.DataFrame` with a row for each family (of its median
-        replicate and its best, by validation loss), each tuned rule, and every
-        other baseline that was evaluated: name, kind (`"median"`, `"best"`,
-        `"rule"`); of rules rule, rate and whether it is tuned, of families
-        family and replicate; runs, train_loss of the last epoch,
-        validation_loss and accuracy, the best of any epoch, all means over the
-        runs, of which one that diverged leaves losses infinite and no
-        accuracy; and of families speed_up over tuned Adam with low and high,
-        its 95 % interval, if the search tuned Adam. Rows are in order of
-        validation loss.
+        A `pandas.DataFrame` with two rows for each family, its median and its
+        best replicate by validation loss, and one for each rule and rate that
+        was evaluated. Rows are in the order of validation_loss. The columns:
+
+        - name; kind: `"median"`, `"best"` or `"rule"`.
+        - rule, rate, and tuned, whether the search has found this rate.
+          Families have no rule and no rate.
+        - family, replicate. Rules have none.
+        - runs, the number of runs; and means over these: train_loss after the
+          last epoch; validation_loss and accuracy, a run's best of any epoch.
+          If a run diverged, the losses are infinite and accuracy is NaN.
+        - speed_up of the family over tuned Adam, and low and high, its 95 %
+          interval; of the median replicate only, and only if the search has
+          tuned Adam.
     """
     import pandas
 
@@ -72,10 +99,10 @@ def table(directory, problem):
 
 
 def _baselines(directory, problem):
-    """Runs of the rules, and whether each is at its rule's tuned rate."""
+    """Runs of the rules; `tuned` says whether the rate is the search's."""
     best = search.best_rates(search.read(directory, problem))
     frame = _frame(pathlib.Path(directory, "baselines"), problem)
-    # Other optimizers may lie there, too: they have neither rule nor rate.
+    # Runs of other optimizers may be there, too, without a rule and a rate.
     columns = dict.fromkeys([*frame.columns, "rule", "rate"])
     frame = frame.reindex(columns=list(columns))
     tuned = frame["rule"].map(best) == frame["rate"]
@@ -98,18 +125,21 @@ def oracle_runs(directory, problem):
 
     Args:
         directory: Path.
-        problem: Name, one of `problems(directory)`.
+        problem: String, one of `problems(directory)`.
 
     Returns:
         A `pandas.DataFrame` as `search.baselines` returns.
+
+    Raises:
+        ValueError: No rule was run at the rate that the search has found.
     """
     frame = _baselines(directory, problem)
     tuned = frame[frame["tuned"]]
     if tuned.empty:
         raise ValueError(
-            f"No rule was run on {problem} at its tuned rate. `keras-l2o "
-            f"baseline --problem={problem} --directory={directory} "
-            "--rates=tuned` does."
+            f"No rule was run on {problem} at its tuned rate. Do so with "
+            f"`keras-l2o baseline --problem={problem} "
+            f"--directory={directory} --rates=tuned`."
         )
     rule, rate = search.oracle(tuned)
     return tuned[(tuned["rule"] == rule) & (tuned["rate"] == rate)]
@@ -118,20 +148,26 @@ def oracle_runs(directory, problem):
 def overview(runs):
     """How far each family is from the oracle, the best tuned rule.
 
-    Distances are of the logarithms of a run's best validation loss, to that
-    of the oracle's run with the same seed: below zero is better.
+    The distance of a run is the log of its best validation loss, minus that of
+    the oracle's run with the same seed. If it is negative, the run is better. A
+    run that diverged has failed: it has no distance.
 
     Args:
-        runs: What `distances` returned.
+        runs: `pandas.DataFrame` as `distances` returns.
 
     Returns:
-        A `pandas.DataFrame` with a row for each family and problem: family,
-        problem, runs, failed (runs without a figure); the mean over all
-        replicates that never failed with low and high, its 95 % interval over
-        replicates and seeds, see `statistics.crossed_interval`; median, best
-        and worst, the means of these replicates, infinite of one with a run
-        that failed; and between, the standard deviation of the means of
-        replicates that never failed.
+        A `pandas.DataFrame` with a row for each family and problem. Columns:
+
+        - family, problem.
+        - runs, failed: the number of runs, and of those that failed.
+        - mean, the mean distance over replicates without a failed run; low and
+          high, its 95 % interval over replicates and seeds, see
+          `statistics.crossed_interval`.
+        - median, best, worst: the mean distance of the replicate that is in the
+          middle, first or last. A replicate with a failed run comes last, and
+          its distance is infinite.
+        - between, the standard deviation of the mean distances of replicates
+          without a failed run.
     """
     import pandas
 
@@ -140,7 +176,7 @@ def overview(runs):
         mean, low, high = statistics.crossed_interval(
             own["log_validation_loss"], own["replicate"], own["seed"]
         )
-        # A replicate with a run that failed is the worst.
+        # Infinite for a replicate with a failed run, which is then the worst.
         losses = own.groupby("replicate")["log_validation_loss"]
         means = losses.agg(reduction.compared_mean).sort_values()
         rows.append(
@@ -162,20 +198,22 @@ def overview(runs):
 
 
 def differences(runs, family):
-    """How far a family is from each of the others, problem by problem.
+    """How far a family is from each of the other families, by problem.
 
-    Runs are paired by replicate and seed, so that the luck which all
-    optimizers share on a seed, and the oracle's, take no part.
+    Runs are paired by replicate and seed. Whatever all optimizers share on a
+    seed, such as an easy split of the data, and the loss of the oracle are the
+    same for both runs of a pair and cancel out.
 
     Args:
-        runs: What `distances` returned.
-        family: Name of the family.
+        runs: `pandas.DataFrame` as `distances` returns.
+        family: String, the family's name.
 
     Returns:
         A `pandas.DataFrame` with a row for each other family and problem that
-        both were run on: family, problem, and the mean of the family's log
-        loss less the other's, with low and high, its 95 % interval over
-        replicates and seeds. Below zero the family is better.
+        both families were run on: family, the other's name; problem; mean, the
+        mean over pairs of the family's log validation loss minus the other's;
+        low and high, its 95 % interval over replicates and seeds. If mean is
+        negative, the family is better than the other.
     """
     import pandas
 
@@ -203,18 +241,20 @@ def differences(runs, family):
 
 
 def ranking(runs):
-    """All replicates, the best first.
+    """All replicates of all families, the best first.
 
-    The rule: the mean distance from the oracle, as in `overview`, over all
-    classifiers. A replicate with a run that failed, or without runs on one of
-    them, is left out.
+    They are ranked by the mean over problems of their distance from the oracle,
+    as in `overview`. Only problems with a validation accuracy, the classifiers,
+    count. A replicate that has a failed run, or none, on one of these problems
+    is left out.
 
     Args:
-        runs: What `distances` returned.
+        runs: `pandas.DataFrame` as `distances` returns.
 
     Returns:
-        A `pandas.DataFrame` with a row for each replicate: name, distance,
-        and a column for each problem.
+        A `pandas.DataFrame` with a row for each replicate: name, such as
+        `"min-max/1"`; distance; and for each problem a column with its name and
+        the distance on it.
     """
     classified = runs.groupby("problem")["accuracy"].transform("count") > 0
     runs = runs[classified]
@@ -229,16 +269,21 @@ def ranking(runs):
 
 
 def distances(directory, family=None):
-    """The figures of each run of each family, with losses from the oracle's.
+    """The figures of each run of each family, relative to the oracle's loss.
 
     Args:
         directory: Path.
-        family: Name of the only family to read. Defaults to all.
+        family: String, the name of the only family to read. Defaults to `None`:
+            all families.
 
     Returns:
-        A `pandas.DataFrame` as `statistics.figures` returns, with the families
-        as optimizers. From log_validation_loss that of the oracle's run with
-        the same seed is taken off.
+        A `pandas.DataFrame` as `statistics.figures` returns, with the family's
+        name in the column `optimizer`. The column `log_validation_loss` is the
+        run's own value minus that of the oracle's run with the same seed.
+
+    Raises:
+        ValueError: No family was run on a problem with a search, or the oracle
+            was not run.
     """
     import pandas
 
@@ -257,15 +302,15 @@ def distances(directory, family=None):
     if not frames:
         searched = ", ".join(problems(directory))
         raise ValueError(
-            f"No family in {directory} was run on what the rules were: "
-            f"{searched}. `keras-l2o evaluate --family=min-max "
-            f"--directory={directory} --problem={searched}` does."
+            f"No family in {directory} was evaluated on the problems of the "
+            f"search: {searched}. Evaluate one with `keras-l2o evaluate "
+            f"--family=min-max --directory={directory} --problem={searched}`."
         )
     return pandas.concat(frames, ignore_index=True)
 
 
 def _families(directory, problem, only=None):
-    """Pairs of a family that was run on the problem, and its runs."""
+    """Yields pairs of a family's name and its runs on the problem."""
     for family in families(directory) if only is None else [only]:
         folder = directory / family
         if any(folder.glob(f"*/evaluations/{problem}.npz")):
@@ -277,7 +322,7 @@ def _frame(path, problem):
 
 
 def _figures(runs):
-    """Means over runs. A run that diverged makes them infinite."""
+    """Dict of means over the runs; see `table` for runs that diverged."""
     found = reduction.of_runs(runs, ["replicate", "run"])
     return {
         "runs": len(found),
@@ -288,6 +333,7 @@ def _figures(runs):
 
 
 def _family(family, runs, reference):
+    """The two rows of `table` for a family."""
     losses = {
         number: _figures(own)["validation_loss"]
         for number, own in runs.groupby("replicate")
@@ -313,7 +359,7 @@ def _family(family, runs, reference):
 
 
 def _speed_up(runs, reference):
-    """Of all replicates' runs over the reference's of the same seeds."""
+    """The speed-up of a family's runs over the reference's with equal seeds."""
     if reference.empty:
         return {}
     found = comparison.speed_up(*comparison.paired_curves(runs, reference))

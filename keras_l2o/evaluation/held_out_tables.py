@@ -1,10 +1,21 @@
-"""What `held_out` found, as texts: lists of dicts from a heading to a cell."""
+"""Turns the results of `held_out` into the texts of tables.
+
+A table is a list of rows. A row is a dict from the heading of a column to the
+text of the cell.
+"""
 
 from keras_l2o.evaluation import cells
 
 
 def overview(frame):
-    """A `held_out.overview`: rows by the title of each of its tables."""
+    """The tables of an overview, with a column for each problem.
+
+    Args:
+        frame: `pandas.DataFrame` as `held_out.overview` returns.
+
+    Returns:
+        Dict from the title of a table to its list of rows.
+    """
     titles = {
         "All replicates, and the 95 % interval": lambda row: (
             _with_interval(row)
@@ -21,7 +32,14 @@ def overview(frame):
 
 
 def differences(frame):
-    """Rows of `held_out.differences`."""
+    """The table of a family's differences from the others.
+
+    Args:
+        frame: `pandas.DataFrame` as `held_out.differences` returns.
+
+    Returns:
+        List of rows.
+    """
     return _by_problem(frame, _with_interval)
 
 
@@ -30,7 +48,7 @@ def _with_interval(row):
 
 
 def _by_problem(frame, text):
-    """A row for each family, a column for each problem."""
+    """A table of families by problems; `text` formats a row of the frame."""
     return [
         {
             "family": family,
@@ -42,7 +60,14 @@ def _by_problem(frame, text):
 
 
 def ranking(frame):
-    """Rows of a `held_out.ranking`."""
+    """The table of the best replicates.
+
+    Args:
+        frame: `pandas.DataFrame` as `held_out.ranking` returns.
+
+    Returns:
+        List of rows.
+    """
     return [
         {
             "replicate": row.pop("name"),
@@ -56,7 +81,15 @@ def ranking(frame):
 
 
 def problem(frame):
-    """Rows of a `held_out.table`; without Adam there is no speed-up."""
+    """The table of one problem.
+
+    Args:
+        frame: `pandas.DataFrame` as `held_out.table` returns.
+
+    Returns:
+        List of rows. They have the column speed-up only if the frame has a
+        speed-up over Adam.
+    """
     rows = [_optimizer(row) for row in frame.to_dict("records")]
     if not any(row["speed-up"] for row in rows):
         for row in rows:
@@ -83,7 +116,10 @@ def markdown(tables):
     """Tables as Markdown.
 
     Args:
-        tables: Dict from a title to rows.
+        tables: Dict from the title of a table to its list of rows.
+
+    Returns:
+        String.
     """
     parts = []
     for title, rows in tables.items():

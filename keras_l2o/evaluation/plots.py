@@ -1,11 +1,11 @@
-"""Pictures, which need the extra `plots`."""
+"""Pictures of losses by step. They need the extra `plots`."""
 
 import numpy as np
 
 from keras_l2o import extras
 
-#: Colours that stay apart for most kinds of colour blindness (Okabe and Ito,
-#: with a grey in the place of their yellow, which is pale on white).
+#: Colours that people with most kinds of colour blindness can tell apart: those
+#: of Okabe and Ito, with grey instead of yellow, which is pale on white.
 COLORS = (
     "#D55E00",
     "#0072B2",
@@ -19,7 +19,21 @@ COLORS = (
 
 
 def new_figure(columns=1, rows=1, width=6.4, height=4.4):
-    """A figure and its panels, an array `(rows, columns)`."""
+    """Makes a figure with a grid of panels.
+
+    Args:
+        columns: Int. Panels beside each other. Defaults to `1`.
+        rows: Int. Panels above each other. Defaults to `1`.
+        width: Float. Width of a panel in inches. Defaults to `6.4`.
+        height: Float. Height of a panel in inches. Defaults to `4.4`.
+
+    Returns:
+        A `matplotlib.figure.Figure`, and an array `(rows, columns)` of its
+        `matplotlib.axes.Axes`.
+
+    Raises:
+        keras_l2o.extras.MissingExtra: matplotlib is not installed.
+    """
     extras.need("plots", "A picture")
     from matplotlib.figure import Figure
 
@@ -30,14 +44,17 @@ def new_figure(columns=1, rows=1, width=6.4, height=4.4):
 
 
 def plot_curves(panels, path, window=9):
-    """Draws training loss by step, a line and a band for each optimizer.
+    """Draws training losses by step, with a line and a band per optimizer.
+
+    The line is the geometric mean of the optimizer's runs, and the band reaches
+    from the least to the greatest of their losses. Each run is smoothed by a
+    running median first.
 
     Args:
-        panels: Dict from a panel's title to a dict from an optimizer's name
-            to its list of `TrainingRun`s, one a seed.
-        path: Where the PNG goes.
-        window: Int. Steps over which lines are smoothed (a running median of
-            the seeds' geometric mean).
+        panels: Dict from the title of a panel to a dict from the name of an
+            optimizer to a list of `TrainingRun`, one for each seed.
+        path: Path of the PNG file to write.
+        window: Int, odd. Steps of the running median. Defaults to `9`.
     """
     figure, axes = new_figure(columns=len(panels))
     for axis, (title, curves) in zip(axes[0], panels.items()):
@@ -53,13 +70,17 @@ def plot_curves(panels, path, window=9):
 
 
 def plot_losses(frame, path, column="validation_loss"):
-    """Draws loss by step, a panel for each problem, a line for each optimizer.
+    """Draws losses by step, with a panel per problem and a line per optimizer.
+
+    The line is the geometric mean of the optimizer's runs, and the band reaches
+    from the least to the greatest of their losses.
 
     Args:
         frame: `pandas.DataFrame` as `evaluate` returns, or several of them
             concatenated.
-        path: Where the PNG goes.
-        column: `"validation_loss"` or `"train_loss"`. Defaults to the first.
+        path: Path of the PNG file to write.
+        column: String, `"validation_loss"` or `"train_loss"`. Defaults to
+            `"validation_loss"`.
     """
     groups = list(frame.groupby("problem", sort=False))
     figure, axes = new_figure(columns=len(groups))
@@ -77,11 +98,16 @@ def plot_losses(frame, path, column="validation_loss"):
 
 
 def _line_with_band(axis, steps, logs, name, index):
-    """The geometric mean of runs, and their range.
+    """Draws the geometric mean of runs and the range between them.
 
     Args:
-        logs: Array `(runs, steps)` of log losses. From where a run is NaN the
-            others go on without it; where all are, so is the line.
+        axis: `matplotlib.axes.Axes`.
+        steps: Array `(steps,)`.
+        logs: Array `(runs, steps)` of log losses. Runs that are NaN at a step,
+            since they have diverged, do not count there. Where all runs are
+            NaN, nothing is drawn.
+        name: String, the label of the line.
+        index: Int, number of the line, from 0, which its color depends on.
     """
     seen = ~np.isnan(logs).all(axis=0)
     steps, logs = np.asarray(steps)[seen], logs[:, seen]
@@ -113,7 +139,7 @@ def _finish(axis, x_label, y_label):
 
 
 def _running_median(row, window):
-    """Median over a window around each step, cut off at the ends."""
+    """Median over a window around each step, which is shorter at the ends."""
     half = window // 2
     padded = np.pad(row, half, constant_values=np.nan)
     windows = np.lib.stride_tricks.sliding_window_view(padded, window)

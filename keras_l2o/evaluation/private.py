@@ -1,4 +1,8 @@
-"""Private training: what a model tells of any one example is bounded."""
+"""Differentially private training.
+
+The gradient of each example is clipped and noise is added to their sum, which
+bounds how much the trained model can reveal of any one example.
+"""
 
 from typing import NamedTuple
 
@@ -13,10 +17,13 @@ class Privacy(NamedTuple):
     """Settings of private training.
 
     Attributes:
-        clip: Float. Most that the norm of one example's gradient counts.
-        noise_multiplier: Float. Standard deviation of the noise on a batch's
-            sum of gradients, as a multiple of `clip`.
-        delta: Float. Probability with which the bound may fail.
+        clip: Float. The gradient of an example is scaled down if its norm is
+            larger. Defaults to `1.0`.
+        noise_multiplier: Float. Standard deviation of the noise that is added
+            to the sum of a batch's gradients, as a multiple of `clip`. Defaults
+            to `1.1`.
+        delta: Float. Probability with which the privacy loss may exceed
+            epsilon. Defaults to `1e-5`.
     """
 
     clip: float = 1.0
@@ -25,14 +32,22 @@ class Privacy(NamedTuple):
 
 
 def epsilon(privacy, batch_size, examples, steps):
-    """The privacy loss that a training spends.
+    """The privacy loss epsilon of a training.
 
-    As is the convention, batches count as Poisson samples of the data
-    although they are taken from shuffled epochs.
+    It is computed as if each batch were a Poisson sample of the examples, as is
+    the convention, although batches are parts of shuffled epochs.
 
     Args:
         privacy: `Privacy`.
-        batch_size, examples, steps: Ints.
+        batch_size: Int. Examples of a batch.
+        examples: Int. Examples of the data set.
+        steps: Int. Steps of the training.
+
+    Returns:
+        Float.
+
+    Raises:
+        keras_l2o.extras.MissingExtra: dp-accounting is not installed.
 
     Reference:
         - [Mironov et al., 2019](https://arxiv.org/abs/1908.10530)
@@ -51,11 +66,12 @@ def epsilon(privacy, batch_size, examples, steps):
 
 
 def clip_by_norm(gradients, clip):
-    """Bounds the norm of each example's gradient.
+    """Scales each example's gradient down to a norm of at most `clip`.
 
     Args:
-        gradients: List of tensors `(examples, ...)`, one a variable.
-        clip: Float, the most that the norm over all variables may be.
+        gradients: List of tensors `(examples, ...)`, one for each variable.
+        clip: Float. Largest norm of an example's gradient, over all variables
+            together.
 
     Returns:
         List of tensors of the same shapes.
@@ -75,11 +91,15 @@ class PrivateModel(backend.StatefulStep, keras.Model):
     """A model whose training clips each example's gradient and adds noise.
 
     Args:
-        problem: The `Problem` that the model is of.
-        network: A model that `problem.new_model` returned; its variables are
-            the ones trained.
+        problem: `Problem`, whose loss is minimized.
+        network: `keras.Model` that `problem.new_model` has returned. Its
+            variables are trained.
         privacy: `Privacy`.
         seed: Int. Seed of the noise.
+
+    Raises:
+        ValueError: The model has non-trainable variables, as batch
+            normalization has.
 
     Reference:
         - [Abadi et al., 2016](https://arxiv.org/abs/1607.00133)
@@ -89,9 +109,9 @@ class PrivateModel(backend.StatefulStep, keras.Model):
         super().__init__(name=f"private_{network.name}")
         if network.non_trainable_variables:
             raise ValueError(
-                "Private training wants a model in which examples do not "
-                "touch each other: one without batch normalization or other "
-                f"variables that no gradient trains. Received: {network.name}"
+                "Private training needs a model that treats each example of a "
+                "batch on its own: without batch normalization or other "
+                f"non-trainable variables. Received: {network.name}"
             )
         self.problem = problem
         self.network = network
@@ -102,8 +122,15 @@ class PrivateModel(backend.StatefulStep, keras.Model):
         return self.network(inputs)
 
     def outer_step(self, data):
-        """One step of training, on any backend."""
-        # Torch's trainer hands over arrays as they are.
+        """Makes one step of training.
+
+        Args:
+            data: Tuple of the inputs and the targets of a batch.
+
+        Returns:
+            Dict with `loss`, a scalar: the mean over the batch.
+        """
+        # On torch, Keras passes NumPy arrays.
         x, y = keras.tree.map_structure(ops.convert_to_tensor, data[:2])
         variables = self.network.trainable_variables
         values, gradients = backend.per_example_gradients(self._loss)(

@@ -1,27 +1,23 @@
-"""What one run comes to: the one place where its epochs become figures.
+"""Reduces the epochs of a run to a few figures, such as its best loss.
 
-A run diverged if the loss of a batch is not finite or, of a problem with
-validation data, the validation loss after an epoch. A run that diverged has
-no figure: each is NaN, whatever it was before. It counts as failed. Where
-optimizers, rates or replicates are compared or ranked by means over runs, one
-failed run makes the mean infinitely bad; a mean over the runs that did not
-fail stands beside the number of those that did.
+Everything that compares runs uses the functions here, and so shares these
+rules:
+
+- A run has diverged if the loss of a batch is not finite or if the problem has
+  validation data and the validation loss after an epoch is not finite.
+- A run that has diverged counts as failed. All its figures are NaN, even if
+  early epochs were good.
+- Where optimizers, rates or replicates are ranked by a mean loss over runs, one
+  failed run makes the mean infinite.
+- Where a mean is over the runs that did not fail, the number of failed runs is
+  given beside it.
 """
 
 import numpy as np
 
 
 def _of_run(run):
-    """The figures of a run.
-
-    Args:
-        run: `pandas.DataFrame` as `evaluate` returns, the rows of one run.
-
-    Returns:
-        Dict of floats: train_loss, of the last epoch; best_train_loss,
-        validation_loss and accuracy, the best of any epoch. NaN where the
-        problem has no such figure, and all of them if the run diverged.
-    """
+    """The figures of a run, a dict of floats; see `of_runs`."""
     run = run.sort_values("epoch")
     figures = {
         "train_loss": run["train_loss"].iloc[-1],
@@ -35,7 +31,14 @@ def _of_run(run):
 
 
 def diverged(run):
-    """Whether a run diverged; takes what `_of_run` takes."""
+    """Whether a run has diverged.
+
+    Args:
+        run: `pandas.DataFrame` as `evaluate` returns, the rows of one run.
+
+    Returns:
+        Bool.
+    """
     validation = run["validation_loss"]
     whole = np.isfinite(run["train_loss"]).all()
     return not (
@@ -48,13 +51,13 @@ def of_runs(frame, keys):
 
     Args:
         frame: `pandas.DataFrame` as `evaluate` returns, of several runs.
-        keys: List of the columns that tell the runs apart.
+        keys: List of strings, the columns that tell the runs apart.
 
     Returns:
-        A `pandas.DataFrame` with a row for each run: the keys; seed;
-        train_loss, of the last epoch; best_train_loss, validation_loss and
-        accuracy, the best of any epoch. NaN where the problem has no such
-        figure, and all of them if the run diverged.
+        A `pandas.DataFrame` with a row for each run: the keys; seed; train_loss
+        after the last epoch; best_train_loss, validation_loss and accuracy, the
+        best of any epoch. A figure that the problem does not have is NaN, and
+        so are all figures of a run that has diverged.
     """
     import pandas
 
@@ -71,18 +74,26 @@ def of_runs(frame, keys):
 
 
 def whole_mean(figures):
-    """Mean of the runs' figures, to be shown: NaN if one has failed.
+    """Mean of the figures of runs for display: NaN if one run has failed.
 
     Args:
-        figures: `pandas.Series`.
+        figures: `pandas.Series` of floats, one for each run; NaN of those that
+            have failed.
+
+    Returns:
+        Float.
     """
     return figures.mean(skipna=False)
 
 
 def compared_mean(losses):
-    """Mean of the runs' losses, to rank by: infinite if one has failed.
+    """Mean of the losses of runs for ranking: infinite if one run has failed.
 
     Args:
-        losses: `pandas.Series`.
+        losses: `pandas.Series` of floats, one for each run; NaN of those that
+            have failed.
+
+    Returns:
+        Float.
     """
     return whole_mean(losses.fillna(np.inf))

@@ -5,6 +5,7 @@ import difflib
 from keras_l2o import policies
 from keras_l2o.learned_optimizer import LearnedOptimizer
 
+#: The rules by name: classes of policies.
 RULES = {
     "adam": policies.Adam,
     "rmsprop": policies.RMSprop,
@@ -35,15 +36,26 @@ DEEP_RATES = {
 }
 
 
-def rule(name, rate=None):
+def rule(name: str, rate: float | None = None) -> LearnedOptimizer:
     """A new optimizer that runs an analytic rule.
 
     Args:
-        name: One of `RULES`.
-        rate: Float. Defaults to the rule's in `TRAIN_RATES`.
+        name: String, one of `RULES`.
+        rate: Float. Learning rate of the rule. Defaults to `None`, that in
+            `TRAIN_RATES`.
 
     Returns:
-        A `LearnedOptimizer`, which takes bad gradients as the rule does.
+        A `LearnedOptimizer`. It does not skip gradients that are not finite, so
+        that it diverges where the rule itself does.
+
+    Raises:
+        ValueError: There is no such rule.
+
+    Example:
+
+    >>> from keras_l2o.evaluation import rules
+    >>> rules.rule("adam", 0.01).name
+    'adam'
     """
     if name not in RULES:
         near = difflib.get_close_matches(name, RULES, n=1)
@@ -59,16 +71,23 @@ def rule(name, rate=None):
     )
 
 
-def named(name):
-    """The rule and the rate of a baseline's name, such as `"adam 0.005"`.
+def named(name: str) -> tuple[str | None, float | None]:
+    """Parses the name of a baseline, such as `"adam 0.005"`.
 
-    For evaluations that were stored when the name alone told them.
+    Evaluations of earlier versions have the rule and its rate in the name only.
 
     Args:
-        name: String.
+        name: String, the name of any optimizer.
 
     Returns:
-        The rule's name and a float, or `None` twice if it is no such name.
+        A pair of the rule's name and its rate, a float; `(None, None)` if the
+        optimizer is no baseline.
+
+    Example:
+
+    >>> from keras_l2o.evaluation import rules
+    >>> rules.named("adam 0.005"), rules.named("min-max/1")
+    (('adam', 0.005), (None, None))
     """
     rule, _, rate = name.partition(" ")
     try:

@@ -1,11 +1,12 @@
-"""The runs of one optimizer on one problem, stored one by one."""
+"""Storage for the runs of one optimizer on one problem."""
 
 import functools
 
 from keras_l2o.evaluation import at_once
 from keras_l2o.evaluation import storage
 
-#: Settings that tell one evaluation from another; the rest is for the record.
+#: Settings in which two evaluations must agree for one to continue the other.
+#: Other settings, such as versions, are stored for information only.
 IDENTITY = (
     "problem",
     "optimizer_digest",
@@ -22,16 +23,30 @@ IDENTITY = (
 
 
 class Shelf:
-    """Where the runs of one optimizer go.
+    """Collects the runs of one optimizer and stores each when it has ended.
+
+    If the directory already has an evaluation with the same settings, its runs
+    are read, and new ones are added to them.
 
     Args:
         optimizer: A `Contender`.
-        directory: Path, or `None` to store nothing.
-        settings: Dict of what was asked for, the optimizer aside.
+        directory: Path of the directory in which the runs are stored, or `None`
+            to store nothing.
+        settings: Dict of the evaluation's settings, except for those of the
+            optimizer.
         overwrite: Bool. Whether a stored evaluation with other settings is
             replaced.
-        held: `contextlib.ExitStack`. What is stored is this process's until
-            it is closed.
+        held: `contextlib.ExitStack`. The stored evaluation is locked against
+            other processes until this is closed.
+
+    Attributes:
+        contender: The `Contender`.
+        evaluation: `storage.Evaluation` of all runs so far.
+        path: Path of the stored evaluation, or `None`.
+
+    Raises:
+        ValueError: The directory has an evaluation with other settings, and
+            `overwrite` is not set.
     """
 
     def __init__(self, optimizer, directory, settings, overwrite, held):
@@ -55,15 +70,18 @@ class Shelf:
 
     @functools.cached_property
     def rule(self):
-        """What optimizers that run side by side have in common."""
+        """Dict, equal for optimizers that can train in one program.
+
+        See `at_once.rule`.
+        """
         return at_once.rule(self.contender.make())
 
     def put(self, run, seed):
-        """Stores a `TrainingRun`.
+        """Adds a run, and stores it.
 
         Args:
-            run: The `TrainingRun`.
-            seed: Int, its seed.
+            run: `TrainingRun`.
+            seed: Int, the run's seed.
         """
         arrays = run._asdict()
         self.evaluation = self.evaluation.with_run(
@@ -74,7 +92,7 @@ class Shelf:
 
 
 def _resumed(path, settings, overwrite):
-    """The stored evaluation, if it is of these settings."""
+    """The stored evaluation; `None` if it is to be overwritten."""
     stored = storage.read(path)
     differing = [
         key for key in IDENTITY if stored.settings.get(key) != settings[key]

@@ -1,4 +1,7 @@
-"""Pictures of what the mean hides: replicates, perturbations, pools."""
+"""Pictures of replicates, perturbations, pools and families.
+
+They need the extra `plots`.
+"""
 
 from textwrap import wrap
 
@@ -14,17 +17,22 @@ LABELS = {
     "log_train_loss": "best log train loss of a run",
     "accuracy": "best validation accuracy of a run",
 }
-#: Marks of an axis that is straight to 0.1 on both sides, and then logarithmic.
+#: Ticks of an axis that is linear between -0.1 and 0.1, and logarithmic beyond.
 _DISTANCES = (-10, -1, -0.1, -0.05, 0, 0.05, 0.1, 1, 10)
 
 
 def plot_replicates(figures, path, figure="log_validation_loss"):
-    """Draws each run as a dot, replicate by replicate, and their means.
+    """Draws the figures of runs as dots, replicate by replicate.
+
+    A bar marks the mean of each replicate, and a dotted line that of each
+    optimizer.
 
     Args:
-        figures: What `statistics.figures` returned, of one problem.
-        path: Where the PNG goes.
-        figure: Column to draw. Defaults to `"log_validation_loss"`.
+        figures: `pandas.DataFrame` as `statistics.figures` returns, of one
+            problem.
+        path: Path of the PNG file to write.
+        figure: String, the column to draw. Defaults to
+            `"log_validation_loss"`.
     """
     optimizers = list(figures.groupby("optimizer", sort=False))
     count = sum(group["replicate"].nunique() for _, group in optimizers)
@@ -68,12 +76,17 @@ def plot_replicates(figures, path, figure="log_validation_loss"):
 
 
 def plot_pool_weights(evaluation, path, smoothing=1):
-    """Draws how much each member of a pool counts, by layer, over time.
+    """Draws the mean weight of each member of a pool by step and layer.
 
     Args:
-        evaluation: `Evaluation` of a policy with a pool, with a trace.
-        path: Where the PNG goes.
-        smoothing: Int. Looks over which the mean is taken. Defaults to `1`.
+        evaluation: `Evaluation` of a policy with a pool, such as `Choice`, that
+            was made with the argument `trace`.
+        path: Path of the PNG file to write.
+        smoothing: Int. Weights are smoothed by a running mean over this many
+            recorded steps. Defaults to `1`, no smoothing.
+
+    Raises:
+        ValueError: The evaluation has no weights of a pool.
     """
     arrays = evaluation.arrays
     if "trace_weights" not in arrays:
@@ -124,20 +137,27 @@ def plot_pool_weights(evaluation, path, smoothing=1):
 
 
 def plot_magnitudes(summary, path):
-    """Draws spread between replicates against a perturbation's magnitude.
+    """Draws the spread between replicates by a perturbation's magnitude.
 
-    Beside it the mean; both with their 95 % intervals.
+    One panel shows the standard deviation between replicates, the other their
+    mean, both with 95 % intervals.
 
     Args:
         summary: `pandas.DataFrame` as `statistics.summary` returns, with two
-            more columns: `perturbation`, a name, and `magnitude`, a float
-            (0 where there is none; it is drawn at the left edge).
-        path: Where the PNG goes.
+            more columns: `perturbation`, a name, and `magnitude`, a float. The
+            magnitude 0, no perturbation, is drawn at the left edge.
+        path: Path of the PNG file to write.
+
+    Raises:
+        ValueError: No magnitude is positive.
     """
     magnitudes = summary["magnitude"]
     positive = magnitudes[magnitudes > 0]
     if positive.empty:
-        raise ValueError("Some `magnitude` of the summary must be positive.")
+        raise ValueError(
+            "Column `magnitude` of the summary must have a positive value. "
+            f"Received: {magnitudes.tolist()}"
+        )
     edge = positive.min() / 4
     picture, axes = new_figure(columns=2)
     panels = {
@@ -185,11 +205,11 @@ def plot_magnitudes(summary, path):
 
 
 def plot_distances(runs, path):
-    """Draws how far families are from the oracle, a panel for each problem.
+    """Draws how far families are from the oracle, with a panel per problem.
 
     Args:
-        runs: What `held_out.distances` returned.
-        path: Where the PNG goes.
+        runs: `pandas.DataFrame` as `held_out.distances` returns.
+        path: Path of the PNG file to write.
     """
     overview = held_out.overview(runs)
     families = sorted(overview["family"].unique())
@@ -197,11 +217,12 @@ def plot_distances(runs, path):
     columns = min(len(problems), 3)
     rows = -(-len(problems) // columns)
     sentences = (
-        "log of the best validation loss less the oracle's: left of the line "
-        "is better",
-        "(dot: replicate; diamond: the median one; bar: 95 % interval)",
+        "log of the best validation loss minus that of the best tuned rule: "
+        "left of the line the family is better",
+        "(dot: replicate; diamond: median replicate; bar: 95 % interval of the "
+        "mean)",
     )
-    # As wide as the panels are.
+    # The sentences, wrapped to the width of the panels.
     lines = [line for text in sentences for line in wrap(text, 40 * columns)]
     picture, axes = new_figure(
         columns,
@@ -212,7 +233,7 @@ def plot_distances(runs, path):
     for axis in axes.ravel()[len(problems) :]:
         axis.set_axis_off()
     for number, (problem, axis) in enumerate(zip(problems, axes.ravel())):
-        # A replicate that ran away does not squeeze the others together.
+        # On this scale an outlier does not squeeze the others together.
         axis.set_xscale("symlog", linthresh=0.1, linscale=2)
         chosen = runs[runs["problem"] == problem]
         for row in overview[overview["problem"] == problem].itertuples():

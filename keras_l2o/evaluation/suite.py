@@ -1,4 +1,4 @@
-"""How an optimizer does on a problem, run after run."""
+"""Evaluates optimizers: trains new models with them, run after run."""
 
 import contextlib
 import functools
@@ -36,14 +36,15 @@ def evaluate(
 ) -> "pandas.DataFrame":
     """Trains new models of a problem with an optimizer and validates them.
 
-    A run that diverges is recorded and the next one begins. With a directory
-    each run is stored when it ends: runs that are stored already are not made
-    again, so that the same call continues an evaluation that was interrupted.
+    If a run diverges, this is recorded and the next run begins. If a directory
+    is given, each run is stored there when it ends. Runs that are stored
+    already are not repeated, so that the same call continues an evaluation that
+    was interrupted.
 
-    On JAX up to 64 runs go side by side in one compiled program, unless
-    training is private or traced. They end, and are stored, together, so that
-    an interruption loses all of them; the seconds of a run are the time of all
-    divided by their number.
+    On JAX up to 64 runs are trained at the same time, in one compiled program,
+    unless training is private or traced. They end together and are then stored
+    together, so that an interruption loses all of them. The seconds of such a
+    run are the time that all took, divided by their number.
 
     Args:
         optimizer: A Keras optimizer, learned or not, or a policy, of which
@@ -54,12 +55,12 @@ def evaluate(
         problem: Name of a problem, or a `Problem`.
         repeat: Int. Number of runs; run `i` has seed `seed + i`. Defaults to
             `10`.
-        directory: Path. The runs are stored in its
-            `evaluations/<problem>.npz`, for `keras_l2o.evaluation.read`, with
-            the losses of all batches and the trace. Defaults to `None`:
-            nothing is stored.
-        overwrite: Bool. Whether an evaluation with other settings that is
-            stored there is replaced. Defaults to `False`.
+        directory: Path. The runs are stored in the directory's file
+            `evaluations/<problem>.npz`, with the losses of all batches and the
+            trace; `keras_l2o.evaluation.read` reads the file. Defaults to
+            `None`: nothing is stored.
+        overwrite: Bool. Whether to replace a stored evaluation that has other
+            settings. Defaults to `False`: such an evaluation is an error.
         on_epoch: Function of the run's number, the epoch's number (both from
             0), and a dict of the epoch's validation figures. Defaults to
             `None`.
@@ -69,14 +70,15 @@ def evaluate(
             `dataset`, `seed` and `trace`, as in `evaluation.Protocol`.
 
     Returns:
-        A `pandas.DataFrame` with a row for each run and epoch: problem,
-        optimizer, for an analytic rule also rule and rate, run, seed, epoch,
-        step, train_loss, validation_loss, validation_accuracy, seconds.
+        A `pandas.DataFrame` with a row for each run and epoch. Its columns are
+        problem, optimizer, run, seed, epoch, step, train_loss, validation_loss,
+        validation_accuracy and seconds and, if the optimizer is an analytic
+        rule, also rule and rate.
 
     Raises:
         ValueError: There is no such optimizer or problem, an argument of the
-            protocol is not possible, or the directory holds an evaluation
-            with other settings.
+            protocol is invalid, or the directory has an evaluation with other
+            settings.
 
     Example:
 
@@ -102,16 +104,17 @@ def evaluate_replicates(
     custom_objects: Mapping[str, Any] | None = None,
     **protocol: Any,
 ) -> "pandas.DataFrame":
-    """Evaluates the replicates of a family; on JAX all of them at once.
+    """Evaluates the replicates of a family, on JAX at the same time.
 
     Args:
-        optimizers: List of the replicates, each as `evaluate` takes one. On
-            JAX they go side by side if they differ in their weights only.
+        optimizers: List of the replicates, each in a form that `evaluate`
+            takes. On JAX those that differ only in their weights are trained at
+            the same time.
         problem: Name of a problem, or a `Problem`.
-        directories: List of paths, one for each optimizer, where its runs are
-            stored. Defaults to `None`: nothing is stored.
-        overwrite: Bool. Whether evaluations with other settings that are
-            stored there are replaced. Defaults to `False`.
+        directories: List of paths, one for each optimizer, in which its runs
+            are stored. Defaults to `None`: nothing is stored.
+        overwrite: Bool. Whether to replace stored evaluations that have other
+            settings. Defaults to `False`: such an evaluation is an error.
         on_epoch: Function of the replicate's number (from 1), the run's
             number, the epoch's number (both from 0), and a dict of the
             epoch's validation figures. Defaults to `None`.
@@ -122,12 +125,12 @@ def evaluate_replicates(
             `evaluation.Protocol`.
 
     Returns:
-        A `pandas.DataFrame` as `evaluate` returns, with a column `replicate`,
-        from 1.
+        A `pandas.DataFrame` as `evaluate` returns, with one more column,
+        `replicate`: the number of the replicate, from 1.
 
     Raises:
-        ValueError: There are not as many directories as optimizers; or as in
-            `evaluate`.
+        ValueError: There are not as many directories as optimizers, or for any
+            of the reasons that `evaluate` has.
 
     Example:
 
@@ -163,11 +166,11 @@ def evaluate_replicates(
 
 
 def _evaluate(pairs, problem, protocol, overwrite, on_epoch):
-    """A frame for each pair of a contender and a directory."""
+    """A list of frames, one for each pair of a contender and a directory."""
     if protocol.trace is not None and not all(path for _, path in pairs):
         raise ValueError(
-            "A trace is only in the stored evaluation: give the argument "
-            f"`directory`, too. Received: trace={protocol.trace}"
+            "Argument `trace` needs the argument `directory`, since only the "
+            f"stored evaluation has the trace. Received: trace={protocol.trace}"
         )
     problem = protocol.prepared(problem)
     entry = catalogue.CATALOGUE.get(problem.name)
@@ -185,7 +188,7 @@ def _evaluate(pairs, problem, protocol, overwrite, on_epoch):
 
 
 def _settings(problem, protocol, privacy):
-    """What is asked for, the optimizer aside."""
+    """The settings of an evaluation that do not concern the optimizer."""
     steps, epoch_steps = protocol.length(problem)
     return {
         "problem": problem.name,
@@ -203,7 +206,7 @@ def _settings(problem, protocol, privacy):
 
 
 def _run_all(shelves, problem, protocol, privacy, on_epoch):
-    """Makes the runs that are not stored yet."""
+    """Makes the runs that are not stored yet, and stores them."""
     length = protocol.length(problem)
     left = [
         (replicate, shelf, number)
@@ -242,7 +245,7 @@ def _run_all(shelves, problem, protocol, privacy, on_epoch):
 
 
 def _groups(runs):
-    """Runs that may go side by side: of one rule, and not too many."""
+    """Splits runs into lists of those that one program can train."""
     groups = []
     for run in runs:
         _, shelf, _ = run
@@ -254,7 +257,7 @@ def _groups(runs):
 
 
 def _spent(privacy, problem, steps):
-    """The settings of private training and the epsilon of a whole run."""
+    """Dict of the settings of private training and the epsilon of a run."""
     if privacy is None:
         return None
     return {

@@ -1,4 +1,4 @@
-"""What an optimizer did during a training, looked at every few steps."""
+"""Records what an optimizer does during a training, every few steps."""
 
 import numpy as np
 from keras import ops
@@ -7,13 +7,20 @@ from keras_l2o import backend
 
 
 class Trace:
-    """Records the size of the updates, and a pool's weights, by layer.
+    """Records, layer by layer, the size of updates and the weights of a pool.
+
+    Call `before` and `after` around each step of the training.
 
     Args:
-        model: The model that is trained.
-        optimizer: Its optimizer.
-        steps: Int. Steps of the whole training.
-        every: Int. Steps between two looks; the first step is looked at.
+        model: `keras.Model` that is trained.
+        optimizer: Its `keras.optimizers.Optimizer`. If this is a learned
+            optimizer whose policy has a pool, the weights of the pool are
+            recorded, too.
+        steps: Int. Number of steps of the training.
+        every: Int. Steps from one record to the next. The first is of step 0.
+
+    Raises:
+        ValueError: `every` is less than 1.
     """
 
     def __init__(self, model, optimizer, steps, every):
@@ -42,12 +49,20 @@ class Trace:
         self._before = None
 
     def before(self, step):
-        """Call before a step."""
+        """Prepares a record, if the step is to be recorded.
+
+        Args:
+            step: Int, number of the step that follows, from 0.
+        """
         if step % self.every == 0:
             self._before = self._values()
 
     def after(self, step):
-        """Call after the step."""
+        """Makes a record, if the step is to be recorded.
+
+        Args:
+            step: Int, number of the step that has been made, from 0.
+        """
         if step % self.every:
             return
         row = step // self.every
@@ -55,7 +70,7 @@ class Trace:
             np.mean(np.square(new - old))
             for new, old in zip(self._values(), self._before)
         ]
-        # A root of the mean over all of a layer's coordinates.
+        # Root of the mean square over all coordinates of a layer.
         self._updates[row] = np.sqrt(self._shares @ squares)
         if self.pool:
             weights = self.optimizer.policy.pool_weights(
@@ -71,14 +86,17 @@ class Trace:
         ]
 
     def arrays(self):
-        """What was recorded.
+        """The records.
 
         Returns:
-            Dict of arrays: `trace_steps` `(looks,)`; the names `trace_layers`
-            and `trace_pool`; `trace_updates` `(looks, layers)`, the root mean
-            square of the update; and of an optimizer with a pool
-            `trace_weights` `(looks, layers, pool)`, the mean weight of each
-            member.
+            Dict of arrays:
+
+            - `trace_steps`, `(records,)`, numbers of the recorded steps;
+            - `trace_layers`, `(layers,)`, and `trace_pool`, `(pool,)`, names;
+            - `trace_updates`, `(records, layers)`, root mean squares of the
+              updates; NaN if the training has ended before;
+            - `trace_weights`, `(records, layers, pool)`, mean weights of the
+              pool's members; only if the optimizer has a pool.
         """
         arrays = {
             "trace_steps": self.steps,
@@ -92,7 +110,10 @@ class Trace:
 
 
 def _layers(model):
-    """Names of the layers with trainable variables, and each one's layer."""
+    """Names of the layers, and an array with the layer number of each variable.
+
+    Only trainable variables, and layers that have some, count.
+    """
     names, numbers, seen = [], [], {}
     for variable in model.trainable_variables:
         owner = variable.path.rsplit("/", 1)[0]

@@ -27,8 +27,7 @@ class Curriculum(Repeat):
         num_periods: Int. Least number of periods of a stage. Defaults to `5`.
         num_chances: Int. A stage ends when so many of its periods have passed
             without a better validation loss. Defaults to `5`.
-        unroll_len: Int, scheduled. Inner steps of a truncation. Defaults to
-            `100`.
+        unroll: Int, scheduled. Inner steps of a truncation. Defaults to `100`.
         depth: Int, scheduled. Truncations of an episode. A list has one value
             more than there are stages: the depth of the last validation.
             Defaults to `(1, 2, 5, 10, 20)`.
@@ -61,7 +60,7 @@ class Curriculum(Repeat):
         num_stages: int = 4,
         num_periods: int = 5,
         num_chances: int = 5,
-        unroll_len: Scheduled = 100,
+        unroll: Scheduled = 100,
         depth: Scheduled = (1, 2, 5, 10, 20),
         episodes: int = 10,
         warmup: Scheduled = 1,
@@ -74,7 +73,7 @@ class Curriculum(Repeat):
         super().__init__(
             directory,
             num_periods=num_periods,
-            unroll_len=unroll_len,
+            unroll=unroll,
             depth=depth,
             episodes=episodes,
             warmup=warmup,

@@ -8,5 +8,10 @@ import types
 
 #: The present name of an argument by each former one.
 ARGUMENTS = types.MappingProxyType(
-    {"epochs": "episodes", "validation_epochs": "validation_episodes"}
+    {
+        "epochs": "episodes",
+        "validation_epochs": "validation_episodes",
+        "unroll_len": "unroll",
+        "annealing_schedule": "imitation_weight",
+    }
 )

@@ -27,8 +27,7 @@ class Repeat(Strategy):
         directory: Path of the run's directory, or `None` to leave no files.
             Defaults to `None`.
         num_periods: Int. Periods of the run that are kept. Defaults to `20`.
-        unroll_len: Int, scheduled. Inner steps of a truncation. Defaults to
-            `100`.
+        unroll: Int, scheduled. Inner steps of a truncation. Defaults to `100`.
         depth: Int, scheduled. Truncations of an episode. Defaults to
             `(1, 2, 5)`.
         episodes: Int. Episodes of a period. Defaults to `10`.
@@ -47,7 +46,7 @@ class Repeat(Strategy):
     Example:
 
     >>> strategy = keras_l2o.strategies.Repeat(
-    ...     num_periods=2, unroll_len=2, depth=1, episodes=1, max_repeat=0)
+    ...     num_periods=2, unroll=2, depth=1, episodes=1, max_repeat=0)
     >>> history = trainer.fit(callbacks=[strategy], verbose=0)
     >>> len(strategy.rows)
     2
@@ -58,7 +57,7 @@ class Repeat(Strategy):
         directory: Path | None = None,
         *,
         num_periods: int = 20,
-        unroll_len: Scheduled = 100,
+        unroll: Scheduled = 100,
         depth: Scheduled = (1, 2, 5),
         episodes: int = 10,
         warmup: Scheduled = 0,
@@ -69,7 +68,7 @@ class Repeat(Strategy):
         super().__init__(
             directory,
             num_periods=num_periods,
-            unroll_len=unroll_len,
+            unroll=unroll,
             depth=depth,
             episodes=episodes,
             warmup=warmup,

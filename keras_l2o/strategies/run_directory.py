@@ -62,7 +62,7 @@ class RunDirectory:
     Example:
 
     >>> strategy = keras_l2o.strategies.Simple(
-    ...     "results/mine", num_periods=1, unroll_len=2, depth=1, episodes=1)
+    ...     "results/mine", num_periods=1, unroll=2, depth=1, episodes=1)
     >>> history = trainer.fit(callbacks=[strategy], verbose=0)
     >>> directory = keras_l2o.strategies.RunDirectory("results/mine")
     >>> directory.config()["run"]["strategy"]["name"]

@@ -14,8 +14,7 @@ class Simple(Strategy):
         directory: Path of the run's directory, or `None` to leave no files.
             Defaults to `None`.
         num_periods: Int. Periods of the run. Defaults to `25`.
-        unroll_len: Int, scheduled. Inner steps of a truncation. Defaults to
-            `20`.
+        unroll: Int, scheduled. Inner steps of a truncation. Defaults to `20`.
         depth: Int, scheduled. Truncations of an episode. Defaults to `25`.
         episodes: Int. Episodes of a period. Defaults to `10`.
         warmup: Int, scheduled. Truncations of an episode that run gradient
@@ -28,7 +27,7 @@ class Simple(Strategy):
     Example:
 
     >>> strategy = keras_l2o.strategies.Simple(
-    ...     "results/mine", num_periods=2, unroll_len=2, depth=1, episodes=1)
+    ...     "results/mine", num_periods=2, unroll=2, depth=1, episodes=1)
     >>> history = trainer.fit(callbacks=[strategy], verbose=0)
     >>> [row.checkpoint for row in strategy.rows]
     ['0-0-0', '0-1-0']
@@ -41,7 +40,7 @@ class Simple(Strategy):
         directory: Path | None = None,
         *,
         num_periods: int = 25,
-        unroll_len: Scheduled = 20,
+        unroll: Scheduled = 20,
         depth: Scheduled = 25,
         episodes: int = 10,
         warmup: Scheduled = 0,
@@ -50,7 +49,7 @@ class Simple(Strategy):
         super().__init__(
             directory,
             num_periods=num_periods,
-            unroll_len=unroll_len,
+            unroll=unroll,
             depth=depth,
             episodes=episodes,
             warmup=warmup,

@@ -36,7 +36,7 @@ class Strategy(Plan):
         directory: Path of the run's directory, or `None` to leave no files.
             Defaults to `None`.
         num_periods: Int. Periods of the run.
-        unroll_len: Int, scheduled. Inner steps of a truncation.
+        unroll: Int, scheduled. Inner steps of a truncation.
         depth: Int, scheduled. Truncations of an episode.
         shortest_depth: Int. If given, the depth of each episode is drawn
             log-uniformly between it and `depth`. Defaults to `None`, all
@@ -47,12 +47,12 @@ class Strategy(Plan):
         warmup: Int, scheduled. Truncations of an episode that run gradient
             descent before the others, while the policies' moments accumulate.
         warmup_rate: Float. Rate of that gradient descent. Defaults to `0.05`.
-        annealing_schedule: Float, scheduled. Weight of the imitation loss.
+        imitation_weight: Float, scheduled. Weight of the imitation loss.
             Defaults to `0.5`.
         validation_episodes: Int. Episodes of a validation, one after the other.
             Defaults to `1`.
         validation_unroll: Int. Inner steps of a truncation in validation.
-            Defaults to `None`, the first `unroll_len`.
+            Defaults to `None`, the first `unroll`.
         validation_depth: Int, scheduled. Truncations of a validation's
             episode. Defaults to `None`, the last `depth`.
         validation_warmup: Int. Truncations of a validation's episode that
@@ -82,7 +82,7 @@ class Strategy(Plan):
     ...         is_good = rows and rows[-1].validation < 0.0
     ...         return None if is_good else super().next(rows)
     >>> strategy = UntilGood(
-    ...     num_periods=2, unroll_len=2, depth=1, episodes=1, warmup=0)
+    ...     num_periods=2, unroll=2, depth=1, episodes=1, warmup=0)
     >>> history = trainer.fit(callbacks=[strategy], verbose=0)
     """
 
@@ -91,12 +91,12 @@ class Strategy(Plan):
         directory: Path | None = None,
         *,
         num_periods: int,
-        unroll_len: Scheduled,
+        unroll: Scheduled,
         depth: Scheduled,
         episodes: int,
         warmup: Scheduled,
         warmup_rate: float = 0.05,
-        annealing_schedule: Scheduled = 0.5,
+        imitation_weight: Scheduled = 0.5,
         validation_episodes: int = 1,
         validation_unroll: int | None = None,
         validation_depth: Scheduled | None = None,
@@ -114,13 +114,13 @@ class Strategy(Plan):
         self.description, self.metadata = description, metadata or {}
         self.custom_objects = custom_objects
         self.num_periods = checks.count("num_periods", num_periods)
-        self.unroll_len = Schedule(unroll_len, int, 1, "unroll_len")
+        self.unroll = Schedule(unroll, int, 1, "unroll")
         self.depth = Schedule(depth, int, 1, "depth")
         self.episodes = checks.count("episodes", episodes)
         self.warmup = Schedule(warmup, int, 0, "warmup")
         self.warmup_rate = warmup_rate
-        self.annealing_schedule = Schedule(
-            annealing_schedule, float, 0, "annealing_schedule"
+        self.imitation_weight = Schedule(
+            imitation_weight, float, 0, "imitation_weight"
         )
         self.validation_episodes = checks.count(
             "validation_episodes", validation_episodes
@@ -258,10 +258,10 @@ class Strategy(Plan):
             period=period,
             attempt=self.rolled_back(rows),
             depth=self.depth(index),
-            unroll=self.unroll_len(index),
+            unroll=self.unroll(index),
             episodes=self.episodes,
             warmup=self.warmup(index),
-            imitation_weight=self.annealing_schedule(index),
+            imitation_weight=self.imitation_weight(index),
             validation_depth=self.depth_of_validation(index),
             start=start.checkpoint if start else "",
         )
@@ -302,7 +302,7 @@ class Strategy(Plan):
         if warmup is None:
             warmup = self.warmup(self.scheduled - 1)
         return {
-            "unroll": self.unroll_len(0) if unroll is None else unroll,
+            "unroll": self.unroll(0) if unroll is None else unroll,
             "depth": period.validation_depth + warmup,
             "warmup": warmup,
             "warmup_rate": self.warmup_rate if rate is None else rate,
@@ -345,7 +345,7 @@ class Strategy(Plan):
         Example:
 
         >>> strategy = keras_l2o.strategies.Simple(
-        ...     "results", num_periods=1, unroll_len=2, depth=1, episodes=1)
+        ...     "results", num_periods=1, unroll=2, depth=1, episodes=1)
         >>> history = trainer.fit(callbacks=[strategy], verbose=0)
         >>> optimizer = strategy.load_optimizer()
         """
@@ -381,12 +381,12 @@ class Strategy(Plan):
         """
         return {
             "num_periods": self.num_periods,
-            "unroll_len": self.unroll_len.config(),
+            "unroll": self.unroll.config(),
             "depth": self.depth.config(),
             "episodes": self.episodes,
             "warmup": self.warmup.config(),
             "warmup_rate": self.warmup_rate,
-            "annealing_schedule": self.annealing_schedule.config(),
+            "imitation_weight": self.imitation_weight.config(),
             "validation_episodes": self.validation_episodes,
             "validation_unroll": self.validation_unroll,
             "validation_depth": self.validation_depth

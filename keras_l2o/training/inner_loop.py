@@ -22,6 +22,43 @@ class Trajectory(NamedTuple):
     state: Any  # the policy's state
 
 
+class Inputs(NamedTuple):
+    """What the inner steps of an unroll take in, a row for each step."""
+
+    batches: Any  # nest of (unroll, ...)
+    offsets: Any = ()  # (unroll, *weight.shape), added to the student's weights
+    noise: Any = ()  # one (unroll, n) or none, as in `Conditions`
+
+
+class Conditions(NamedTuple):
+    """How inner steps differ from plain ones of the problem as it is."""
+
+    # (n,) or None: the policy sees the coordinates divided by it, that is
+    # `f(scale * x)` as a function of `x`.
+    scale: Any = None
+    # None, or a boolean scalar and a rate: where the boolean holds, the update
+    # is the gradient times the rate.
+    warming: Any = None
+    noise: Any = None  # (n,) or None: added to the gradient the policy sees
+
+
+#: The problem as it is.
+PLAIN = Conditions()
+
+
+class Part(NamedTuple):
+    """Which part of an episode an unroll is, if the episode is weighed whole.
+
+    The student stops at the horizon. If the objective has a `stop_above`, it
+    may have stopped before.
+    """
+
+    first: Trajectory  # the student's, from which the episode started
+    running: Any  # bool: whether the student has not stopped before
+    index: Any  # (unroll,), the steps' numbers in the episode
+    horizon: Any  # scalar, how many steps of the episode count
+
+
 class Records(NamedTuple):
     """What an unroll leaves for the objective, one row an inner step."""
 
@@ -101,20 +138,13 @@ def _weights(policy, values):
     )
 
 
-def mean_square(student, teacher):
-    """The distance of two optimizers' parameters, unless told otherwise."""
-    return ops.mean(ops.square(student - teacher))
-
-
 def inner_step(
     problem,
     policy,
     values,
     trajectory,
     batch,
-    scale,
-    warming,
-    noise=None,
+    conditions=PLAIN,
     training=False,
 ):
     """One inner step of one optimizer.
@@ -125,17 +155,14 @@ def inner_step(
         values: Tensors for `policy_variables(policy)`.
         trajectory: `Trajectory` before the step.
         batch: Nest of tensors, one batch.
-        scale: `(n,)` or `None`. The policy sees the coordinates divided by
-            it: `f(scale * x)` as a function of `x`.
-        warming: `None`, or a pair of a boolean scalar and a rate: where it
-            holds, the update is the gradient times the rate.
-        noise: `(n,)` or `None`. Added to the gradient that the policy sees.
+        conditions: `Conditions`. Defaults to `PLAIN`.
         training: Bool. Whether the policy is the student of this step.
             Defaults to `False`.
 
     Returns:
         The loss before the step, and the trajectory after it.
     """
+    scale, warming, noise = conditions
 
     def loss(variables, non_trainable):
         return problem.loss_value(
@@ -168,159 +195,147 @@ def inner_step(
 
 
 def unroll(
+    distillation,
     problem,
-    student,
-    student_values,
-    teachers,
-    teacher_values,
+    values,
     trajectories,
-    batches,
-    length,
-    scale=None,
-    warming=None,
-    offsets=(),
-    noise=(),
-    distance=mean_square,
-    stop_above=None,
-    rematerialize=False,
-    first=None,
-    running=True,
-    within=None,
+    inputs,
+    conditions=PLAIN,
+    part=None,
 ):
     """Runs the student and every teacher over the same batches.
 
     Args:
+        distillation: `keras_l2o.training.task.Distillation`, which has the
+            policies and the objective.
         problem: The `Problem`.
-        student, teachers: `Policy` and list of policies.
-        student_values, teacher_values: Tensors for their `policy_variables`.
-            The result can be differentiated by the student's.
-        trajectories: The student's `Trajectory`, and a tuple of the teachers'.
-        batches: Nest of tensors with a first axis of `length`.
-        length: Int. Inner steps.
-        scale, warming: As in `inner_step`. Teachers see the unscaled problem.
-        offsets: List of tensors `(length, *weight.shape)`, added to the first
-            of the student's values, one row an inner step.
-        noise: List of at most one tensor `(length, n)`, added to the gradients
-            that the student sees.
-        distance: Function of the student's and a teacher's parameters, zero
-            where they are the same.
-        stop_above: Float or `None`. Where the student's loss exceeds this
-            multiple of the first parameters', its trajectory stops.
-        rematerialize: As in `backend.scan`.
-        first: The student's `Trajectory` that losses are relative to.
-            Defaults to the one it starts from.
-        running: Boolean scalar. Whether the student has not stopped before.
-        within: Booleans `(length,)`, true and then false: from where they are
-            false nothing moves, and no step counts. Defaults to `None`, all.
+        values: List of the tensors for each policy's `policy_variables`, first
+            the student's. The result can be differentiated by these.
+        trajectories: Tuple of `Trajectory`, first the student's and then one
+            for each teacher.
+        inputs: `Inputs`.
+        conditions: `Conditions` without noise. Of these, the teachers share
+            `warming` alone. Defaults to
+            `PLAIN`.
+        part: `Part` of an episode that is weighed whole. Defaults to `None`:
+            the unroll is weighed on its own.
 
     Returns:
         The trajectories after the last step, and `Records`.
     """
-    first = trajectories[0] if first is None else first
-    may_stop = stop_above is not None or within is not None
+    student, *teachers = distillation.pool
+    length, objective = distillation.unroll, distillation.objective
+    may_stop = part is not None or objective.stop_above is not None
+    within = [] if part is None else [part.index < part.horizon]
+    if part is None:
+        steps = ops.arange(length, dtype="int32")
+        part = Part(trajectories[0], True, steps, length)
 
-    def body(carry, inputs):
-        (old_student, teacher_trajectories), alive, running = carry
-        batch, step_offsets, step_noise, holds = inputs
-        for held in holds:
-            running = ops.logical_and(running, held)
-        values = [v + offset for v, offset in zip(student_values, step_offsets)]
-        values += student_values[len(values) :]
-        origin = old_student
+    def student_step(old, step, running):
+        """The student's losses, its trajectory, and whether it goes on."""
+        weights = [v + offset for v, offset in zip(values[0], step.offsets)]
+        weights += values[0][len(weights) :]
+        origin = old
         if may_stop:
             # A stopped student steps from where it once was, to no effect:
             # numbers there are finite, and no gradient comes back from it.
-            origin = numerics.select(running, old_student, first)
-        loss, student_trajectory = inner_step(
+            origin = numerics.select(running, old, part.first)
+        loss, new = inner_step(
             problem,
             student,
-            values,
+            weights,
             origin,
-            batch,
-            scale,
-            warming,
-            *step_noise,
+            step.batches,
+            conditions._replace(noise=step.noise[0] if step.noise else None),
             training=True,
         )
         initial_loss, _ = problem.loss_value(
-            problem.unravel(first.parameters), list(first.non_trainable), batch
+            problem.unravel(part.first.parameters),
+            list(part.first.non_trainable),
+            step.batches,
         )
         goes_on = running
-        if stop_above is not None:
+        if objective.stop_above is not None:
             goes_on = ops.logical_and(
-                running, loss <= stop_above * initial_loss
+                running, loss <= objective.stop_above * initial_loss
             )
         if may_stop:
-            student_trajectory = numerics.select(
-                goes_on, student_trajectory, old_student
+            new = numerics.select(goes_on, new, old)
+        return loss, ops.stop_gradient(initial_loss), new, goes_on
+
+    def teacher_step(index, old, batch, holds, alive, target):
+        """A teacher's trajectory, whether it is alive, its distance and loss.
+
+        Its distance is that of its parameters to `target`, the student's.
+        """
+        loss, new = inner_step(
+            problem,
+            teachers[index],
+            values[1 + index],
+            old,
+            batch,
+            Conditions(warming=conditions.warming),
+        )
+        gap = objective.distance(target, new.parameters)
+        # A teacher that diverges stops where it was: its NaN must reach
+        # neither the student nor the distance's gradient.
+        survives = ops.logical_and(
+            alive, numerics.all_finite([loss, gap, new.parameters])
+        )
+        for held in holds:
+            new = numerics.select(held, new, old)
+            survives = ops.where(held, survives, alive)
+        parameters = backend.kept(
+            ops.stop_gradient(
+                ops.where(survives, new.parameters, old.parameters)
             )
-        reached, survivors, distances, teacher_losses = [], [], [], []
-        for index, teacher in enumerate(teachers):
-            old = teacher_trajectories[index]
-            teacher_loss, new = inner_step(
-                problem,
-                teacher,
-                teacher_values[index],
-                old,
-                batch,
-                None,
-                warming,
+        )
+        gap = numerics.safe_log(objective.distance(target, parameters))
+        new = new._replace(parameters=parameters)
+        return new, survives, gap, ops.stop_gradient(loss)
+
+    def body(carry, inputs):
+        (old, *others), alive, running = carry
+        step, holds = inputs
+        for held in holds:
+            running = ops.logical_and(running, held)
+        loss, initial_loss, new, goes_on = student_step(old, step, running)
+        results = [
+            teacher_step(
+                index, other, step.batches, holds, alive[index], new.parameters
             )
-            gap = distance(student_trajectory.parameters, new.parameters)
-            # A teacher that diverges stops where it was: its NaN must reach
-            # neither the student nor the distance's gradient.
-            survives = ops.logical_and(
-                alive[index],
-                numerics.all_finite([teacher_loss, gap, new.parameters]),
-            )
-            for held in holds:
-                new = numerics.select(held, new, old)
-                survives = ops.where(held, survives, alive[index])
-            parameters = backend.kept(
-                ops.stop_gradient(
-                    ops.where(survives, new.parameters, old.parameters)
-                )
-            )
-            gap = distance(student_trajectory.parameters, parameters)
-            reached.append(new._replace(parameters=parameters))
-            survivors.append(survives)
-            distances.append(numerics.safe_log(gap))
-            teacher_losses.append(ops.stop_gradient(teacher_loss))
+            for index, other in enumerate(others)
+        ]
+        columns = list(zip(*results)) or [()] * 4
+        reached, survivors, distances, losses = columns
         alive = ops.stack(survivors) if teachers else alive
-        carry = ((student_trajectory, tuple(reached)), alive, goes_on)
-        return carry, Records(
+        return ((new, *reached), alive, goes_on), Records(
             losses=loss,
-            initial_losses=ops.stop_gradient(initial_loss),
+            initial_losses=initial_loss,
             log_distances=_stack(distances, loss),
             alive=alive,
-            teacher_losses=_stack(teacher_losses, loss),
+            teacher_losses=_stack(losses, loss),
             running=running,
             goes_on=goes_on,
             index=(),
             horizon=(),
         )
 
-    carry = (
-        trajectories,
-        ops.ones((len(teachers),), "bool"),
-        ops.convert_to_tensor(running, "bool"),
-    )
     (trajectories, _, _), records = backend.scan(
         body,
-        carry,
         (
-            batches,
-            list(offsets),
-            list(noise),
-            [] if within is None else [within],
+            trajectories,
+            ops.ones((len(teachers),), "bool"),
+            ops.convert_to_tensor(part.running, "bool"),
         ),
+        (inputs, within),
         length,
-        rematerialize,
+        distillation.rematerialize,
         _record(len(teachers), trajectories[0].parameters.dtype),
     )
     return trajectories, records._replace(
-        index=ops.arange(length, dtype="int32"),
-        horizon=ops.convert_to_tensor(length, "int32"),
+        index=part.index,
+        horizon=ops.convert_to_tensor(part.horizon, "int32"),
     )
 
 
@@ -356,9 +371,11 @@ def rollout(problem, policy, values, trajectory, batches, length, warming=None):
         each.
     """
 
+    conditions = Conditions(warming=warming)
+
     def body(trajectory, batch):
         loss, trajectory = inner_step(
-            problem, policy, values, trajectory, batch, None, warming
+            problem, policy, values, trajectory, batch, conditions
         )
         return trajectory, loss
 

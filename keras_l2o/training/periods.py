@@ -26,7 +26,7 @@ class Period(NamedTuple):
 
     Example:
 
-    >>> strategy = keras_l2o.strategies.Simple(unroll_len=20, depth=25)
+    >>> strategy = keras_l2o.strategies.Simple(unroll=20, depth=25)
     >>> period = strategy.next([])
     >>> period.unroll, period.truncations
     (20, 250)

@@ -20,13 +20,13 @@ class Distillation(NamedTuple):
     teachers: list  # of policies
     objective: Any  # Objective
     unroll: int  # inner steps of a truncation
-    scaled: bool  # whether the student sees scaled coordinates
-    warmup_rate: Any  # float, or None if no truncation warms up
-    synchronize_teachers: bool
-    perturbations: list  # of Perturbation
-    log_losses: bool  # whether to measure the teachers' losses
-    log_teachers: bool  # whether to measure which teacher is furthest
-    rematerialize: bool  # as in `backend.scan`
+    scaled: bool = False  # whether the student sees scaled coordinates
+    warmup_rate: Any = None  # float, or None if no truncation warms up
+    synchronize_teachers: bool = False
+    perturbations: Any = ()  # list of Perturbation
+    log_losses: bool = False  # whether to measure the teachers' losses
+    log_teachers: bool = False  # whether to measure which is furthest
+    rematerialize: bool = False  # as in `backend.scan`
 
     @property
     def pool(self):
@@ -47,7 +47,7 @@ class Tensors(NamedTuple):
 class Truncation(NamedTuple):
     """The result of running a truncation."""
 
-    trajectories: tuple  # the student's, and a tuple of the teachers'
+    trajectories: tuple  # the student's, and one of each teacher
     records: inner_loop.Records
     losses: Any  # (3,): total, meta and imitation loss
 
@@ -126,42 +126,34 @@ class Task(NamedTuple):
             ]
         return (student, *teachers)
 
-    def run(self, weights, trajectories, index=None, horizon=None, **options):
+    def run(self, weights, trajectories, part=None):
         """Runs the truncation with these weights of the student.
 
         Args:
             weights: List of tensors.
             trajectories: Where student and teachers start.
-            index: `(unroll,)` ints, the numbers of the inner steps in what
-                the objective weighs together. Defaults to this truncation.
-            horizon: Int scalar. How many steps that are. Defaults to `unroll`.
-            **options: `first`, `running` and `within` of `inner_loop.unroll`.
+            part: `keras_l2o.training.inner_loop.Part`, what this truncation is
+                of the steps that the objective weighs together. Defaults to
+                `None`, all of them.
 
         Returns:
             A `Truncation`. Its losses can be differentiated by the weights.
         """
         distillation, tensors = self.distillation, self.tensors
-        student, *teachers = trajectories
         reached, records = inner_loop.unroll(
+            distillation,
             self.problem,
-            distillation.student,
-            [*weights, *tensors.frozen],
-            distillation.teachers,
-            tensors.teachers,
-            (student, tuple(teachers)),
-            self.data["batches"],
-            distillation.unroll,
-            self.data["scale"] if distillation.scaled else None,
-            warming(distillation.warmup_rate, self.data),
-            tensors.offsets,
-            self.noise,
-            distillation.objective.distance,
-            distillation.objective.stop_above,
-            distillation.rematerialize,
-            **options,
+            [[*weights, *tensors.frozen], *tensors.teachers],
+            trajectories,
+            inner_loop.Inputs(
+                self.data["batches"], tensors.offsets, self.noise
+            ),
+            inner_loop.Conditions(
+                self.data["scale"] if distillation.scaled else None,
+                warming(distillation.warmup_rate, self.data),
+            ),
+            part,
         )
-        if horizon is not None:
-            records = records._replace(index=index, horizon=horizon)
         losses = distillation.objective(
             records,
             ops.cast(tensors.meta_weight, records.losses.dtype),
@@ -173,7 +165,7 @@ class Task(NamedTuple):
     def next_start(self, truncation, finite):
         """Where each optimizer goes on: afresh if it is not finite any more."""
         fresh = self.fresh()
-        student, teachers = truncation.trajectories
+        student, *teachers = truncation.trajectories
         alive = truncation.records.alive[-1]
         ends = [numerics.select(finite, student, fresh[0])]
         for index, teacher in enumerate(teachers):

@@ -18,7 +18,7 @@ from keras_l2o_commands.progress import Progress
 ENDLESS = """
 --presets=digits_train,adam --strategy=simple --problems/0/batch_size=16
 --policy/units=[2] --strategy/num_periods=5000 --strategy/episodes=1
---strategy/unroll_len=2 --strategy/depth=1 --strategy/validation_depth=1
+--strategy/unroll=2 --strategy/depth=1 --strategy/validation_depth=1
 --training/tasks=1 --training/validation_tasks=1
 """.split()
 
@@ -94,7 +94,7 @@ def test_an_interrupted_evaluation_names_the_command_that_goes_on(
     assert "Traceback" not in errors
     assert keras_l2o.evaluation.read(path).runs >= 1
     last = errors.splitlines()[-1]
-    assert "interrupted: what has ended is stored in" in last
+    assert "interrupted: finished work is stored in" in last
     again = last.partition("Go on with: keras-l2o ")[2].split()
     assert sorted(again) == sorted(arguments)
 

@@ -48,11 +48,12 @@ def test_every_line_of_a_configuration_can_be_typed_and_says_what_is(names):
 def test_fields_strategy_and_policy_are_those_of_train():
     output = invoke(
         "debug", "--strategy=repeat", "--policy=feature_mlp",
-        "--strategy/epochs=7",
+        "--strategy/epochs=7", "--strategy/unroll_len=3",
     ).output  # fmt: skip
     assert "--strategy/name=repeat" in output
     assert "--policy/name=feature_mlp" in output
     assert "--strategy/episodes=7" in output
+    assert "--strategy/unroll=3" in output
 
 
 def test_a_preset_that_is_not_there_is_an_error_with_the_nearest():

@@ -100,9 +100,7 @@ def fitted(strategy, callbacks):
 
 @pytest.mark.usefixtures("few_outer_steps")
 def test_a_run_shows_compilation_steps_and_periods():
-    strategy = strategies.Simple(
-        num_periods=2, unroll_len=3, depth=2, episodes=2
-    )
+    strategy = strategies.Simple(num_periods=2, unroll=3, depth=2, episodes=2)
     progress = Recorded()
     fitted(strategy, [PeriodProgress(strategy, progress)])
     lines = progress.text.splitlines()
@@ -123,9 +121,7 @@ def test_a_run_shows_compilation_steps_and_periods():
 
 @pytest.mark.usefixtures("few_outer_steps")
 def test_a_rolled_back_period_is_shown_as_one():
-    strategy = strategies.Repeat(
-        num_periods=2, unroll_len=2, depth=1, episodes=1
-    )
+    strategy = strategies.Repeat(num_periods=2, unroll=2, depth=1, episodes=1)
     strategy.max_repeat = 1
     keeps = strategy.keeps
     # The second period's first attempt.
@@ -149,7 +145,7 @@ def test_trials_are_counted_by_one_callback_though_it_is_copied(
     watching = TrialProgress(tmp_path, 2, progress)
     for _ in range(3):  # two students of a trial, one of the next
         strategy = strategies.Simple(
-            num_periods=1, unroll_len=2, depth=1, episodes=1
+            num_periods=1, unroll=2, depth=1, episodes=1
         )
         fitted(strategy, [copy.deepcopy(watching)])
     assert progress.text.splitlines() == [

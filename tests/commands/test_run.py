@@ -15,7 +15,7 @@ from keras_l2o.strategies.rows import TIMES
 #: What cuts a run of the seed to a length for tests.
 SHORT = """
 --problems/0/dataset=digits --problems/0/batch_size=16 --policy/units=[3]
---strategy/num_periods=1 --strategy/episodes=1 --strategy/unroll_len=2
+--strategy/num_periods=1 --strategy/episodes=1 --strategy/unroll=2
 --strategy/depth=1 --strategy/validation_depth=1 --training/tasks=1
 --training/validation_tasks=1 --training/parameter_scale_spread=1
 """.split()

@@ -15,7 +15,7 @@ pytestmark = [
 
 SHORT = """
 --presets=adam,digits_train --problems/0/batch_size=16 --policy/units=[2]
---strategy=simple --strategy/episodes=1 --strategy/unroll_len=2
+--strategy=simple --strategy/episodes=1 --strategy/unroll=2
 --strategy/depth=2 --strategy/validation_depth=1 --training/tasks=1
 --training/validation_tasks=1
 """.split()

@@ -126,9 +126,9 @@ def test_presets_compose_left_to_right():
     assert [(t["name"], t["learning_rate"]) for t in teachers] == [
         ("adam", 0.005), ("rmsprop", 0.005),
     ]  # fmt: skip
-    assert composed.strategy["annealing_schedule"] == [1.0, 0.0, 0.0, 0.0]
+    assert composed.strategy["imitation_weight"] == [1.0, 0.0, 0.0, 0.0]
     other = resolve("il_staged", "il_more")
-    assert other.strategy["annealing_schedule"] == [0.2, 0.1, 0.05, 0.02]
+    assert other.strategy["imitation_weight"] == [0.2, 0.1, 0.05, 0.02]
 
 
 def test_the_seeds_curriculum_is_the_default():
@@ -200,7 +200,7 @@ def test_an_override_sets_any_field(override, value):
         ("--training/tasks=1.5", "training/tasks: Input should be a valid int"),
         ("--training/teacher=1", "'training/teachers'"),
         ("--problems/0/name=conv_trian", "'conv_train'"),
-        ("--problems/1/name=conv_train", "the entries are 0 to 0"),
+        ("--problems/1/name=conv_train", "the list has entries 0 to 0"),
         ("--problems/0/datset=digits", "There is no field problems/0/datset"),
         ("--optimizer/config/learning_rat=1", "config/learning_rate'"),
         ("--optimizer/name=adem", "'adam'"),

@@ -124,6 +124,13 @@ def test_another_run_is_described_in_todays_words():
         ("training/il_mode=switch", "training/mode=switch"),
         ("training/objective=ratio", "training/kind=ratio"),
         ("training/unroll_weight=final", "training/step_weights=final"),
+        ("strategy/epochs=7", "strategy/episodes=7"),
+        ("strategy/validation_epochs=7", "strategy/validation_episodes=7"),
+        ("strategy/unroll_len=[5,7]", "strategy/unroll=[5,7]"),
+        (
+            "strategy/annealing_schedule=[1.0,0.1]",
+            "strategy/imitation_weight=[1.0,0.1]",
+        ),
         ("policy/layers=[8]", "policy/units=[8]"),
         ("policy/alpha=0.3", "policy/learning_rate=0.3"),
         (

@@ -337,4 +337,4 @@ def test_the_command_publishes(hub_server, root):
     )
     hub_server.repositories["org/repo"].change({"README.md": b"x"}, "v1")
     result = run("publish", "min-max", "hf://org/repo", "--revision", "v1")
-    assert "left alone" in result.output
+    assert "not overwritten" in result.output

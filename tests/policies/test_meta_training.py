@@ -8,6 +8,8 @@ from keras import ops
 import keras_l2o
 from keras_l2o import policies
 from keras_l2o.training import inner_loop
+from keras_l2o.training.objective import Objective
+from keras_l2o.training.task import Distillation
 from tests.policies.helpers import numpy
 
 pytestmark = pytest.mark.backend
@@ -84,14 +86,11 @@ def test_only_the_student_of_an_unroll_is_in_training(tiny_problem):
         tiny_problem.batches(np.random.default_rng(2), 2),
     )
     inner_loop.unroll(
+        Distillation(student, [teacher], Objective(), 2),
         tiny_problem,
-        student,
-        [],
-        [teacher],
-        [[]],
-        (start(student), (start(teacher),)),
-        batches,
-        2,
+        [[], []],
+        (start(student), start(teacher)),
+        inner_loop.Inputs(batches),
     )
     inner_loop.rollout(tiny_problem, alone, [], start(alone), batches, 2)
     assert seen == {"student": True, "teacher": False, "alone": False}

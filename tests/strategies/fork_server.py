@@ -29,7 +29,7 @@ REFUSED = 3
 
 PLANS = {
     "simple": lambda path: strategies.Simple(
-        path, num_periods=8, unroll_len=1, depth=2, episodes=1
+        path, num_periods=8, unroll=1, depth=2, episodes=1
     ),
     "repeat": lambda path: strategies.Repeat(
         path, num_periods=6, depth=1, episodes=2, repeat_threshold=0.1

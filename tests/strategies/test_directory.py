@@ -100,6 +100,25 @@ def test_another_run_is_refused_and_nothing_changed(project):
     assert snapshot(project) == before
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("epochs", "episodes"),
+        ("validation_epochs", "validation_episodes"),
+        ("unroll_len", "unroll"),
+        ("annealing_schedule", "imitation_weight"),
+    ],
+)
+def test_a_run_by_an_arguments_former_name_is_taken_up(before, now, tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"run": {"strategy": {before: 2}}}))
+    text = config.read_text()
+    opened(tmp_path, {"run": {"strategy": {now: 2}}})
+    assert config.read_text() == text
+    with pytest.raises(RunError, match=f"strategy/{now} is 2 there and 3 now"):
+        opened(tmp_path, {"run": {"strategy": {now: 3}}})
+
+
 def test_a_runs_own_scratch_is_cleared_away(tmp_path):
     opened(tmp_path)
     names = ["summary.csv", "config.json", "logs/0-0-0.csv"]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.backend
 
 
 def plan(directory, **options):
-    arguments = dict(num_periods=3, unroll_len=3, depth=3, episodes=1)
+    arguments = dict(num_periods=3, unroll=3, depth=3, episodes=1)
     arguments |= dict(shortest_depth=1, validation_depth=2, seed=4)
     return strategies.Simple(str(directory), **{**arguments, **options})
 
@@ -99,7 +99,7 @@ def test_in_the_end_each_replicate_is_its_best_not_its_last(
 
     directory = tmp_path if kept else None
     strategy = strategies.Simple(
-        directory, num_periods=3, unroll_len=3, depth=2, episodes=1, seed=4
+        directory, num_periods=3, unroll=3, depth=2, episodes=1, seed=4
     )
     model.fit(callbacks=[strategy, Look()], verbose=0)
     trainers = [model]
@@ -108,7 +108,7 @@ def test_in_the_end_each_replicate_is_its_best_not_its_last(
         trainers[1].fit(
             callbacks=[
                 strategies.Simple(
-                    directory, num_periods=3, unroll_len=3, depth=2,
+                    directory, num_periods=3, unroll=3, depth=2,
                     episodes=1, seed=4,
                 )
             ],

@@ -57,7 +57,7 @@ def curriculum(directory):
         num_stages=2,
         num_periods=2,
         num_chances=1,
-        unroll_len=3,
+        unroll=3,
         depth=(1, 2, 2),
         episodes=1,
         seed=3,
@@ -68,7 +68,7 @@ def simple(directory):
     return strategies.Simple(
         directory,
         num_periods=4,
-        unroll_len=3,
+        unroll=3,
         depth=3,
         episodes=1,
         shortest_depth=1,

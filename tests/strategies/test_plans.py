@@ -160,7 +160,7 @@ def test_repeat_follows_the_schedules_by_period():
     strategy = strategies.Repeat(
         num_periods=4,
         warmup=[0, 1],
-        annealing_schedule={"geometric": {"start": 1.0, "ratio": 0.5}},
+        imitation_weight={"geometric": {"start": 1.0, "ratio": 0.5}},
     )
     periods = [row.period for row in simulate(strategy, [-1.0])]
     assert [p.depth for p in periods] == [1, 2, 5, 5]

@@ -18,7 +18,7 @@ from tests.conftest import tiny_model
 pytestmark = pytest.mark.backend
 
 SMALL = dict(
-    unroll_len=3, episodes=2, annealing_schedule=[0.5, 0.1], validation_warmup=1
+    unroll=3, episodes=2, imitation_weight=[0.5, 0.1], validation_warmup=1
 )
 
 

@@ -10,6 +10,7 @@ from keras_l2o import policies
 from keras_l2o import problems
 from keras_l2o.training import inner_loop
 from keras_l2o.training.objective import Objective
+from keras_l2o.training.task import Distillation
 from tests.conftest import tiny_model
 
 UNROLL = 3
@@ -53,23 +54,20 @@ def objective(
     made = Objective(reduce, **options)
     problem, student, teachers, parameters, scale, batches = setting
     parameters = ops.convert_to_tensor(parameters)
-    first = [
-        inner_loop.start(policy, problem, parameters, ())
-        for policy in (student, *teachers)
-    ]
+    distillation = Distillation(student, teachers, made, len(batches[0]))
     reached, records = inner_loop.unroll(
+        distillation,
         problem,
-        student,
-        weights,
-        teachers,
-        teacher_values or [[]] * len(teachers),
-        (first[0], tuple(first[1:])),
-        keras.tree.map_structure(ops.convert_to_tensor, batches),
-        len(batches[0]),
-        ops.convert_to_tensor(scale),
-        noise=[ops.convert_to_tensor(row) for row in noise],
-        distance=made.distance,
-        stop_above=made.stop_above,
+        [weights, *(teacher_values or [[]] * len(teachers))],
+        tuple(
+            inner_loop.start(policy, problem, parameters, ())
+            for policy in distillation.pool
+        ),
+        inner_loop.Inputs(
+            keras.tree.map_structure(ops.convert_to_tensor, batches),
+            noise=[ops.convert_to_tensor(row) for row in noise],
+        ),
+        inner_loop.Conditions(scale=ops.convert_to_tensor(scale)),
     )
     return made(records, 1.0, 0.5)[0], (reached, records)
 

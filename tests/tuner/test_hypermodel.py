@@ -111,9 +111,7 @@ def test_a_strategy_plans_a_trial_and_hyperband_its_length(tmp_path):
         trainer = keras_l2o.MetaTrainer(
             policies.RNNProp(units=(2,)), **TINY, seed=seed
         )
-        plan = strategies.Simple(
-            num_periods=7, unroll_len=2, depth=1, episodes=1
-        )
+        plan = strategies.Simple(num_periods=7, unroll=2, depth=1, episodes=1)
         count = keras.callbacks.LambdaCallback(
             on_train_end=lambda logs: lengths.append(len(plan.rows))
         )

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings(
 SHORT = """
 --presets=adam --problems/0/name=digits_mlp --problems/0/batch_size=16
 --policy/units=[2] --strategy/num_periods=1 --strategy/episodes=1
---strategy/unroll_len=2 --strategy/depth=1 --strategy/validation_depth=1
+--strategy/unroll=2 --strategy/depth=1 --strategy/validation_depth=1
 --training/tasks=1 --training/validation_tasks=1 --replicates=1
 """.split()
 

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_l2o import backend
 from keras_l2o.training.estimators.estimator import Estimator
+from keras_l2o.training.inner_loop import Part
 from keras_l2o.training.inner_loop import Trajectory
 from keras_l2o.training.task import Task
 from keras_l2o.training.task import TaskResult
@@ -70,11 +71,7 @@ class FullUnroll(Estimator):
             end = truncation.run(
                 weights,
                 truncation.together(trajectories),
-                part["index"],
-                task.data["horizon"],
-                first=fresh[0],
-                running=running,
-                within=part["index"] < task.data["horizon"],
+                Part(fresh[0], running, part["index"], task.data["horizon"]),
             )
             return truncation, end
 
