@@ -12,7 +12,10 @@ from tests.perturbations.helpers import outer_gradient
 from tests.perturbations.helpers import steps
 from tests.perturbations.helpers import trainer
 
-pytestmark = pytest.mark.backend
+pytestmark = [
+    pytest.mark.backend,
+    pytest.mark.usefixtures("few_outer_steps"),
+]
 
 SPREAD = np.array([3.0, -0.5, 0.01, 0.0, -40.0], "float32")
 

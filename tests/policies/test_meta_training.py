@@ -12,7 +12,10 @@ from keras_l2o.training.objective import Objective
 from keras_l2o.training.task import Distillation
 from tests.policies.helpers import numpy
 
-pytestmark = pytest.mark.backend
+pytestmark = [
+    pytest.mark.backend,
+    pytest.mark.usefixtures("few_outer_steps"),
+]
 
 STUDENTS = {
     "hard_choice": lambda: policies.Choice(

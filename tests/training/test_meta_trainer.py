@@ -72,14 +72,12 @@ def test_fit_goes_on_with_the_data_where_it_stopped(bench):
     np.testing.assert_array_equal(whole, weights(model))
 
 
-def test_weights_saved_half_way_go_on_in_another_trainer(
-    bench, tiny_problem, tmp_path
-):
+def test_weights_saved_half_way_go_on_in_another_trainer(bench, tmp_path):
     whole = bench.model()
     whole.fit(epochs=1, steps_per_epoch=2, verbose=0, validation_data=False)
     whole.save_weights(tmp_path / "half.weights.h5")
     whole.fit(epochs=1, steps_per_epoch=2, verbose=0, validation_data=False)
-    other = trainer(tiny_problem)
+    other = trainer(whole.problems)
     other.compile(optimizer=keras.optimizers.Adam(1e-2))
     other.load_weights(tmp_path / "half.weights.h5")
     other.fit(epochs=1, steps_per_epoch=2, verbose=0, validation_data=False)
@@ -140,6 +138,7 @@ def test_switch_draws_a_term_for_each_outer_step(tiny_problem):
     assert len(set(picked)) == 2
 
 
+@pytest.mark.usefixtures("few_outer_steps")
 def test_logs_show_each_teachers_loss_and_who_is_furthest(tiny_problem):
     model = trainer(
         tiny_problem,
@@ -220,6 +219,7 @@ def test_episodes_of_other_tasks_are_an_error(tiny_problem):
         model.episodes = Episodes(model.problems, 3, 5, 1)
 
 
+@pytest.mark.usefixtures("few_outer_steps")
 def test_several_problems_and_any_keras_teacher(tiny_problem, tiny_data):
     x, y = tiny_data
     network = keras.Sequential(
@@ -242,18 +242,19 @@ def test_several_problems_and_any_keras_teacher(tiny_problem, tiny_data):
     assert np.isfinite(history["val_nadam_log_loss"]).all()
 
 
-def test_the_optimizer_does_what_the_student_did(bench, tiny_problem):
+def test_the_optimizer_does_what_the_student_did(bench):
     model = bench.model()
     model.fit(epochs=1, steps_per_epoch=2, verbose=0, validation_data=False)
     ((data,),) = (model.validation.episodes.at(0),)
-    network = tiny_problem.new_model(0)
+    (problem,) = model.problems
+    network = problem.new_model(0)
     network.set_weights(
         [
             ops.convert_to_numpy(v)
-            for v in tiny_problem.unravel(data["parameters"][0])
+            for v in problem.unravel(data["parameters"][0])
         ]
     )
-    network.compile(optimizer=model.to_optimizer(), loss=tiny_problem.loss)
+    network.compile(optimizer=model.to_optimizer(), loss=problem.loss)
     losses = []
     for step in range(5):
         network.reset_metrics()
@@ -264,13 +265,13 @@ def test_the_optimizer_does_what_the_student_did(bench, tiny_problem):
     values = model.state.weights
     start = inner_loop.start(
         model.student,
-        tiny_problem,
+        problem,
         ops.convert_to_tensor(data["parameters"][0]),
         (),
     )
     batches = tuple(ops.convert_to_tensor(leaf[0]) for leaf in data["batches"])
     _, expected = inner_loop.rollout(
-        tiny_problem, model.student, values, start, batches, 5
+        problem, model.student, values, start, batches, 5
     )
     np.testing.assert_allclose(
         losses, ops.convert_to_numpy(ops.stop_gradient(expected)), rtol=1e-4
@@ -325,6 +326,7 @@ def test_bad_clipping_is_named(tiny_problem, options):
         trainer(tiny_problem).compile(**options)
 
 
+@pytest.mark.usefixtures("few_outer_steps")
 def test_a_teacher_stays_as_trainable_as_its_owner_had_it(tiny_problem):
     teacher = policies.RNNProp(units=(2,), name="elder")
     teacher.build(None)

@@ -66,6 +66,7 @@ def test_each_is_what_it_would_be_alone(pair, tiny_problem):
     )
 
 
+@pytest.mark.usefixtures("few_outer_steps")
 def test_a_trained_student_is_where_all_replicates_start(tiny_problem):
     trained = trainer(tiny_problem)
     trained.fit(epochs=1, steps_per_epoch=2, verbose=0)
@@ -184,6 +185,7 @@ def test_their_weights_are_saved_and_loaded(pair, tiny_problem, tmp_path):
     assert new.outer_steps == 1
 
 
+@pytest.mark.usefixtures("few_outer_steps")
 def test_negative_losses_of_any_replicate_are_warned_of(tiny_data):
     problem = keras_l2o.problems.Problem(
         flat_model, tiny_data, lambda y, x: keras.ops.mean(x) - 9.0, 16
