@@ -79,6 +79,7 @@ def names(hub_address, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.usefixtures("few_outer_steps")
 def test_the_example_of_a_public_name_runs(name, names, registries):
     text = EXAMPLES[name]
     test = doctest.DocTestParser().get_doctest(text, names(text), name, name, 0)

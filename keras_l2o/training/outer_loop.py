@@ -87,12 +87,8 @@ class OuterLoop:
         Returns:
             The new state, and a dict of scalars for `fit` to report.
         """
-        teachers = _teachers(self.distillation)
-        with self._scope(state) as scope:
-            gradients, count, cold, carries = self._gradients(
-                state, data, teachers
-            )
-            state = self._leave(scope, state)
+        state, results = self.estimates(state, data)
+        gradients, count = _mean(state.weights, results)
         weights, optimizer, applied = self.update(
             state.weights,
             state.optimizer,
@@ -101,12 +97,13 @@ class OuterLoop:
             count > 0,
         )
         state = state._replace(
-            weights=weights,
-            optimizer=optimizer,
-            carries=carries,
-            steps=state.steps + 1,
+            weights=weights, optimizer=optimizer, steps=state.steps + 1
         )
+        cold = ops.convert_to_tensor(True)
         with self._scope(state) as scope:
+            for result, tasks in zip(results, data):
+                self.logs.update_tasks(result, tasks["replaced_batches"])
+                cold = ops.logical_and(cold, ops.all(tasks["warming"]))
             # Every device that runs this counts its share of the one update.
             # Where all tasks warm up there is none that could be skipped.
             share = backend.local_tasks(self.tasks) / self.tasks
@@ -116,34 +113,30 @@ class OuterLoop:
             logs = {m.name: m.result() + 0.0 for m in self.logs.training}
             return self._leave(scope, state), logs
 
-    def _gradients(self, state, data, teachers):
-        """The outer gradient, and what comes with it.
+    def estimates(self, state, data):
+        """The outer gradient of each task, before anything is done with it.
+
+        Args:
+            state: `OuterState` of tensors.
+            data: As for `step`.
 
         Returns:
-            List of tensors, one a weight; how many tasks they are the mean
-            of; whether all tasks warm up; and what these carry on.
+            The state that the next estimates start from: its weights are as
+            before, and the episodes are a truncation further. And a list with
+            a `TaskResult` for each problem, stacked over its tasks; of several
+            devices that share the tasks, each has the results of its own.
         """
-        tensors = self._tensors(state, teachers)
-        gradients = [ops.zeros_like(weight) for weight in state.weights]
-        count = ops.zeros(())
-        cold = ops.convert_to_tensor(True)
-        carries = []
-        for problem, carry, tasks in zip(self.problems, state.carries, data):
-            results = self._estimate(problem, tensors, tasks, carry)
-            carries.append(backend.gather_tasks(results.carried))
-            gradients = [
-                total + _masked_sum(gradient, results.counts)
-                for total, gradient in zip(gradients, results.gradients)
+        teachers = _teachers(self.distillation)
+        with self._scope(state) as scope:
+            tensors = self._tensors(state, teachers)
+            results = [
+                self._estimate(problem, tensors, tasks, carry)
+                for problem, carry, tasks in zip(
+                    self.problems, state.carries, data
+                )
             ]
-            count = count + ops.sum(ops.cast(results.counts, "float32"))
-            cold = ops.logical_and(cold, ops.all(tasks["warming"]))
-            self.logs.update_tasks(results, tasks["replaced_batches"])
-        *gradients, count = backend.sum_devices([*gradients, count])
-        gradients = [
-            gradient / ops.cast(ops.maximum(count, 1.0), gradient.dtype)
-            for gradient in gradients
-        ]
-        return gradients, count, cold, carries
+            carries = [backend.gather_tasks(r.carried) for r in results]
+            return self._leave(scope, state)._replace(carries=carries), results
 
     def _estimate(self, problem, tensors, tasks, carried):
         """`TaskResult`, stacked over the tasks that this device runs."""
@@ -311,6 +304,24 @@ def _zeros(nest, tasks):
         ),
         nest,
     )
+
+
+def _mean(weights, results):
+    """The outer gradient, and of how many tasks it is the mean."""
+    gradients = [ops.zeros_like(weight) for weight in weights]
+    count = ops.zeros(())
+    for result in results:
+        gradients = [
+            total + _masked_sum(gradient, result.counts)
+            for total, gradient in zip(gradients, result.gradients)
+        ]
+        count = count + ops.sum(ops.cast(result.counts, "float32"))
+    *gradients, count = backend.sum_devices([*gradients, count])
+    gradients = [
+        gradient / ops.cast(ops.maximum(count, 1.0), gradient.dtype)
+        for gradient in gradients
+    ]
+    return gradients, count
 
 
 def _masked_sum(stacked, mask):

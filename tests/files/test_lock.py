@@ -11,6 +11,9 @@ from keras_l2o.files.lock import Locked
 
 pytestmark = pytest.mark.quick
 
+#: A lock knows of no backend, and this one is imported the fastest.
+ENVIRONMENT = {**os.environ, "KERAS_BACKEND": "jax"}
+
 HOLD = """
 import sys, time
 from keras_l2o.files.lock import Lock
@@ -24,7 +27,9 @@ time.sleep(60)
 def holder(tmp_path):
     """Another process that holds the lock of a folder."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
     )
     process.stdout.readline()
     yield process
@@ -72,6 +77,8 @@ for _ in range(20):
 """
     (tmp_path / "count").write_text("0")
     command = [sys.executable, "-c", program, str(tmp_path)]
-    processes = [subprocess.Popen(command) for _ in range(count)]
+    processes = [
+        subprocess.Popen(command, env=ENVIRONMENT) for _ in range(count)
+    ]
     assert [process.wait() for process in processes] == [0] * count
     assert (tmp_path / "count").read_text() == str(20 * count)

@@ -55,7 +55,11 @@ def leaves(optimizer):
     ]
 
 
-@pytest.mark.parametrize("warmup_steps", [0, 3])
+@pytest.mark.parametrize(
+    ("chunks", "warmup_steps"),
+    [("one chunk", 0), ("many chunks", 3)],
+    indirect=["chunks"],
+)
 @pytest.mark.parametrize("name", POLICIES)
 def test_flat_state_does_what_a_state_by_variable_does(
     name, warmup_steps, chunks, plain

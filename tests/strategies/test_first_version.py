@@ -18,10 +18,16 @@ import keras_l2o
 from keras_l2o import perturbations
 from keras_l2o import policies
 from keras_l2o import strategies
+from tests.conftest import tiny_model
 
 pytestmark = pytest.mark.backend
 HERE = pathlib.Path(__file__).parent / "first_version"
 BACKEND = keras.backend.backend()
+
+
+@pytest.fixture
+def tiny_problem(tiny_data):
+    return keras_l2o.problems.Problem(tiny_model, tiny_data, batch_size=16)
 
 
 def single(problem, **options):

@@ -17,8 +17,8 @@ from keras_l2o.hub import folder as folder_module
 from keras_l2o.strategies.rows import TIMES
 from tests.strategies.fork_server import REFUSED
 
-KILLS = {"simple": 8, "repeat": 8, "curriculum": 8}
-SAVES = 8
+KILLS = {"simple": 5, "repeat": 5, "curriculum": 5}
+SAVES = 5
 pytestmark = pytest.mark.timeout(900)
 
 

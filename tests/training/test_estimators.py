@@ -136,16 +136,11 @@ def gradients(estimator, draws, log_rate=0.0):
     found = []
     for step in range(steps):
         # One task's data for all of them: they differ by what is drawn.
-        (data,) = keras.tree.map_structure(
+        data = keras.tree.map_structure(
             lambda leaf: ops.convert_to_tensor(np.repeat(leaf, draws, axis=0)),
             model.episodes.changed(tasks=1).at(step),
         )
-        tensors = loop._tensors(state, [])
-        (carried,) = state.carries
-        with loop._scope(state) as scope:
-            results = loop._estimate(loop.problems[0], tensors, data, carried)
-            state = loop._leave(scope, state)
-        state = state._replace(carries=[results.carried])
+        state, (results,) = loop.estimates(state, data)
         found.append(ops.convert_to_numpy(results.gradients[0]))
     return np.array(found)
 
@@ -251,16 +246,13 @@ def test_a_full_unroll_masks_what_lies_beyond_each_tasks_horizon():
         estimator=estimator,
     )
     model.compile(keras.optimizers.SGD(0.0))
-    loop, state = model.outer_loop, model.state
-    (data,) = model.episodes.at(0)
-    horizons = data["horizon"]
+    data = model.episodes.at(0)
+    horizons = data[0]["horizon"]
     assert len(set(horizons)) > 1
     assert horizons.min() >= UNROLL
     assert horizons.max() <= UNROLL * DEPTH
     data = keras.tree.map_structure(ops.convert_to_tensor, data)
-    results = loop._estimate(
-        loop.problems[0], loop._tensors(state, []), data, state.carries[0]
-    )
+    _, (results,) = model.outer_loop.estimates(model.state, data)
     expected = [
         slope(lambda at, h=horizon: loss(at, h), 0.0) for horizon in horizons
     ]

@@ -167,7 +167,7 @@ def running(launcher, directory, name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--presets=adam,pgd"], "leave out the preset pgd"),
+        (["--presets=adam,pgd"], "preset or field that sets pgd"),
         (["--kinds=gausian"], "'gausian'"),
         (["--trails=3"], "Did you mean --trials?"),
         (
