@@ -157,7 +157,7 @@ def _run(job, arguments):
         job(**arguments)
         code = 0
     except strategies.RunError as error:
-        code = REFUSED if "is in use by process" in str(error) else 1
+        code = REFUSED if " is in use by " in str(error) else 1
     except BaseException:
         traceback.print_exc()
     finally:
