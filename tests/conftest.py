@@ -137,17 +137,13 @@ def without_compilation():
     if keras.backend.backend() != "tensorflow":
         yield
         return
-    compile_model = keras.Model.compile
-
-    def compile_eagerly(model, *arguments, **options):
-        compile_model(model, *arguments, run_eagerly=True, **options)
 
     def at_once(model, x, y, batch_size, verbose, return_dict):
         model.reset_metrics()
         return model.test_on_batch(x, y, return_dict=return_dict)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keras.Model, "compile", compile_eagerly)
+        patch.setattr(keras.Model, "compile", eager.eager(keras.Model.compile))
         patch.setattr(keras.Model, "evaluate", at_once)
         patch.setattr(keras_l2o.backend, "compiled", lambda function: function)
         yield

@@ -215,8 +215,7 @@ def unroll(
             for each teacher.
         inputs: `Inputs`.
         conditions: `Conditions` without noise. Of these, the teachers share
-            `warming` alone. Defaults to
-            `PLAIN`.
+            `warming` alone. Defaults to `PLAIN`.
         part: `Part` of an episode that is weighed whole. Defaults to `None`:
             the unroll is weighed on its own.
 

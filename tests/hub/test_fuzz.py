@@ -148,13 +148,13 @@ def sign(files):
     return {**files, "SHA256SUMS": "".join(lines).encode()}
 
 
-def write(folder, files, written={}):  # noqa: B006
-    """Writes the files that are others than those of the example before."""
+def write(folder, files):
+    """Writes the files that differ from what the folder has."""
     folder.mkdir(exist_ok=True)
     for name, data in files.items():
-        if written.get(name) != data:
-            (folder / name).write_bytes(data)
-            written[name] = data
+        path = folder / name
+        if not path.exists() or path.read_bytes() != data:
+            path.write_bytes(data)
 
 
 def load_or_refuse(folder, files, compiled=False):

@@ -28,6 +28,26 @@ def steps(model, perturbations, epochs=1, callbacks=()):
     ).history["loss"]
 
 
+def losses_at_rest(problem, perturbations, epochs=1, callbacks=()):
+    """As `steps`, of a student whose weights stay as they are.
+
+    The outer rate is zero: what moves the weights could only be the noise.
+    Whatever the callbacks turn, the outer step is traced once.
+    """
+    model = trainer(problem)
+    model.compile(optimizer=keras.optimizers.SGD(0.0))
+    before = model.student.get_weights()
+    traces = []
+    step = model.outer_step
+    model.outer_step = lambda data: traces.append(0) or step(data)
+    losses = steps(model, perturbations, epochs, callbacks)
+    if not (model.run_eagerly or keras.backend.backend() == "torch"):
+        assert len(traces) == 1
+    for old, new in zip(before, model.student.get_weights()):
+        np.testing.assert_array_equal(old, new)
+    return losses
+
+
 class Spy(Perturbation):
     """Keeps the weights that the perturbations before it leave."""
 

@@ -5,24 +5,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-import keras_l2o
 from keras_l2o.perturbations import Gaussian
 from keras_l2o.perturbations import InputNoise
 from keras_l2o.perturbations import PersistentGaussian
 from keras_l2o.perturbations import RelativeGaussian
+from tests.perturbations.helpers import losses_at_rest
 
 pytestmark = pytest.mark.backend
-
-
-def trainer(problem):
-    return keras_l2o.MetaTrainer(
-        student=keras_l2o.policies.RNNProp(units=(4,)),
-        teachers=[],
-        problems=problem,
-        unroll=4,
-        tasks=1,
-        depth=1,
-    )
 
 
 def test_noise_has_the_magnitude_and_is_drawn_anew_at_every_inner_step():
@@ -88,29 +77,8 @@ def test_a_new_magnitude_counts_at_the_next_step_without_a_retrace(
             if epoch == 1:
                 noise.magnitude = 0.5
 
-    def losses(*callbacks):
-        keras.utils.set_random_seed(3)
-        model = trainer(tiny_problem)
-        # an outer rate of zero: what moves the weights could only be the noise
-        model.compile(optimizer=keras.optimizers.SGD(0.0))
-        before = model.student.get_weights()
-        traces = []
-        step = model.outer_step
-        model.outer_step = lambda data: traces.append(0) or step(data)
-        history = model.fit(
-            epochs=2,
-            steps_per_epoch=1,
-            verbose=0,
-            validation_data=False,
-            callbacks=callbacks,
-        ).history
-        if keras.backend.backend() != "torch":  # which runs each step eagerly
-            assert len(traces) == 1
-        for old, new in zip(before, model.student.get_weights()):
-            np.testing.assert_array_equal(old, new)
-        return history["loss"]
-
-    disturbed, plain = losses(noise, Raise()), losses()
+    disturbed = losses_at_rest(tiny_problem, [noise], 2, [Raise()])
+    plain = losses_at_rest(tiny_problem, [], 2)
     assert disturbed[0] == pytest.approx(plain[0], rel=1e-6)
     assert disturbed[1] != pytest.approx(plain[1], rel=1e-6)
 
