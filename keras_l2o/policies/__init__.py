@@ -16,6 +16,7 @@ from keras_l2o.policies.learned_rate import AdamLR
 from keras_l2o.policies.learned_rate import RMSPropLR
 from keras_l2o.policies.lstm import LSTM
 from keras_l2o.policies.policy import CoordinatewisePolicy
+from keras_l2o.policies.policy import Horizon
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.random_choice import RandomChoice
@@ -40,6 +41,7 @@ __all__ = [
     "Choice",
     "CoordinatewisePolicy",
     "FeatureMLP",
+    "Horizon",
     "KerasOptimizer",
     "Momentum",
     "Policy",

@@ -40,6 +40,28 @@ class PolicyState(NamedTuple):
     shared: Any = ()
 
 
+class Horizon(NamedTuple):
+    """Which part of a state's steps is one training, and how long that is.
+
+    Attributes:
+        first: int32 scalar tensor. The number of steps before the training.
+        total: int32 scalar tensor. The number of its steps, 0 if unknown.
+
+    Example:
+
+    >>> keras_l2o.policies.Horizon(first=0, total=1000).total
+    1000
+    """
+
+    first: Any
+    total: Any
+
+
+def no_horizon() -> Horizon:
+    """The `Horizon` of a training of which nobody knows the length."""
+    return Horizon(ops.zeros((), "int32"), ops.zeros((), "int32"))
+
+
 def next_step(step: Tensor) -> Tensor:
     """The count of updates after one more; it stops at `LAST_STEP`."""
     return step + ops.cast(step < LAST_STEP, step.dtype)
@@ -100,6 +122,8 @@ class Policy(keras.layers.Layer):
 
     #: Whether the update of a coordinate depends on that coordinate alone.
     coordinatewise = False
+    #: Whether the update depends on how far a training is.
+    reads_horizon = False
     #: Arguments by former names: dict from these to the names of today.
     former: Mapping[str, str] = {}
 
@@ -195,6 +219,22 @@ class Policy(keras.layers.Layer):
             What `update` returns.
         """
         return self.update(gradients, parameters, state, training)
+
+    def with_horizon(
+        self, state: PolicyState, horizon: Horizon
+    ) -> PolicyState:
+        """The state, told which steps the training has.
+
+        A policy whose `reads_horizon` is true keeps this in its state.
+
+        Args:
+            state: `PolicyState`.
+            horizon: `Horizon`.
+
+        Returns:
+            The new `PolicyState`; by default the old one.
+        """
+        return state
 
     def cast_gradient(self, gradient: Tensor) -> Tensor:
         """Casts a gradient to the policy's type and clips it.

@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_l2o.policies.former import renamed
 from keras_l2o.policies.keras_optimizer import as_policy
+from keras_l2o.policies.policy import Horizon
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.policy import next_step
@@ -46,6 +47,20 @@ class PoolPolicy(Policy):
                 f"Keras optimizer. Received: pool={pool!r}"
             )
         self.pool = [as_policy(member) for member in pool]
+
+    @property
+    def reads_horizon(self) -> bool:  # type: ignore[override]
+        return any(member.reads_horizon for member in self.pool)
+
+    def with_horizon(
+        self, state: PolicyState, horizon: Horizon
+    ) -> PolicyState:
+        members = [
+            member.with_horizon(member_state, horizon)
+            for member, member_state in zip(self.pool, _by_member(state))
+        ]
+        shared = tuple(member.shared for member in members)
+        return state._replace(shared=state.shared._replace(pool=shared))
 
     @property
     def pool_names(self) -> list[str]:

@@ -33,6 +33,16 @@ def number_or_none(name: str, value: Any, above: float) -> float | None:
     return None if value is None else number(name, value, above)
 
 
+def share(name: str, value: Any) -> float:
+    """The value, if it is a number from 0 to 1."""
+    if not isinstance(value, numbers.Real) or not 0.0 <= value <= 1.0:
+        raise ValueError(
+            f"Argument `{name}` must be a number from 0 to 1. Received: "
+            f"{name}={value!r}"
+        )
+    return float(value)
+
+
 def rematerialize(value: bool | str) -> bool:
     """What `MetaTrainer.compile` makes of its argument of this name."""
     if value == "auto":

@@ -39,6 +39,9 @@ class Episodes:
             batches for as many inner steps as the longest episode has, and
             `horizon`, how many of these steps count, drawn log-uniformly from
             `unroll` times the range of `depth`. Defaults to `False`.
+        hidden_horizon: Float in `[0, 1]`. The share of episodes of which the
+            policies are not told how many inner steps they have. Defaults to
+            `0.0`.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -63,6 +66,7 @@ class Episodes:
         warmup: int = 0,
         seed: int | tuple[int, ...] = 0,
         whole: bool = False,
+        hidden_horizon: float = 0.0,
     ) -> None:
         self.problems = problems
         self.tasks = checks.count("tasks", tasks)
@@ -74,6 +78,7 @@ class Episodes:
         self.warmup = checks.count("warmup", warmup, least=0)
         self.seed = seed
         self.whole = whole
+        self.hidden_horizon = checks.share("hidden_horizon", hidden_horizon)
         self._key = tuple(seed) if isinstance(seed, (tuple, list)) else (seed,)
         # First outer steps of the episodes of each (problem, task).
         self._starts: dict[tuple[int, int], list[int]] = {}
@@ -105,6 +110,7 @@ class Episodes:
             "warmup": self.warmup,
             "seed": self.seed,
             "whole": self.whole,
+            "hidden_horizon": self.hidden_horizon,
         }
 
     def changed(self, **arguments: Any) -> "Episodes":
@@ -187,7 +193,8 @@ class Episodes:
         key = [*self._key, problem, task, episode]
         cached = self._episodes.get((problem, task))
         if cached is None or cached[0] != episode:
-            cached = (episode, self._first_values(problem, key))
+            depth = self._depth(problem, task, episode)
+            cached = (episode, self._first_values(problem, key, depth))
             self._episodes[problem, task] = cached
         batches, replaced = finite_batches(
             self.problems[problem],
@@ -205,12 +212,19 @@ class Episodes:
             "draw": self._draw(outer_step),
         }
 
+    def _depth(self, problem, task, episode):
+        """Truncations of an episode; the most there are if it is whole."""
+        if self.whole:
+            return self.depth[1]
+        starts = self._starts[problem, task]
+        return starts[episode + 1] - starts[episode]
+
     def _draw(self, outer_step):
         """A number in [0, 1) that all tasks of an outer step share."""
         rng = np.random.default_rng([*self._key, outer_step, DRAW])
         return np.float32(rng.integers(2**24) / 2**24)
 
-    def _first_values(self, problem, key):
+    def _first_values(self, problem, key, depth):
         problem = self.problems[problem]
         rng = np.random.default_rng([*key, 0])
         trainable, non_trainable = problem.initial_values(
@@ -218,12 +232,15 @@ class Episodes:
         )
         parameters = np.concatenate([np.ravel(value) for value in trainable])
         exponent = rng.uniform(-self.spread, self.spread, parameters.shape)
-        low, high = np.log(self.unroll * np.array(self.depth))
-        horizon = {
-            "horizon": np.int32(np.round(np.exp(rng.uniform(low, high))))
-        }
+        steps, horizon = self.unroll * depth, {}
+        if self.whole:
+            low, high = np.log(self.unroll * np.array(self.depth))
+            steps = np.round(np.exp(rng.uniform(low, high)))
+            horizon = {"horizon": np.int32(steps)}
+        hidden = rng.uniform() < self.hidden_horizon
         return {
-            **(horizon if self.whole else {}),
+            **horizon,
+            "total_steps": np.int32(0 if hidden else steps),
             "parameters": parameters,
             "non_trainable": {
                 str(i): np.asarray(v) for i, v in enumerate(non_trainable)

@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_l2o import backend
 from keras_l2o import numerics
+from keras_l2o.policies.policy import Horizon
 
 
 class Trajectory(NamedTuple):
@@ -85,11 +86,22 @@ def initial_state(policy, problem):
     )
 
 
-def start(policy, problem, parameters, non_trainable):
-    """A trajectory at its first parameters."""
-    return Trajectory(
-        parameters, tuple(non_trainable), initial_state(policy, problem)
-    )
+def start(policy, problem, parameters, non_trainable, total_steps=None):
+    """A trajectory at its first parameters.
+
+    Args:
+        policy: `Policy`.
+        problem: `Problem`.
+        parameters: `(n,)`.
+        non_trainable: Values of the model's other variables.
+        total_steps: int32 scalar, what the policy is told of the length of the
+            training, 0 for nothing. Defaults to `None`, nothing.
+    """
+    state = initial_state(policy, problem)
+    if total_steps is not None:
+        first = ops.zeros((), "int32")
+        state = policy.with_horizon(state, Horizon(first, total_steps))
+    return Trajectory(parameters, tuple(non_trainable), state)
 
 
 def policy_step(

@@ -58,6 +58,9 @@ class MetaTrainer(StatefulLoop):
         tasks: Int. Episodes side by side, for each problem. Defaults to `2`.
         parameter_scale_spread: Float `s`. The student sees each coordinate of
             an episode scaled by `exp(U[-s, s])`. Defaults to `1.0`.
+        hidden_horizon: Float in `[0, 1]`. The share of episodes of which the
+            policies are not told how many inner steps they have. Matters to
+            those that read it. Defaults to `0.0`.
         warmup: Int. Truncations at the start of an episode that run gradient
             descent while the policies' moments accumulate. Defaults to `0`.
         warmup_rate: Float. Rate of that gradient descent. Defaults to `0.05`.
@@ -120,6 +123,7 @@ class MetaTrainer(StatefulLoop):
         depth: int | tuple[int, int] = (1, 4),
         tasks: int = 2,
         parameter_scale_spread: float = 1.0,
+        hidden_horizon: float = 0.0,
         warmup: int = 0,
         warmup_rate: float = 0.05,
         synchronize_teachers: bool = True,
@@ -157,6 +161,7 @@ class MetaTrainer(StatefulLoop):
             warmup,
             seed,
             whole=self.estimator.whole_episodes,
+            hidden_horizon=hidden_horizon,
         )
         self._validation = validation_of(
             self._episodes, validation_tasks, validation_depth

@@ -212,7 +212,13 @@ def fresh_trajectories(pool, problem, data):
         for index in range(len(data["non_trainable"]))
     ]
     return tuple(
-        inner_loop.start(policy, problem, data["parameters"], non_trainable)
+        inner_loop.start(
+            policy,
+            problem,
+            data["parameters"],
+            non_trainable,
+            data["total_steps"],
+        )
         for policy in pool
     )
 
