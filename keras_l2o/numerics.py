@@ -98,7 +98,9 @@ def bias_correction(
         return ops.ones_like(step)
     if kind == "constant":
         return ops.ones_like(step) * (1.0 - decay)
-    return 1.0 - ops.power(ops.cast(decay, step.dtype), step)
+    # To cast a Python number would round it to 32 bits on TensorFlow.
+    exact = ops.convert_to_tensor if isinstance(decay, float) else ops.cast
+    return 1.0 - ops.power(exact(decay, step.dtype), step)
 
 
 def all_finite(tensors: Nest) -> Tensor:

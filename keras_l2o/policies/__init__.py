@@ -10,6 +10,7 @@ from keras_l2o.policies.catalogue import names
 from keras_l2o.policies.catalogue import register
 from keras_l2o.policies.choice import Choice
 from keras_l2o.policies.feature_mlp import FeatureMLP
+from keras_l2o.policies.general import General
 from keras_l2o.policies.keras_optimizer import KerasOptimizer
 from keras_l2o.policies.keras_optimizer import as_policy
 from keras_l2o.policies.learned_rate import AdamLR
@@ -41,6 +42,7 @@ __all__ = [
     "Choice",
     "CoordinatewisePolicy",
     "FeatureMLP",
+    "General",
     "Horizon",
     "KerasOptimizer",
     "Momentum",

@@ -11,6 +11,7 @@ from keras_l2o.policies.analytic import Momentum
 from keras_l2o.policies.analytic import RMSprop
 from keras_l2o.policies.choice import Choice
 from keras_l2o.policies.feature_mlp import FeatureMLP
+from keras_l2o.policies.general import General
 from keras_l2o.policies.learned_rate import AdamLR
 from keras_l2o.policies.learned_rate import RMSPropLR
 from keras_l2o.policies.lstm import LSTM
@@ -88,6 +89,7 @@ CATALOGUE = Registry(
         "more_choice": (Choice, {"pool": _large_pool}),
         "random_choice": (RandomChoice, {"pool": _large_pool}),
         "feature_mlp": (FeatureMLP, {}),
+        "general": (General, {}),
     },
 )
 

@@ -220,9 +220,7 @@ class Policy(keras.layers.Layer):
         """
         return self.update(gradients, parameters, state, training)
 
-    def with_horizon(
-        self, state: PolicyState, horizon: Horizon
-    ) -> PolicyState:
+    def with_horizon(self, state: PolicyState, horizon: Horizon) -> PolicyState:
         """The state, told which steps the training has.
 
         A policy whose `reads_horizon` is true keeps this in its state.

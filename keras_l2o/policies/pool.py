@@ -52,9 +52,7 @@ class PoolPolicy(Policy):
     def reads_horizon(self) -> bool:  # type: ignore[override]
         return any(member.reads_horizon for member in self.pool)
 
-    def with_horizon(
-        self, state: PolicyState, horizon: Horizon
-    ) -> PolicyState:
+    def with_horizon(self, state: PolicyState, horizon: Horizon) -> PolicyState:
         members = [
             member.with_horizon(member_state, horizon)
             for member, member_state in zip(self.pool, _by_member(state))

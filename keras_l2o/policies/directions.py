@@ -1,0 +1,119 @@
+"""A small network that combines directions, odd in the gradient."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_l2o.policies.arguments import check_widths
+from keras_l2o.policies.recurrent import linear
+
+#: Largest change of the logarithm of the magnitude.
+LOG_MAGNITUDE = 5.0
+#: Directions that are multiplied with each other, as features.
+PAIRS = ((0, 1), (1, 2), (3, 1))
+
+
+class DirectionNetwork(keras.layers.Layer):
+    """Combines four directions of each coordinate into one.
+
+    The result is `exp(m) * (e_1 + sum_i c_i e_i)`, where the `e_i` are the
+    directions and the coefficients `c_i` and `m` are what a network makes of
+    even features: absolute values of directions and products of two. So the
+    result has the directions' sign: it flips with them, and is zero where they
+    are. The weights of the last layer start at zero, so that an untrained
+    network returns direction 1.
+
+    Args:
+        units: Tuple of ints. Widths of the hidden layers.
+        context: Int. How many features all coordinates share.
+        **kwargs: `name` and `dtype`, as in every Keras layer.
+    """
+
+    directions = 4
+
+    def __init__(
+        self, units: Sequence[int], context: int, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = check_widths("units", units)
+        self.context = context
+        self.hidden = [
+            keras.layers.Dense(
+                width,
+                activation="relu",
+                dtype=self.dtype_policy,
+                name=f"hidden_{index}",
+            )
+            for index, width in enumerate(self.units)
+        ]
+        self.readout = keras.layers.Dense(
+            self.directions + 1,
+            kernel_initializer="zeros",
+            dtype=self.dtype_policy,
+            name="readout",
+        )
+
+    def build(self, input_shape=None):
+        width = self.directions + len(PAIRS) + self.context
+        for layer in (*self.hidden, self.readout):
+            layer.build((None, width))
+            width = layer.units
+        self.built = True
+
+    def combine(self, directions, context):
+        """Makes one direction of four.
+
+        Args:
+            directions: List of four tensors `(coordinates,)`, in units in
+                which 1 is large.
+            context: Tensor `(context,)`, the same for all coordinates.
+
+        Returns:
+            Tensor `(coordinates,)`.
+        """
+        sizes = [ops.abs(direction) for direction in directions]
+        products = [3.0 * directions[i] * directions[j] for i, j in PAIRS]
+        features = ops.tanh(ops.stack([*sizes, *products]))
+        # What the first layer makes of the context is a part of its bias.
+        first, *others = self.hidden
+        width = features.shape[0]
+        bias = first.bias + ops.matmul(context, first.kernel[width:])
+        output = ops.matmul(ops.transpose(first.kernel[:width]), features)
+        output = ops.relu(output + bias[:, None])
+        for layer in others:
+            output = ops.relu(linear(layer, output))
+        *coefficients, log_magnitude = ops.unstack(
+            linear(self.readout, output), self.directions + 1
+        )
+        log_magnitude = ops.clip(log_magnitude, -LOG_MAGNITUDE, LOG_MAGNITUDE)
+        combined = directions[1]
+        for coefficient, direction in zip(coefficients, directions):
+            combined = combined + coefficient * direction
+        return ops.exp(log_magnitude) * combined
+
+    def call(self, directions, context):
+        return self.combine(directions, context)
+
+
+def grouped(sizes: Sequence[int], least: int) -> list[list[int]]:
+    """Cuts a list of tensors into runs of at least so many coordinates.
+
+    Args:
+        sizes: List of ints, the tensors' coordinates.
+        least: Int. A run ends with the tensor that brings it to this size.
+
+    Returns:
+        List of lists of indices.
+    """
+    runs: list[list[int]] = []
+    total = math.inf
+    for index, size in enumerate(sizes):
+        if total >= least:
+            runs.append([])
+            total = 0
+        runs[-1].append(index)
+        total += size
+    return runs
