@@ -202,7 +202,7 @@ def _epochs(problem, protocol):
     if problem not in catalogue.CATALOGUE:
         return 1  # no such problem: `evaluate` raises an error at once
     entry = catalogue.CATALOGUE[problem]
-    if isinstance(entry, catalogue.FunctionEntry):
+    if not isinstance(entry, catalogue.Entry):
         return 10
     return None if protocol["steps"] is not None else entry.epochs
 

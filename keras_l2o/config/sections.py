@@ -53,8 +53,9 @@ _OPTIMIZER_TYPES = {"learning_rate": float | dict[str, Any]}
 _TRAINING_TYPES = {
     "tasks": pydantic.PositiveInt,
     "validation_tasks": pydantic.PositiveInt,
-    "parameter_scale_spread": pydantic.NonNegativeFloat,
+    "parameter_scale_spread": pydantic.NonNegativeFloat | dict[str, Any],
     "gradient_clipping": float | None,
+    "task_clipping": float | None,
     "reduce": Literal[tuple(REDUCTIONS)],
     "kind": Literal[tuple(KINDS)],
     "step_weights": Literal[tuple(STEP_WEIGHTS)],

@@ -9,6 +9,7 @@ from keras_l2o.policies.catalogue import get
 from keras_l2o.policies.catalogue import names
 from keras_l2o.policies.catalogue import register
 from keras_l2o.policies.choice import Choice
+from keras_l2o.policies.cosine import Cosine
 from keras_l2o.policies.feature_mlp import FeatureMLP
 from keras_l2o.policies.general import General
 from keras_l2o.policies.keras_optimizer import KerasOptimizer
@@ -41,6 +42,7 @@ __all__ = [
     "AddSign",
     "Choice",
     "CoordinatewisePolicy",
+    "Cosine",
     "FeatureMLP",
     "General",
     "Horizon",

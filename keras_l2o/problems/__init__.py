@@ -1,9 +1,11 @@
 """Problems to train and compare optimizers on: models, data and losses."""
 
+from keras_l2o.problems import breadth
 from keras_l2o.problems import functions
 from keras_l2o.problems import networks
 from keras_l2o.problems.catalogue import Entry
 from keras_l2o.problems.catalogue import FunctionEntry
+from keras_l2o.problems.catalogue import ProblemEntry
 from keras_l2o.problems.catalogue import get
 from keras_l2o.problems.catalogue import get_all
 from keras_l2o.problems.catalogue import names
@@ -21,6 +23,8 @@ __all__ = [
     "Entry",
     "FunctionEntry",
     "Problem",
+    "ProblemEntry",
+    "breadth",
     "functions",
     "get",
     "get_all",

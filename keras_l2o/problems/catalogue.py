@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
 
+from keras_l2o.problems import breadth
 from keras_l2o.problems import datasets
 from keras_l2o.problems import functions
 from keras_l2o.problems import networks
@@ -41,6 +42,24 @@ class Entry(NamedTuple):
     epochs: int = 25
     private: bool = False
     noise: tuple | None = None
+
+
+class ProblemEntry(NamedTuple):
+    """A problem of the catalogue that is made as it is.
+
+    Attributes:
+        make: Function without arguments that returns a `Problem`.
+        steps: Int, how many steps a suite makes. Defaults to `1000`.
+
+    Example:
+
+    >>> from keras_l2o.problems import breadth
+    >>> keras_l2o.problems.ProblemEntry(breadth.quadratic).make().size
+    48
+    """
+
+    make: Callable[[], Problem]
+    steps: int = 1000
 
 
 class FunctionEntry(NamedTuple):
@@ -137,11 +156,12 @@ CATALOGUE = Registry(
             )
             for n in (2, 10, 20)
         },
+        **{name: ProblemEntry(make) for name, make in breadth.BREADTH.items()},
     },
 )
 
 
-def register(name: str, entry: Entry | FunctionEntry) -> None:
+def register(name: str, entry: Entry | FunctionEntry | ProblemEntry) -> None:
     """Lets `get`, suites and the command line name a problem of your own.
 
     Args:
@@ -178,7 +198,7 @@ def names() -> list[str]:
     return sorted(CATALOGUE)
 
 
-def entry(name: str) -> Entry | FunctionEntry:
+def entry(name: str) -> Entry | FunctionEntry | ProblemEntry:
     """What the catalogue has under a name."""
     return CATALOGUE.find(name)
 
@@ -214,16 +234,18 @@ def get(
     1510
     """
     found = entry(name)
-    if isinstance(found, FunctionEntry):
+    if not isinstance(found, Entry):
         given = {
             "dataset": dataset, "batch_size": batch_size, "examples": examples
         }  # fmt: skip
         for argument, value in given.items():
             if value is not None:
                 raise ValueError(
-                    f"Problem {name!r} is a function and has no data. "
+                    f"Problem {name!r} is made as it is. "
                     f"Received: {argument}={value!r}"
                 )
+        if isinstance(found, ProblemEntry):
+            return found.make()
         return functions.function_problem(found.layer, name)
     images = found.dataset if dataset is None else dataset
     if not isinstance(images, datasets.Dataset):

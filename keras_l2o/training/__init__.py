@@ -5,11 +5,13 @@ from keras_l2o.training.episodes import Episodes
 from keras_l2o.training.episodes import ValidationEpisodes
 from keras_l2o.training.meta_trainer import MetaTrainer
 from keras_l2o.training.objective import Objective
+from keras_l2o.training.reparametrization import Reparametrization
 
 __all__ = [
     "Episodes",
     "MetaTrainer",
     "Objective",
+    "Reparametrization",
     "ValidationEpisodes",
     "estimators",
 ]

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_l2o.problems import Problem
 from keras_l2o.training import checks
+from keras_l2o.training.reparametrization import reparametrization
 
 #: Last number of the seed of an outer step's own draw. No task of an episode
 #: has a seed that ends like this.
@@ -29,9 +30,10 @@ class Episodes:
         unroll: Int. Inner steps of a truncation.
         depth: Int, truncations of an episode; or a pair, the ends of a range
             from which each episode's depth is drawn log-uniformly.
-        parameter_scale_spread: Float `s`. The student sees each coordinate of
-            an episode scaled by `exp(u)`, with `u` uniform in `[-s, s]`.
-            Defaults to `0.0`, no scaling.
+        parameter_scale_spread: Float `s`: the student sees each coordinate of
+            an episode scaled by `exp(u)`, with `u` uniform in `[-s, s]`; or a
+            `Reparametrization`, or a dict of its arguments. Defaults to `0.0`,
+            no scaling.
         warmup: Int. How many truncations at the start of an episode run
             gradient descent. Defaults to `0`.
         seed: Int, or a tuple of ints. Defaults to `0`.
@@ -62,7 +64,7 @@ class Episodes:
         tasks: int,
         unroll: int,
         depth: int | tuple[int, int],
-        parameter_scale_spread: float = 0.0,
+        parameter_scale_spread: Any = 0.0,
         warmup: int = 0,
         seed: int | tuple[int, ...] = 0,
         whole: bool = False,
@@ -72,9 +74,7 @@ class Episodes:
         self.tasks = checks.count("tasks", tasks)
         self.unroll = checks.count("unroll", unroll)
         self.depth = checks.depths("depth", depth)
-        self.spread = checks.number(
-            "parameter_scale_spread", parameter_scale_spread
-        )
+        self.spread = reparametrization(parameter_scale_spread)
         self.warmup = checks.count("warmup", warmup, least=0)
         self.seed = seed
         self.whole = whole
@@ -231,7 +231,7 @@ class Episodes:
             int(rng.integers(2**31))
         )
         parameters = np.concatenate([np.ravel(value) for value in trainable])
-        exponent = rng.uniform(-self.spread, self.spread, parameters.shape)
+        exponent = self.spread.exponents(rng, problem)
         steps, horizon = self.unroll * depth, {}
         if self.whole:
             low, high = np.log(self.unroll * np.array(self.depth))

@@ -13,6 +13,7 @@ from keras_l2o.problems import Problem
 from keras_l2o.training import checks
 from keras_l2o.training import estimators
 from keras_l2o.training import periods
+from keras_l2o.training.balance import Balance
 from keras_l2o.training.episodes import Episodes
 from keras_l2o.training.episodes import ValidationEpisodes
 from keras_l2o.training.episodes import next_seed
@@ -56,8 +57,9 @@ class MetaTrainer(StatefulLoop):
         depth: Int, truncations of an episode, or a pair, the range from which
             it is drawn log-uniformly. Defaults to `(1, 4)`.
         tasks: Int. Episodes side by side, for each problem. Defaults to `2`.
-        parameter_scale_spread: Float `s`. The student sees each coordinate of
-            an episode scaled by `exp(U[-s, s])`. Defaults to `1.0`.
+        parameter_scale_spread: Float `s`: the student sees each coordinate of
+            an episode scaled by `exp(U[-s, s])`; or a `Reparametrization`, or
+            a dict of its arguments. Defaults to `1.0`.
         hidden_horizon: Float in `[0, 1]`. The share of episodes of which the
             policies are not told how many inner steps they have. Matters to
             those that read it. Defaults to `0.0`.
@@ -122,7 +124,7 @@ class MetaTrainer(StatefulLoop):
         unroll: int = 100,
         depth: int | tuple[int, int] = (1, 4),
         tasks: int = 2,
-        parameter_scale_spread: float = 1.0,
+        parameter_scale_spread: Any = 1.0,
         hidden_horizon: float = 0.0,
         warmup: int = 0,
         warmup_rate: float = 0.05,
@@ -175,6 +177,7 @@ class MetaTrainer(StatefulLoop):
         )
         self.gradient_clipping: float | None = 0.1
         self.clipping_floor = 1e-3
+        self.balance = Balance()
         self.rematerialize = backend.REMATERIALIZES
         self.update: OuterUpdate | None = None
         meta_weight = checks.number("meta_weight", meta_weight)
@@ -266,6 +269,8 @@ class MetaTrainer(StatefulLoop):
         optimizer: Any = None,
         gradient_clipping: float | None = 0.1,
         clipping_floor: float = 1e-3,
+        task_clipping: float | None = None,
+        emphasis: float = 0.0,
         jit_compile: bool | str = "auto",
         rematerialize: bool | str = "auto",
         **kwargs: Any,
@@ -279,6 +284,16 @@ class MetaTrainer(StatefulLoop):
                 or `None` for no clipping. Defaults to `0.1`.
             clipping_floor: Float. Least norm that a unit's weights count as in
                 clipping. Defaults to `1e-3`.
+            task_clipping: Float. Largest norm of the outer gradient of a single
+                task, before the mean over tasks. A task whose outer gradient
+                is not finite is then left out of the mean. Defaults to `None`,
+                no bound.
+            emphasis: Float. A problem counts `exp(emphasis * lead)` times,
+                where `lead` is how far the student's meta loss is above that
+                of the best teacher, each on its own parameters; or above
+                zero if there is no teacher. So problems that are won already
+                count less, and those that are lost more. Teachers should not
+                be synchronized then. Defaults to `0.0`: all count alike.
             jit_compile: Bool, or `"auto"` for what is faster on the device.
                 Defaults to `"auto"`.
             rematerialize: Bool. Whether intermediate values of an inner step
@@ -298,6 +313,10 @@ class MetaTrainer(StatefulLoop):
             "gradient_clipping", gradient_clipping, above=0.0
         )
         self.clipping_floor = checks.number("clipping_floor", clipping_floor)
+        self.balance = Balance(
+            checks.number_or_none("task_clipping", task_clipping, above=0.0),
+            checks.number("emphasis", emphasis),
+        )
         if optimizer is None:
             optimizer = keras.optimizers.Adam(1e-3)
         # The student's weights and loss are float32 whatever the policy.

@@ -8,7 +8,9 @@ from keras_l2o.typing import Tensor
 
 REDUCTIONS = {"max": ops.max, "mean": ops.mean}
 KINDS = ("log", "ratio")
-STEP_WEIGHTS = ("mean", "sum", "final")
+STEP_WEIGHTS = ("mean", "sum", "final", "late")
+#: Of the weights `"late"`, the share that the last steps have, and which.
+LATE, LAST_STEPS = 0.7, 0.2
 MODES = ("sum", "switch", "imitation", "meta")
 
 
@@ -37,8 +39,14 @@ class Objective:
             truncation's first parameters on the same batch: with `"log"` the
             logarithm of the latter is subtracted, with `"ratio"` the loss is
             divided by it. Defaults to `True`.
-        step_weights: `"mean"` or `"sum"` over the inner steps, or `"final"`
-            for the last one alone, in both losses. Defaults to `"mean"`.
+        step_weights: `"mean"` or `"sum"` over the inner steps, `"final"` for
+            the last one alone, or `"late"` for 0.3 times the mean over all
+            steps and 0.7 times that over the last fifth, in both losses.
+            Defaults to `"mean"`.
+        floor: Float. Is added to the ratio of the losses before its logarithm
+            is taken, so that a task that can be solved exactly does not ask
+            for ever smaller losses. With `kind="log"` and `relative=True`
+            alone. Defaults to `0.0`.
         huber_delta: Float. In the distance to a teacher, differences of a
             coordinate beyond this count linearly instead of as squares.
             Defaults to `None`, all squares.
@@ -74,6 +82,7 @@ class Objective:
         kind: str = "log",
         relative: bool = True,
         step_weights: str = "mean",
+        floor: float = 0.0,
         huber_delta: float | None = None,
         mode: str = "sum",
         imitation_probability: float = 0.5,
@@ -87,6 +96,11 @@ class Objective:
         _check_choice("kind", kind, KINDS)
         _check_choice("step_weights", step_weights, STEP_WEIGHTS)
         _check_choice("mode", mode, MODES)
+        if floor and not (kind == "log" and relative):
+            raise ValueError(
+                "Argument `floor` needs `kind='log'` and `relative=True`. "
+                f"Received: floor={floor}, kind={kind!r}, relative={relative}"
+            )
         _check_number("huber_delta", huber_delta, above=0.0)
         _check_number("stop_above", stop_above, above=1.0)
         if not 0.0 <= imitation_probability <= 1.0:
@@ -102,6 +116,7 @@ class Objective:
         self.kind = kind
         self.relative = bool(relative)
         self.step_weights = step_weights
+        self.floor = _not_negative("floor", floor)
         self.huber_delta = huber_delta
         self.mode = mode
         self.imitation_probability = float(imitation_probability)
@@ -137,7 +152,11 @@ class Objective:
             Scalar tensor.
         """
         losses, first = records.losses, records.initial_losses
-        if self.kind == "log":
+        if self.floor:
+            losses = numerics.safe_log(
+                losses / ops.maximum(first, 1e-30) + self.floor
+            )
+        elif self.kind == "log":
             losses = numerics.safe_log(losses)
             if self.relative:
                 losses = losses - numerics.safe_log(first)
@@ -178,9 +197,15 @@ class Objective:
             )
             return ops.logical_and(counts, ops.logical_not(goes_on))
         weights = ops.cast(counts, "float32")
-        if self.step_weights == "mean":
-            weights = weights / ops.cast(records.horizon, "float32")
-        return weights
+        if self.step_weights == "sum":
+            return weights
+        horizon = ops.cast(records.horizon, "float32")
+        if self.step_weights == "late":
+            last = ops.ceil(LAST_STEPS * horizon)
+            late = ops.cast(records.index, "float32") >= horizon - last
+            late = ops.cast(late, "float32") * horizon / last
+            weights = weights * (1.0 - LATE + LATE * late)
+        return weights / horizon
 
     def __call__(
         self,
@@ -238,6 +263,14 @@ def _check_choice(key, value, choices):
             f"Argument `{key}` must be one of {sorted(choices)}. "
             f"Received: {key}={value!r}"
         )
+
+
+def _not_negative(key, value):
+    if not value >= 0.0:
+        raise ValueError(
+            f"Argument `{key}` must not be negative. Received: {key}={value!r}"
+        )
+    return float(value)
 
 
 def _check_number(key, value, above):

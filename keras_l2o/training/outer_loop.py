@@ -40,6 +40,7 @@ class OuterLoop:
     steps: int  # inner steps of an outer step
     rollouts: Rollouts
     logs: Any  # Logs
+    balance: Any  # Balance
     update: Any  # OuterUpdate
     knobs: Any  # Shared, of variables
 
@@ -88,7 +89,7 @@ class OuterLoop:
             The new state, and a dict of scalars for `fit` to report.
         """
         state, results = self.estimates(state, data)
-        gradients, count = _mean(state.weights, results)
+        gradients, count = self.balance.mean(state.weights, results)
         weights, optimizer, applied = self.update(
             state.weights,
             state.optimizer,
@@ -241,6 +242,7 @@ def outer_loop_of(trainer):
             warmup_rate=trainer.warmup_rate if episodes.warmup else None,
             synchronize_teachers=trainer.synchronize_teachers,
             perturbations=list(trainer.perturbations),
+            compare=bool(trainer.balance.emphasis),
             log_losses=trainer.log_losses,
             log_teachers=trainer.log_teachers,
             rematerialize=trainer.rematerialize,
@@ -257,6 +259,7 @@ def outer_loop_of(trainer):
             else None,
         ),
         logs=trainer.logs,
+        balance=trainer.balance,
         update=trainer.update,
         knobs=Shared(
             meta_weight=trainer.meta_weight,
@@ -304,27 +307,3 @@ def _zeros(nest, tasks):
         ),
         nest,
     )
-
-
-def _mean(weights, results):
-    """The outer gradient, and of how many tasks it is the mean."""
-    gradients = [ops.zeros_like(weight) for weight in weights]
-    count = ops.zeros(())
-    for result in results:
-        gradients = [
-            total + _masked_sum(gradient, result.counts)
-            for total, gradient in zip(gradients, result.gradients)
-        ]
-        count = count + ops.sum(ops.cast(result.counts, "float32"))
-    *gradients, count = backend.sum_devices([*gradients, count])
-    gradients = [
-        gradient / ops.cast(ops.maximum(count, 1.0), gradient.dtype)
-        for gradient in gradients
-    ]
-    return gradients, count
-
-
-def _masked_sum(stacked, mask):
-    """Sum over the first axis of the entries that the mask holds for."""
-    mask = ops.reshape(mask, (-1,) + (1,) * (len(stacked.shape) - 1))
-    return ops.sum(ops.where(mask, stacked, ops.zeros_like(stacked)), axis=0)

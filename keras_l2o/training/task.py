@@ -24,6 +24,7 @@ class Distillation(NamedTuple):
     warmup_rate: Any = None  # float, or None if no truncation warms up
     synchronize_teachers: bool = False
     perturbations: Any = ()  # list of Perturbation
+    compare: bool = False  # whether to measure the lead over the teachers
     log_losses: bool = False  # whether to measure the teachers' losses
     log_teachers: bool = False  # whether to measure which is furthest
     rematerialize: bool = False  # as in `backend.scan`
@@ -60,6 +61,19 @@ class Figures(NamedTuple):
     dead_teachers: Any  # how many diverged
     negative: Any  # in how many inner steps a loss had no logarithm
     measures: dict  # name: (means, weights), a row of one a teacher each
+    # The meta loss that each teacher would have, or empty.
+    teachers: Any = ()
+
+    def leads(self):
+        """How far the student's meta loss is above the best teacher's.
+
+        If there is no teacher, how far it is above zero, that of a student
+        that leaves the first parameters as they are.
+        """
+        meta = self.losses[..., 1]
+        if isinstance(self.teachers, tuple) or not self.teachers.shape[-1]:
+            return meta
+        return meta - ops.min(self.teachers, axis=-1)
 
     def combined(self, reduce):
         """Figures of one from those of many, stacked along a first axis.
@@ -77,6 +91,9 @@ class Figures(NamedTuple):
                 name: _weighted_mean(means, weights)
                 for name, (means, weights) in self.measures.items()
             },
+            teachers=()
+            if isinstance(self.teachers, tuple)
+            else reduce(self.teachers, axis=0),
         )
 
 
@@ -186,7 +203,24 @@ class Task(NamedTuple):
             dead_teachers=ops.sum(1.0 - ops.cast(records.alive[-1], "float32")),
             negative=ops.sum(ops.cast(negative, "float32")),
             measures=_measures(self.distillation, records),
+            teachers=self._teachers(records),
         )
+
+    def _teachers(self, records):
+        """The meta loss of each teacher, had its losses been the student's."""
+        distillation = self.distillation
+        if not distillation.compare:
+            return ()
+        count = records.teacher_losses.shape[-1]
+        losses = [
+            distillation.objective.meta_loss(
+                records._replace(losses=records.teacher_losses[:, index])
+            )
+            for index in range(count)
+        ]
+        row = ops.stack(losses) if losses else records.teacher_losses[0]
+        # One that has diverged is no rival.
+        return ops.where(ops.isfinite(row), row, ops.full_like(row, 1e6))
 
     def result(self, gradients, carried, figures, counts=None):
         """The `TaskResult`, which counts unless the task warms up.

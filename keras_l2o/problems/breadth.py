@@ -1,0 +1,329 @@
+"""Tiny problems of many kinds, on which `general` is trained.
+
+A rule is to work on models that nobody has thought of, so the models, losses
+and data here are as different as small ones can be. Nothing is downloaded:
+images are those of digits, text is Python's own documentation, and all else is
+drawn.
+"""
+
+import functools
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from keras_l2o.problems import text
+from keras_l2o.problems.datasets import load
+from keras_l2o.problems.drawn import Drawn
+from keras_l2o.problems.drawn import IllConditioned
+from keras_l2o.problems.drawn import LowRank
+from keras_l2o.problems.drawn import RandomTeacher
+from keras_l2o.problems.functions import value_loss
+from keras_l2o.problems.noisy import NoisyImages
+from keras_l2o.problems.problem import Problem
+
+layers = keras.layers
+
+
+def _digits(name, model, batch_size, pixels=0.2, labels=0.03):
+    """A classifier of digits that never repeat."""
+    data = NoisyImages(load("digits"), batch_size, pixels, labels)
+    return Problem(model, data, batch_size=batch_size, name=name)
+
+
+def _sequence(*inner):
+    return keras.Sequential([keras.Input((8, 8, 1)), *inner])
+
+
+def perceptron() -> Problem:
+    """A perceptron with one hidden layer of rectified units."""
+    return _digits(
+        "tiny_perceptron",
+        lambda: _sequence(
+            layers.Flatten(),
+            layers.Dense(48, "relu", kernel_initializer="he_normal"),
+            layers.Dense(10),
+        ),
+        64,
+        pixels=0.3,
+    )
+
+
+def deep_tanh() -> Problem:
+    """A perceptron with three hidden layers, on images without noise."""
+    return _digits(
+        "tiny_deep_tanh",
+        lambda: _sequence(
+            layers.Flatten(),
+            *(layers.Dense(32, "tanh") for _ in range(3)),
+            layers.Dense(10),
+        ),
+        32,
+        pixels=0.1,
+        labels=0.0,
+    )
+
+
+def batch_norm() -> Problem:
+    """A perceptron with batch normalization."""
+
+    def block():
+        return (
+            layers.Dense(32, use_bias=False),
+            layers.BatchNormalization(momentum=0.9),
+            layers.Activation("relu"),
+        )
+
+    return _digits(
+        "tiny_batch_norm",
+        lambda: _sequence(
+            layers.Flatten(), *block(), *block(), layers.Dense(10)
+        ),
+        64,
+    )
+
+
+def label_noise() -> Problem:
+    """A linear classifier of few images a batch and many wrong labels."""
+    return _digits(
+        "tiny_label_noise",
+        lambda: _sequence(layers.Flatten(), layers.Dense(10)),
+        8,
+        labels=0.3,
+    )
+
+
+def residual() -> Problem:
+    """A residual network of perceptrons with layer normalization."""
+
+    def model():
+        inputs = keras.Input((8, 8, 1))
+        x = layers.Dense(32)(layers.Flatten()(inputs))
+        for _ in range(2):
+            y = layers.LayerNormalization()(x)
+            y = layers.Dense(64, "gelu", use_bias=False)(y)
+            x = x + layers.Dense(32, use_bias=False)(y)
+        outputs = layers.Dense(10)(layers.LayerNormalization()(x))
+        return keras.Model(inputs, outputs)
+
+    return _digits("tiny_residual", model, 64, labels=0.1)
+
+
+def convolutions() -> Problem:
+    """Two convolutions and a pooling."""
+    return _digits(
+        "tiny_convolutions",
+        lambda: _sequence(
+            layers.Conv2D(8, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(10),
+        ),
+        48,
+    )
+
+
+def strided() -> Problem:
+    """Strided convolutions with group normalization and a mean at the end."""
+    return _digits(
+        "tiny_strided",
+        lambda: _sequence(
+            layers.Conv2D(12, 3, strides=2, padding="same", use_bias=False),
+            layers.GroupNormalization(4),
+            layers.Activation("silu"),
+            layers.Conv2D(24, 3, strides=2, padding="same", activation="silu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10),
+        ),
+        32,
+        labels=0.0,
+    )
+
+
+class _Reconstruction:
+    """Digits as what goes in and what is to come out, and some noise.
+
+    Args:
+        batch_size: Int.
+        noise: Int. How many normal numbers go in with each image.
+    """
+
+    def __init__(self, batch_size, noise):
+        self.batch_size, self.noise = batch_size, noise
+        self.images = load("digits").x_train.reshape(-1, 64)
+
+    def batches(self, rng, steps):
+        shape = (steps, self.batch_size)
+        images = self.images[rng.integers(len(self.images), size=shape)]
+        noise = rng.standard_normal((*shape, self.noise), "float32")
+        return (images, noise), images
+
+
+def _cross_entropy(images, logits):
+    """Mean over pixels of the cross-entropy of gray values, `(batch,)`."""
+    return ops.mean(ops.softplus(logits) - logits * images, axis=-1)
+
+
+def autoencoder() -> Problem:
+    """An autoencoder through eight numbers."""
+
+    def model():
+        inputs = keras.Input((64,)), keras.Input((1,))
+        x = inputs[0]
+        for width in (48, 8, 48):
+            x = layers.Dense(width, "elu")(x)
+        return keras.Model(inputs, layers.Dense(64)(x))
+
+    return Problem(
+        model, _Reconstruction(64, 1), _cross_entropy, 64, "tiny_autoencoder"
+    )
+
+
+def variational() -> Problem:
+    """A variational autoencoder."""
+
+    def model():
+        image, noise = inputs = keras.Input((64,)), keras.Input((6,))
+        hidden = layers.Dense(40, "relu")(image)
+        mean, log_variance = layers.Dense(6)(hidden), layers.Dense(6)(hidden)
+        code = mean + ops.exp(0.5 * log_variance) * noise
+        logits = layers.Dense(64)(layers.Dense(40, "relu")(code))
+        surplus = ops.square(mean) + ops.exp(log_variance) - log_variance - 1.0
+        return keras.Model(inputs, [logits, surplus])
+
+    def loss(images, outputs):
+        logits, surplus = outputs
+        return (
+            _cross_entropy(images, logits) + ops.sum(surplus, axis=-1) / 128.0
+        )
+
+    return Problem(model, _Reconstruction(64, 6), loss, 64, "tiny_variational")
+
+
+def regression() -> Problem:
+    """Regression on what a random network says, with noise."""
+
+    def model():
+        x, noise = inputs = keras.Input((8,)), keras.Input((1,))
+        hidden = x
+        for _ in range(2):
+            hidden = layers.Dense(48, "relu", kernel_initializer="he_normal")(
+                hidden
+            )
+        target = RandomTeacher()(x) + 0.2 * noise
+        return keras.Model(inputs, ops.square(layers.Dense(1)(hidden) - target))
+
+    data = Drawn(48, normal=((8,), (1,)))
+    return Problem(model, data, value_loss, 48, "tiny_regression")
+
+
+def factorization() -> Problem:
+    """Two embeddings whose products are to be those of two others."""
+
+    def model():
+        *pair, noise = inputs = (
+            keras.Input((), dtype="int32"),
+            keras.Input((), dtype="int32"),
+            keras.Input((1,)),
+        )
+        rows, columns = (
+            layers.Embedding(size, 6)(index)
+            for size, index in zip((60, 50), pair)
+        )
+        target = LowRank(60, 50, 3)(pair) + 0.3 * noise[:, 0]
+        guess = ops.sum(rows * columns, axis=-1)
+        return keras.Model(inputs, ops.square(guess - target))
+
+    data = Drawn(96, integers=(60, 50), normal=((1,),))
+    return Problem(model, data, value_loss, 96, "tiny_factorization")
+
+
+def quadratic() -> Problem:
+    """A quadratic whose curvatures lie a thousandfold apart, with noise."""
+
+    def model():
+        inputs = keras.Input((48,))
+        return keras.Model(inputs, IllConditioned(48)(inputs))
+
+    data = Drawn(4, normal=((48,),))
+    return Problem(model, data, value_loss, 4, "tiny_quadratic")
+
+
+def _transformer(length, width, heads, depth, scale):
+    normal = keras.initializers.RandomNormal
+
+    def model():
+        inputs = keras.Input((length,), dtype="int32")
+        x = layers.Embedding(text.SYMBOLS, width, normal(stddev=scale))(inputs)
+        position = layers.Embedding(length, width, normal(stddev=0.02))
+        x = x + position(ops.arange(length))
+        for _ in range(depth):
+            y = layers.LayerNormalization(center=False)(x)
+            x = x + layers.MultiHeadAttention(
+                heads, width // heads, use_bias=False
+            )(y, y, use_causal_mask=True)
+            y = layers.LayerNormalization(center=False)(x)
+            y = layers.Dense(2 * width, "gelu")(y)
+            x = x + layers.Dense(width, use_bias=False)(y)
+        outputs = layers.Dense(text.SYMBOLS)(layers.LayerNormalization()(x))
+        return keras.Model(inputs, outputs)
+
+    return model
+
+
+def transformer() -> Problem:
+    """A transformer of one block, on characters."""
+    return Problem(
+        _transformer(16, 24, 2, 1, 0.05),
+        text.Text(16, 16),
+        batch_size=16,
+        name="tiny_transformer",
+    )
+
+
+def deep_transformer() -> Problem:
+    """A narrower transformer of three blocks, with larger embeddings."""
+    return Problem(
+        _transformer(12, 16, 4, 3, 0.5),
+        text.Text(16, 12),
+        batch_size=16,
+        name="tiny_deep_transformer",
+    )
+
+
+def recurrent() -> Problem:
+    """A recurrent network with gates, on characters."""
+
+    def model():
+        inputs = keras.Input((12,), dtype="int32")
+        x = layers.Embedding(text.SYMBOLS, 16)(inputs)
+        x = layers.GRU(24, return_sequences=True, unroll=True)(x)
+        return keras.Model(inputs, layers.Dense(text.SYMBOLS)(x))
+
+    return Problem(
+        model, text.Text(16, 12), batch_size=16, name="tiny_recurrent"
+    )
+
+
+#: The problems, by name.
+BREADTH: dict[str, Callable[[], Problem]] = {
+    f"tiny_{make.__name__}": functools.partial(make)
+    for make in (
+        perceptron,
+        deep_tanh,
+        batch_norm,
+        label_noise,
+        residual,
+        convolutions,
+        strided,
+        autoencoder,
+        variational,
+        regression,
+        factorization,
+        quadratic,
+        transformer,
+        deep_transformer,
+        recurrent,
+    )
+}

@@ -1,0 +1,57 @@
+"""Text that comes with Python, as characters."""
+
+import functools
+
+import numpy as np
+
+#: Lower-case letters, the space, and a few marks; all else is a space.
+ALPHABET = " abcdefghijklmnopqrstuvwxyz.,;:()'\"-=_0123456789"
+SYMBOLS = len(ALPHABET)
+
+
+@functools.cache
+def documentation() -> np.ndarray:
+    """The texts of Python's `help`, each character as its number.
+
+    Returns:
+        int32 array `(characters,)`, some 600,000, of numbers below `SYMBOLS`.
+    """
+    from pydoc_data.topics import topics
+
+    joined = " ".join(topics[name] for name in sorted(topics)).lower()
+    joined = " ".join(joined.split())
+    return np.array(
+        [max(ALPHABET.find(character), 0) for character in joined], "int32"
+    )
+
+
+class Text:
+    """Windows of Python's documentation, and the characters that follow.
+
+    Args:
+        batch_size: Int.
+        length: Int. Characters of a window.
+    """
+
+    def __init__(self, batch_size: int, length: int) -> None:
+        self.batch_size, self.length = batch_size, length
+
+    def batches(
+        self, rng: np.random.Generator, steps: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draws batches.
+
+        Args:
+            rng: `numpy.random.Generator`.
+            steps: Int. Number of batches.
+
+        Returns:
+            Two int32 arrays `(steps, batch, length)`: characters, and the one
+            that comes after each.
+        """
+        characters = documentation()
+        starts = rng.integers(
+            len(characters) - self.length, size=(steps, self.batch_size, 1)
+        )
+        windows = characters[starts + np.arange(self.length + 1)]
+        return windows[..., :-1], windows[..., 1:]
