@@ -55,7 +55,7 @@ _TRAINING_TYPES = {
     "validation_tasks": pydantic.PositiveInt,
     "parameter_scale_spread": pydantic.NonNegativeFloat | dict[str, Any],
     "gradient_clipping": float | None,
-    "task_clipping": float | None,
+    "balance": dict[str, Any] | None,
     "reduce": Literal[tuple(REDUCTIONS)],
     "kind": Literal[tuple(KINDS)],
     "step_weights": Literal[tuple(STEP_WEIGHTS)],

@@ -1,8 +1,8 @@
 """Problems to train and compare optimizers on: models, data and losses."""
 
-from keras_l2o.problems import breadth
 from keras_l2o.problems import functions
 from keras_l2o.problems import networks
+from keras_l2o.problems.breadth import BREADTH
 from keras_l2o.problems.catalogue import Entry
 from keras_l2o.problems.catalogue import FunctionEntry
 from keras_l2o.problems.catalogue import ProblemEntry
@@ -18,13 +18,13 @@ from keras_l2o.problems.residual import resnet
 from keras_l2o.problems.searched import nas
 
 __all__ = [
+    "BREADTH",
     "Dataset",
     "DatasetError",
     "Entry",
     "FunctionEntry",
     "Problem",
     "ProblemEntry",
-    "breadth",
     "functions",
     "get",
     "get_all",

@@ -6,10 +6,10 @@ images are those of digits, text is Python's own documentation, and all else is
 drawn.
 """
 
-import functools
 from collections.abc import Callable
 
 import keras
+from keras import layers
 from keras import ops
 
 from keras_l2o.problems import text
@@ -22,8 +22,6 @@ from keras_l2o.problems.functions import value_loss
 from keras_l2o.problems.noisy import NoisyImages
 from keras_l2o.problems.problem import Problem
 
-layers = keras.layers
-
 
 def _digits(name, model, batch_size, pixels=0.2, labels=0.03):
     """A classifier of digits that never repeat."""
@@ -35,7 +33,7 @@ def _sequence(*inner):
     return keras.Sequential([keras.Input((8, 8, 1)), *inner])
 
 
-def perceptron() -> Problem:
+def _perceptron() -> Problem:
     """A perceptron with one hidden layer of rectified units."""
     return _digits(
         "tiny_perceptron",
@@ -49,7 +47,7 @@ def perceptron() -> Problem:
     )
 
 
-def deep_tanh() -> Problem:
+def _deep_tanh() -> Problem:
     """A perceptron with three hidden layers, on images without noise."""
     return _digits(
         "tiny_deep_tanh",
@@ -64,7 +62,7 @@ def deep_tanh() -> Problem:
     )
 
 
-def batch_norm() -> Problem:
+def _batch_norm() -> Problem:
     """A perceptron with batch normalization."""
 
     def block():
@@ -83,7 +81,7 @@ def batch_norm() -> Problem:
     )
 
 
-def label_noise() -> Problem:
+def _label_noise() -> Problem:
     """A linear classifier of few images a batch and many wrong labels."""
     return _digits(
         "tiny_label_noise",
@@ -93,7 +91,7 @@ def label_noise() -> Problem:
     )
 
 
-def residual() -> Problem:
+def _residual() -> Problem:
     """A residual network of perceptrons with layer normalization."""
 
     def model():
@@ -109,7 +107,7 @@ def residual() -> Problem:
     return _digits("tiny_residual", model, 64, labels=0.1)
 
 
-def convolutions() -> Problem:
+def _convolutions() -> Problem:
     """Two convolutions and a pooling."""
     return _digits(
         "tiny_convolutions",
@@ -124,7 +122,7 @@ def convolutions() -> Problem:
     )
 
 
-def strided() -> Problem:
+def _strided() -> Problem:
     """Strided convolutions with group normalization and a mean at the end."""
     return _digits(
         "tiny_strided",
@@ -165,7 +163,7 @@ def _cross_entropy(images, logits):
     return ops.mean(ops.softplus(logits) - logits * images, axis=-1)
 
 
-def autoencoder() -> Problem:
+def _autoencoder() -> Problem:
     """An autoencoder through eight numbers."""
 
     def model():
@@ -180,7 +178,7 @@ def autoencoder() -> Problem:
     )
 
 
-def variational() -> Problem:
+def _variational() -> Problem:
     """A variational autoencoder."""
 
     def model():
@@ -201,7 +199,7 @@ def variational() -> Problem:
     return Problem(model, _Reconstruction(64, 6), loss, 64, "tiny_variational")
 
 
-def regression() -> Problem:
+def _regression() -> Problem:
     """Regression on what a random network says, with noise."""
 
     def model():
@@ -218,7 +216,7 @@ def regression() -> Problem:
     return Problem(model, data, value_loss, 48, "tiny_regression")
 
 
-def factorization() -> Problem:
+def _factorization() -> Problem:
     """Two embeddings whose products are to be those of two others."""
 
     def model():
@@ -239,7 +237,7 @@ def factorization() -> Problem:
     return Problem(model, data, value_loss, 96, "tiny_factorization")
 
 
-def quadratic() -> Problem:
+def _quadratic() -> Problem:
     """A quadratic whose curvatures lie a thousandfold apart, with noise."""
 
     def model():
@@ -250,7 +248,7 @@ def quadratic() -> Problem:
     return Problem(model, data, value_loss, 4, "tiny_quadratic")
 
 
-def _transformer(length, width, heads, depth, scale):
+def _characters(length, width, heads, depth, scale):
     normal = keras.initializers.RandomNormal
 
     def model():
@@ -272,27 +270,27 @@ def _transformer(length, width, heads, depth, scale):
     return model
 
 
-def transformer() -> Problem:
+def _transformer() -> Problem:
     """A transformer of one block, on characters."""
     return Problem(
-        _transformer(16, 24, 2, 1, 0.05),
+        _characters(16, 24, 2, 1, 0.05),
         text.Text(16, 16),
         batch_size=16,
         name="tiny_transformer",
     )
 
 
-def deep_transformer() -> Problem:
+def _deep_transformer() -> Problem:
     """A narrower transformer of three blocks, with larger embeddings."""
     return Problem(
-        _transformer(12, 16, 4, 3, 0.5),
+        _characters(12, 16, 4, 3, 0.5),
         text.Text(16, 12),
         batch_size=16,
         name="tiny_deep_transformer",
     )
 
 
-def recurrent() -> Problem:
+def _recurrent() -> Problem:
     """A recurrent network with gates, on characters."""
 
     def model():
@@ -306,24 +304,27 @@ def recurrent() -> Problem:
     )
 
 
-#: The problems, by name.
-BREADTH: dict[str, Callable[[], Problem]] = {
-    f"tiny_{make.__name__}": functools.partial(make)
+#: What makes each problem, by its name.
+MAKERS: dict[str, Callable[[], Problem]] = {
+    f"tiny{make.__name__}": make
     for make in (
-        perceptron,
-        deep_tanh,
-        batch_norm,
-        label_noise,
-        residual,
-        convolutions,
-        strided,
-        autoencoder,
-        variational,
-        regression,
-        factorization,
-        quadratic,
-        transformer,
-        deep_transformer,
-        recurrent,
+        _perceptron,
+        _deep_tanh,
+        _batch_norm,
+        _label_noise,
+        _residual,
+        _convolutions,
+        _strided,
+        _autoencoder,
+        _variational,
+        _regression,
+        _factorization,
+        _quadratic,
+        _transformer,
+        _deep_transformer,
+        _recurrent,
     )
 }
+
+#: The names of the problems.
+BREADTH = tuple(MAKERS)

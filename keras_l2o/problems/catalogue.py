@@ -53,9 +53,11 @@ class ProblemEntry(NamedTuple):
 
     Example:
 
-    >>> from keras_l2o.problems import breadth
-    >>> keras_l2o.problems.ProblemEntry(breadth.quadratic).make().size
-    48
+    >>> entry = keras_l2o.problems.ProblemEntry(
+    ...     lambda: keras_l2o.problems.Problem(model, (x, y), "mse", 4))
+    >>> keras_l2o.problems.register("mine", entry)
+    >>> keras_l2o.problems.get("mine").size
+    5
     """
 
     make: Callable[[], Problem]
@@ -156,7 +158,7 @@ CATALOGUE = Registry(
             )
             for n in (2, 10, 20)
         },
-        **{name: ProblemEntry(make) for name, make in breadth.BREADTH.items()},
+        **{name: ProblemEntry(make) for name, make in breadth.MAKERS.items()},
     },
 )
 

@@ -1,22 +1,48 @@
-"""How much each task counts in the outer gradient."""
-
-from typing import NamedTuple
+from typing import Any
 
 from keras import ops
 
 from keras_l2o import backend
 from keras_l2o import numerics
+from keras_l2o.training import checks
+from keras_l2o.typing import Tensor
 
 
-class Balance(NamedTuple):
-    """What is made of the outer gradients of many tasks."""
+class Balance:
+    """What is made of the outer gradients of many tasks.
 
-    clipping: float | None = None  # largest norm of a task's outer gradient
-    # How many times more a problem counts, in powers of e, where the student's
-    # meta loss is 1 further above the best teacher's.
-    emphasis: float = 0.0
+    Args:
+        clipping: Float. Largest norm of the outer gradient of a single task,
+            before the mean over tasks. A task whose outer gradient is not
+            finite is then left out of the mean. Defaults to `None`, no bound.
+        emphasis: Float. A problem counts `exp(emphasis * lead)` times, where
+            `lead` is how far the student's meta loss is above that of the best
+            teacher, each on its own parameters; or above zero if there is no
+            teacher. So problems that are won already count less, and those
+            that are lost more. Teachers should not be synchronized then.
+            Defaults to `0.0`: all count alike.
 
-    def mean(self, weights, results):
+    Raises:
+        ValueError: An argument is out of its range.
+
+    Example:
+
+    >>> trainer = keras_l2o.MetaTrainer(
+    ...     problems=["quadratic_10", "rastrigin_2"],
+    ...     synchronize_teachers=False)
+    >>> trainer.compile(
+    ...     balance=keras_l2o.training.Balance(clipping=1.0, emphasis=3.0))
+    """
+
+    def __init__(
+        self, clipping: float | None = None, emphasis: float = 0.0
+    ) -> None:
+        self.clipping = checks.number_or_none("clipping", clipping, above=0.0)
+        self.emphasis = checks.number("emphasis", emphasis)
+
+    def mean(
+        self, weights: list[Tensor], results: list[Any]
+    ) -> tuple[list[Tensor], Tensor]:
         """The mean of the outer gradients that count, weighed by problem.
 
         Args:

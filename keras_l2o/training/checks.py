@@ -35,7 +35,7 @@ def number_or_none(name: str, value: Any, above: float) -> float | None:
 
 def share(name: str, value: Any) -> float:
     """The value, if it is a number from 0 to 1."""
-    if not isinstance(value, numbers.Real) or not 0.0 <= value <= 1.0:
+    if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
         raise ValueError(
             f"Argument `{name}` must be a number from 0 to 1. Received: "
             f"{name}={value!r}"

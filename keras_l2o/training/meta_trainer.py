@@ -14,8 +14,8 @@ from keras_l2o.training import checks
 from keras_l2o.training import estimators
 from keras_l2o.training import periods
 from keras_l2o.training.balance import Balance
+from keras_l2o.training.episode_loop import EpisodeLoop
 from keras_l2o.training.episodes import Episodes
-from keras_l2o.training.episodes import ValidationEpisodes
 from keras_l2o.training.episodes import next_seed
 from keras_l2o.training.episodes import validation_of
 from keras_l2o.training.logs import Logs
@@ -26,11 +26,10 @@ from keras_l2o.training.outer_loop import OuterLoop
 from keras_l2o.training.outer_loop import outer_loop_of
 from keras_l2o.training.outer_update import OuterUpdate
 from keras_l2o.training.side_by_side import side_by_side
-from keras_l2o.training.stateful_loop import StatefulLoop
 from keras_l2o.training.teachers import named_teachers
 
 
-class MetaTrainer(StatefulLoop):
+class MetaTrainer(EpisodeLoop):
     """Distils a pool of optimizers into one learned optimizer.
 
     A Keras model whose batch is one outer step: the student and every teacher
@@ -200,77 +199,12 @@ class MetaTrainer(StatefulLoop):
     def outer_loop(self) -> OuterLoop:
         return outer_loop_of(self)
 
-    @property
-    def episodes(self) -> Episodes:
-        """The `Episodes` that `fit` trains on.
-
-        Others of the same problems and number of tasks may be assigned; they
-        begin with the next `fit`.
-        """
-        return self._episodes
-
-    @episodes.setter
-    def episodes(self, episodes: Episodes) -> None:
-        checks.same_tasks(episodes, self._episodes)
-        if episodes.traced != self._episodes.traced:
-            self.train_function = None
-        self._episodes = episodes
-        self._first_step = self.outer_steps
-
-    @property
-    def validation(self) -> ValidationEpisodes:
-        """The `ValidationEpisodes` that `evaluate` runs; may be assigned."""
-        return self._validation
-
-    @validation.setter
-    def validation(self, validation: ValidationEpisodes) -> None:
-        old = self._validation.episodes
-        checks.same_tasks(validation.episodes, old)
-        if validation.episodes.traced != old.traced:
-            self.test_function = None
-        self._validation = validation
-
-    def set_episodes(
-        self, warmup_rate: float | None = None, **changes: Any
-    ) -> None:
-        """Changes the episodes of the next `fit`, which begins with new ones.
-
-        Args:
-            warmup_rate: Float. Rate of gradient descent in the warm-up.
-                Defaults to `None`, the present one.
-            **changes: Any of `unroll`, `depth`, `warmup`, `seed` and
-                `parameter_scale_spread`, as in the constructor.
-        """
-        if warmup_rate not in (None, self.warmup_rate):
-            self.warmup_rate = checks.number("warmup_rate", warmup_rate)
-            self.train_function = None
-        self.episodes = self.episodes.changed(**changes)
-
-    def set_validation(
-        self, warmup_rate: float | None = None, **changes: Any
-    ) -> None:
-        """Changes the validation, and with it the warm-up in `to_optimizer`.
-
-        Args:
-            warmup_rate: Float. Rate of gradient descent in the warm-up.
-                Defaults to `None`, the present one.
-            **changes: Any of `unroll`, `depth`, `warmup`, `seed` and
-                `rollouts`, as in `ValidationEpisodes`.
-        """
-        if warmup_rate not in (None, self.validation_warmup_rate):
-            self.validation_warmup_rate = checks.number(
-                "warmup_rate", warmup_rate
-            )
-            self.test_function = None
-        self.validation = self.validation.changed(**changes)
-
     def compile(
         self,
         optimizer: Any = None,
         gradient_clipping: float | None = 0.1,
         clipping_floor: float = 1e-3,
-        task_clipping: float | None = None,
-        emphasis: float = 0.0,
+        balance: Balance | Mapping[str, Any] | None = None,
         jit_compile: bool | str = "auto",
         rematerialize: bool | str = "auto",
         **kwargs: Any,
@@ -284,16 +218,8 @@ class MetaTrainer(StatefulLoop):
                 or `None` for no clipping. Defaults to `0.1`.
             clipping_floor: Float. Least norm that a unit's weights count as in
                 clipping. Defaults to `1e-3`.
-            task_clipping: Float. Largest norm of the outer gradient of a single
-                task, before the mean over tasks. A task whose outer gradient
-                is not finite is then left out of the mean. Defaults to `None`,
-                no bound.
-            emphasis: Float. A problem counts `exp(emphasis * lead)` times,
-                where `lead` is how far the student's meta loss is above that
-                of the best teacher, each on its own parameters; or above
-                zero if there is no teacher. So problems that are won already
-                count less, and those that are lost more. Teachers should not
-                be synchronized then. Defaults to `0.0`: all count alike.
+            balance: `Balance`, or a dict of its arguments: how much each task
+                counts. Defaults to `None`, all alike.
             jit_compile: Bool, or `"auto"` for what is faster on the device.
                 Defaults to `"auto"`.
             rematerialize: Bool. Whether intermediate values of an inner step
@@ -313,10 +239,9 @@ class MetaTrainer(StatefulLoop):
             "gradient_clipping", gradient_clipping, above=0.0
         )
         self.clipping_floor = checks.number("clipping_floor", clipping_floor)
-        self.balance = Balance(
-            checks.number_or_none("task_clipping", task_clipping, above=0.0),
-            checks.number("emphasis", emphasis),
-        )
+        if not isinstance(balance, Balance):
+            balance = Balance(**(balance or {}))
+        self.balance = balance
         if optimizer is None:
             optimizer = keras.optimizers.Adam(1e-3)
         # The student's weights and loss are float32 whatever the policy.
