@@ -42,7 +42,8 @@ def test_its_loss_falls_along_the_gradient(problem):
         [point], others
     )
     squares = float(ops.sum(ops.square(gradient)))
-    assert np.isfinite(squares) and squares > 0
+    assert np.isfinite(squares)
+    assert squares > 0
     step = 0.02 * float(before) / squares
     after, _ = loss([point - step * gradient], others)
     assert 0.0 < float(after) < float(before)
@@ -75,7 +76,8 @@ def test_text_is_windows_and_what_follows():
     x, y = data.batches(np.random.default_rng(0), steps=2)
     assert x.shape == y.shape == (2, 3, 5)
     np.testing.assert_array_equal(x[..., 1:], y[..., :-1])
-    assert 0 <= x.min() and x.max() < text.SYMBOLS
+    assert 0 <= x.min()
+    assert x.max() < text.SYMBOLS
     assert len(np.unique(text.documentation())) > 30
 
 

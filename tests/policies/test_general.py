@@ -1,0 +1,277 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_l2o import backend
+from keras_l2o import numerics
+from keras_l2o import policies
+from keras_l2o.policies.directions import grouped
+
+pytestmark = pytest.mark.backend
+
+SHAPES = [(3, 4), (4,), (2, 2, 3, 5), ()]
+
+
+def drawn(seed=0, steps=6):
+    """Parameters, and gradients of several steps, of very different sizes."""
+    rng = np.random.default_rng(seed)
+    parameters = [rng.normal(size=shape).astype("float32") for shape in SHAPES]
+    gradients = [
+        [
+            (rng.normal(size=shape) * 10.0 ** rng.uniform(-3, 1)).astype(
+                "float32"
+            )
+            for shape in SHAPES
+        ]
+        for _ in range(steps)
+    ]
+    return parameters, gradients
+
+
+def trained_general(seed=1):
+    """A `General` whose weights are those of no rule in particular."""
+    policy = policies.General()
+    policy.build()
+    rng = np.random.default_rng(seed)
+    for weight in policy.trainable_variables:
+        noise = 0.2 * rng.normal(size=weight.shape)
+        weight.assign(ops.convert_to_numpy(weight) + noise)
+    return policy
+
+
+def tensors(arrays):
+    return [ops.convert_to_tensor(array) for array in arrays]
+
+
+def horizon(first, total):
+    return policies.Horizon(
+        ops.convert_to_tensor(first, "int32"),
+        ops.convert_to_tensor(total, "int32"),
+    )
+
+
+def run(policy, parameters, gradients, told=None):
+    parameters = [ops.convert_to_tensor(p) for p in parameters]
+    state = policy.initial_state(parameters)
+    if told is not None:
+        state = policy.with_horizon(state, told)
+    rows = []
+    for row in gradients:
+        row = [ops.convert_to_tensor(gradient) for gradient in row]
+        updates, state = policy.update(row, parameters, state)
+        rows.append([ops.convert_to_numpy(update) for update in updates])
+    return rows
+
+
+@pytest.mark.parametrize("total", [None, 12])
+def test_untrained_it_is_adam_along_a_cosine(total):
+    parameters, gradients = drawn()
+    policy = policies.General(0.01)
+    policy.build()
+    told = None if total is None else horizon(0, total)
+    rows = run(policy, parameters, gradients, told)
+    means, squares = ([np.zeros(s) for s in SHAPES] for _ in range(2))
+    for step, (row, updates) in enumerate(zip(gradients, rows)):
+        wave = np.cos(np.pi * step / total) if total else 1.0
+        rate = 0.01 * (0.01 + 0.99 * 0.5 * (1.0 + wave))
+        for index, gradient in enumerate(np.asarray(g, "float64") for g in row):
+            means[index] = 0.9 * means[index] + 0.1 * gradient
+            squares[index] = 0.999 * squares[index] + 0.001 * gradient**2
+            corrected = squares[index] / (1.0 - 0.999 ** (step + 1))
+            adam = means[index] / (1.0 - 0.9 ** (step + 1))
+            np.testing.assert_allclose(
+                updates[index], rate * adam / np.sqrt(corrected), rtol=2e-4
+            )
+
+
+def test_the_formula_in_numpy():
+    """The whole rule once more, tensor by tensor, in float64."""
+    parameters, gradients = drawn()
+    policy = trained_general()
+    rows = run(policy, parameters, gradients, horizon(-2, 30))
+
+    def dense(layer, x):
+        kernel, *bias = (ops.convert_to_numpy(w) for w in layer.weights)
+        return x @ kernel + (bias[0] if bias else 0.0)
+
+    decays = np.array([0.5, 0.9, 0.99, 0.999])
+    for index, parameter in enumerate(parameters):
+        parameter = parameter.astype("float64")
+        averages = np.zeros((4, *parameter.shape))
+        for step, row in enumerate(gradients):
+            gradient = row[index].astype("float64")
+            new = np.stack([gradient] * 3 + [gradient**2])
+            by = decays.reshape(4, *[1] * gradient.ndim)
+            averages = by * averages + (1.0 - by) * new
+            corrected = averages / (1.0 - by ** (step + 1))
+            scale = 1.0 / np.sqrt(corrected[3] + 1e-16)
+            d = [m * scale for m in corrected[:3]] + [np.tanh(gradient * scale)]
+            past = (step + 2) / 30
+            wave = np.cos(np.pi * past)
+            log_decay = np.log(0.01 + 0.99 * 0.5 * (1.0 + wave))
+            log_total, log_step = np.log([30.0, step + 1.0]) / 5.0 - 1.0
+            early = np.exp(-step / np.array([3.0, 10.0, 30.0]))
+            context = [1.0, past, wave, log_total, log_step, early[0]]
+            products = [3 * d[0] * d[1], 3 * d[1] * d[2], 3 * d[3] * d[1]]
+            read = np.tanh(np.stack([*map(np.abs, d), *products], axis=-1))
+            read = np.concatenate(
+                [read, np.broadcast_to(context, (*parameter.shape, 6))], axis=-1
+            )
+            for layer in policy.direction.hidden:
+                read = np.maximum(dense(layer, read), 0.0)
+            *c, m = np.moveaxis(dense(policy.direction.readout, read), -1, 0)
+            direction = d[1] + sum(a * b for a, b in zip(c, d))
+            direction = direction * np.exp(np.clip(m, -5.0, 5.0))
+
+            shape = parameter.shape
+            fan_in = np.prod(shape[:-1]) if len(shape) > 1 else 1.0
+            fan_out = shape[-1] if shape else 1.0
+            signal = np.mean(corrected[1] ** 2) / np.mean(corrected[3])
+            features = [
+                np.log(np.mean(parameter**2) + 1e-6) / 4.0,
+                np.log(np.mean(direction**2) + 1e-6) / 4.0,
+                np.log(signal + 1e-4) / 6.0,
+                float(len(shape) <= 1), np.log(fan_in) / 4.0,
+                np.log(fan_out) / 4.0,
+                1.0, 1.0, past, wave, log_decay / 2.0, log_total, log_step,
+                *early,
+            ]  # fmt: skip
+            features = hidden = np.array(features)
+            for layer in policy.rate_hidden:
+                hidden = np.maximum(dense(layer, hidden), 0.0)
+            log_rate = dense(policy.rate_readout, hidden)[0]
+            log_rate += dense(policy.rate_linear, features)[0]
+            rate = np.exp(log_rate + log_decay + np.log(0.01))
+            np.testing.assert_allclose(
+                rows[step][index], rate * direction, rtol=2e-3, atol=1e-6
+            )
+
+
+def test_tensors_together_or_apart_give_the_same(monkeypatch):
+    parameters, gradients = drawn()
+    policy = trained_general()
+    together = run(policy, parameters, gradients)
+    monkeypatch.setattr("keras_l2o.policies.general.GROUP", 5)
+    apart = run(policy, parameters, gradients)
+    for one, other in zip(together, apart):
+        for a, b in zip(one, other):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-9)
+
+
+def test_groups_hold_all_tensors_in_their_order():
+    assert grouped([], 5) == []
+    assert grouped([9], 5) == [[0]]
+    assert grouped([1, 2, 3, 9, 1], 5) == [[0, 1, 2], [3], [4]]
+
+
+def test_the_rate_sees_the_tensor_and_the_horizon():
+    parameters, gradients = drawn()
+    policy = trained_general()
+    plain = run(policy, parameters, gradients[:1])[0]
+    told = run(policy, parameters, gradients[:1], horizon(0, 100))[0]
+    scaled = run(policy, [9.0 * p for p in parameters], gradients[:1])[0]
+    for rows in (told, scaled):
+        ratios = [np.mean(r / p) for r, p in zip(rows, plain)]
+        assert np.abs(np.log(ratios)).min() > 1e-3
+    # a horizon that begins later is one of the steps that remain
+    late = policy.with_horizon(
+        policy.initial_state(parameters)._replace(
+            step=ops.convert_to_tensor(50, "int32")
+        ),
+        horizon(50, 10),
+    )
+    first, _ = policy.update(tensors(gradients[0]), tensors(parameters), late)
+    assert np.isfinite(ops.convert_to_numpy(first[0])).all()
+
+
+def test_a_missing_gradient_leaves_state_and_parameter():
+    parameters, gradients = drawn()
+    policy = trained_general()
+    parameters, row = tensors(parameters), tensors(gradients[0])
+    state = policy.initial_state(parameters)
+    row[1] = None
+    updates, after = policy.update(row, parameters, state)
+    assert updates[1] is None
+    kept = [ops.convert_to_numpy(t.averages) for t in after.tensors]
+    np.testing.assert_array_equal(kept[1], 0.0)
+    assert (kept[0] != 0.0).any()
+
+
+def test_warm_up_moves_the_averages_alone():
+    parameters, gradients = drawn()
+    policy = trained_general()
+    parameters, row = tensors(parameters), tensors(gradients[0])
+    state = policy.initial_state(parameters)
+    _, after = policy.update(row, parameters, state)
+    warm = policy.warm_up(row, parameters, state)
+    for one, other in zip(keras.tree.flatten(after), keras.tree.flatten(warm)):
+        np.testing.assert_allclose(
+            *map(ops.convert_to_numpy, (one, other)), rtol=1e-6
+        )
+
+
+def test_it_keeps_four_numbers_a_parameter():
+    parameters, _ = drawn()
+    state = policies.General().initial_state(parameters)
+    leaves = keras.tree.flatten(state.tensors)
+    kept = sum(math.prod(leaf.shape) for leaf in leaves)
+    assert kept == 4 * sum(parameter.size for parameter in parameters)
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.3])
+def test_cosine_multiplies_a_rule_along_the_horizon(warmup):
+    parameters, gradients = drawn()
+    rule = policies.Cosine(policies.Momentum(0.1), warmup)
+    plain = run(policies.Momentum(0.1), parameters, gradients)
+    unknown = run(rule, parameters, gradients)
+    told = run(rule, parameters, gradients, horizon(0, 10))
+    for step in range(len(gradients)):
+        past = step / 10
+        if past < warmup:
+            factor = (step + 1) / 3
+        else:
+            share = (past - warmup) / (1.0 - warmup)
+            factor = 0.5 * (1.0 + np.cos(np.pi * share))
+        for index in range(len(SHAPES)):
+            a = plain[step][index]
+            np.testing.assert_allclose(unknown[step][index], a)
+            np.testing.assert_allclose(told[step][index], factor * a, rtol=1e-5)
+
+
+def test_cosine_runs_a_keras_optimizer_and_comes_back_from_its_config():
+    parameters, gradients = drawn()
+    rule = policies.Cosine(keras.optimizers.AdamW(0.1), warmup=0.1)
+    twin = policies.Cosine.from_config(rule.get_config())
+    told = horizon(0, 10)
+    for one, other in zip(
+        run(rule, parameters, gradients[:3], told),
+        run(twin, parameters, gradients[:3], told),
+    ):
+        for a, b in zip(one, other):
+            np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="`warmup` must be below 1"):
+        policies.Cosine("adam", warmup=1.0)
+
+
+def test_the_outer_gradient_is_finite_where_a_gradient_is_zero():
+    policy = trained_general()
+    parameters = [ops.zeros((2, 2))]
+    zeros = [ops.zeros((2, 2))]
+
+    def loss(weights):
+        scope = keras.StatelessScope(
+            list(zip(policy.trainable_variables, weights))
+        )
+        with scope:
+            state = policy.initial_state(parameters)
+            (update,), state = policy.update(zeros, parameters, state)
+            (second,), _ = policy.update([update + 1.0], parameters, state)
+        return ops.sum(ops.square(second)), ()
+
+    _, found = backend.value_and_grad(loss)(
+        [backend.read(w) for w in policy.trainable_variables]
+    )
+    assert bool(numerics.all_finite(found))
