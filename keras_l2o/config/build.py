@@ -170,12 +170,15 @@ def trained_policy(
 
 
 def _rule(section):
-    """The policy of a section, which may have sections for its pool."""
+    """The policy of a section, which may have sections of others in it."""
     arguments = dict(section)
     arguments.pop("perturbation", None)
     pool = arguments.pop("pool", None)
     if pool is not None:
         arguments["pool"] = [_rule(member) for member in pool]
+    rule = arguments.pop("rule", None)
+    if rule is not None:
+        arguments["rule"] = _rule(rule)
     return policies.get(**arguments)
 
 

@@ -241,13 +241,15 @@ def _teacher(nest, path):
 
 
 def _rule(nest, path, *more):
-    """Checks a policy and its arguments, and the policies of its pool."""
+    """Checks a policy and its arguments, and the policies within it."""
     rule = _section(sections.policy(nest.get("name"), path), nest, path, *more)
     if rule.get("pool") is not None:
         rule["pool"] = [
             _rule(member, f"{path}/pool/{index}")
             for index, member in enumerate(rule["pool"])
         ]
+    if rule.get("rule") is not None:
+        rule["rule"] = _rule(rule["rule"], f"{path}/rule")
     return rule
 
 

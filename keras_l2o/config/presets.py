@@ -11,6 +11,7 @@ from typing import Any
 from keras_l2o.config.errors import ConfigurationError
 from keras_l2o.config.errors import nearest
 from keras_l2o.policies import TEACHER_RATES
+from keras_l2o.problems import BREADTH
 
 
 def _rule(name, rate):
@@ -96,6 +97,14 @@ def _choice(name, *pool):
         "policy": {"name": name, "pool": _tuned(*pool), "rate_scale": 1.0},
         **_from_nothing(160),
     }
+
+
+def _along_a_cosine(*rates):
+    """Adam at several rates, each of which falls along a cosine."""
+    return [
+        {"name": "cosine", "rule": {"name": "adam", "learning_rate": rate}}
+        for rate in rates
+    ]
 
 
 def _amalgamated(family):
@@ -189,6 +198,36 @@ PRESETS: dict[str, dict[str, Any]] = {
     "compact": _compact("digits_noisy_wide", "digits_noisy_mlp"),
     # For a teacher with an LSTM, which is slow: on a smaller problem.
     "compact_narrow": _compact("digits_noisy_narrow"),
+    # a rule with nothing to set
+    "breadth": {"problems": [{"name": name} for name in BREADTH]},
+    "general": {
+        "policy": {"name": "general"},
+        "training": {
+            "teachers": _along_a_cosine(0.003, 0.01, 0.03),
+            "estimator": {"name": "full_unroll"},
+            "mode": "meta",
+            "floor": 0.02,
+            "step_weights": "late",
+            "synchronize_teachers": False,
+            "tasks": 1,
+            "validation_tasks": 1,
+            "parameter_scale_spread": {"whole": 1.5},
+            "hidden_horizon": 0.15,
+            "gradient_clipping": None,
+            "balance": {"clipping": 1.0, "emphasis": 3.0},
+        },
+        "optimizer": {
+            "config": {"learning_rate": _cosine(3e-3, 160), "beta_2": 0.98}
+        },
+        "strategy": {
+            "name": "simple",
+            "num_periods": 16,
+            "unroll": 40,
+            "depth": 8,
+            "shortest_depth": 1,
+            "episodes": 10,
+        },
+    },
     "recurrent": {
         "policy": {"name": "rnnprop"},
         **_from_nothing(120),

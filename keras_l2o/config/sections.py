@@ -48,7 +48,10 @@ _STRATEGY_TYPES = {
     "validation_warmup_rate": float | None,
     "shortest_depth": int | None,
 }
-_POLICY_TYPES = {"pool": list[dict[str, Any]] | None}
+_POLICY_TYPES = {
+    "pool": list[dict[str, Any]] | None,
+    "rule": dict[str, Any] | None,
+}
 _OPTIMIZER_TYPES = {"learning_rate": float | dict[str, Any]}
 _TRAINING_TYPES = {
     "tasks": pydantic.PositiveInt,
@@ -138,8 +141,8 @@ def policy(name, path):
     config = policies.get(name).get_config()
     for key in ("name", "dtype"):
         config.pop(key, None)
-    if "pool" in config:
-        config["pool"] = None  # by default that of the policy's name
+    for key in {"pool", "rule"} & set(config):
+        config[key] = None  # by default that of the policy's name
     return _section("Policy", config, _POLICY_TYPES, name=name)
 
 

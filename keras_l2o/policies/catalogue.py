@@ -10,6 +10,7 @@ from keras_l2o.policies.analytic import Adam
 from keras_l2o.policies.analytic import Momentum
 from keras_l2o.policies.analytic import RMSprop
 from keras_l2o.policies.choice import Choice
+from keras_l2o.policies.cosine import Cosine
 from keras_l2o.policies.feature_mlp import FeatureMLP
 from keras_l2o.policies.general import General
 from keras_l2o.policies.learned_rate import AdamLR
@@ -90,6 +91,7 @@ CATALOGUE = Registry(
         "random_choice": (RandomChoice, {"pool": _large_pool}),
         "feature_mlp": (FeatureMLP, {}),
         "general": (General, {}),
+        "cosine": (Cosine, {"rule": lambda: Adam(0.01)}),
     },
 )
 
