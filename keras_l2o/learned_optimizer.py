@@ -82,11 +82,11 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             `gradient_accumulation_steps`, as in every
             `keras.optimizers.Optimizer`.
 
-    With `use_ema=True` and Keras's own callback
+    With `use_ema=True, ema_momentum=0.99` and Keras's own callback
     `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)`, averages of the last
     hundred or so steps' weights are evaluated and saved, and are the model's
-    after `fit`. They are good at any time, so how long the training will be
-    need not be known.
+    after the last epoch of `fit`. They are good at any time, so how long the
+    training will be need not be known.
 
     Raises:
         ValueError: An argument is out of its range, or `total_steps` is given
@@ -192,7 +192,6 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         Raises:
             ValueError: The policy does not read it, or a number is out of
                 range.
-
         """
         total = self._checked_total(total_steps) or 0
         if first is None:

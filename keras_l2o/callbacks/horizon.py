@@ -127,6 +127,7 @@ class Horizon(keras.callbacks.Callback):
                 f"all epochs. Received: steps_per_epoch={steps}"
             )
         batches = optimizer.gradient_accumulation_steps or 1
+        # Steps that were skipped before a training went on count as made.
         before = keras_internals.batches_seen(optimizer) - epoch * (steps or 0)
         if epoch and not steps:
             before = 0
