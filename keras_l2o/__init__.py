@@ -22,6 +22,7 @@ from keras_l2o.version import __version__
 _LATER = {
     "MetaTrainer": "keras_l2o.training",
     "PerturbationHyperModel": "keras_l2o.tuner",
+    "callbacks": None,
     "evaluate": "keras_l2o.evaluation",
     "evaluation": None,
     "perturbations": None,
@@ -36,6 +37,7 @@ __all__ = [
     "PerturbationHyperModel",
     "__version__",
     "available",
+    "callbacks",
     "evaluate",
     "evaluation",
     "from_hub",

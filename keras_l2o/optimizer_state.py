@@ -1,7 +1,8 @@
 """Keeps the state of an optimizer's policy, and runs the policy over it.
 
 `FlatState` is fast and for policies that treat every coordinate alike.
-`TensorState` is for all other policies, and for sharded variables.
+`TensorState` is for all other policies, for those that read the horizon, which
+belongs to no coordinate, and for sharded variables.
 """
 
 import math
@@ -15,6 +16,7 @@ from keras_l2o import numerics
 from keras_l2o.packing import Packing
 from keras_l2o.packing import cut
 from keras_l2o.packing import kept
+from keras_l2o.policies.policy import Horizon
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.policy import next_step
 from keras_l2o.state_variables import add
@@ -25,7 +27,8 @@ def make_state(optimizer, variables):
     """Makes the state of an optimizer's policy for a list of variables."""
     parallel = keras.distribution.distribution()
     sharded = isinstance(parallel, keras.distribution.ModelParallel)
-    if optimizer.policy.coordinatewise and not sharded:
+    policy = optimizer.policy
+    if policy.coordinatewise and not policy.reads_horizon and not sharded:
         return FlatState(optimizer, variables)
     return TensorState(optimizer, variables)
 
@@ -41,7 +44,7 @@ class TensorState:
     def __init__(self, optimizer, variables):
         self.optimizer, self.trained = optimizer, variables
         with scope(optimizer, variables[0]):
-            state = optimizer.policy.initial_state(variables)
+            state = self._first_state()
             leaves = self._kept(state, 0)
         self.dtypes = [leaf.dtype for leaf in keras.tree.flatten(state)]
         self.structure = keras.tree.map_structure(lambda leaf: 0, state)
@@ -67,6 +70,15 @@ class TensorState:
             for variable, dtype in zip(self.variables, self.dtypes)
         ]
         return keras.tree.pack_sequence_as(self.structure, leaves)
+
+    def tell(self):
+        """Tells the policy the optimizer's horizon; all else stays."""
+        before = self.read()
+        after = self._told(before)
+        leaves = zip(keras.tree.flatten(before), keras.tree.flatten(after))
+        for variable, (old, new) in zip(self.variables, leaves):
+            if new is not old:
+                variable.assign(ops.cast(new, variable.dtype))
 
     def step(self, gradients, parameters, counts=None):
         """Runs the policy once and keeps its new state.
@@ -135,9 +147,19 @@ class TensorState:
 
     def reset(self):
         """Puts the state back to before the first step."""
-        state = self.optimizer.policy.initial_state(self.trained)
+        # The training starts afresh, and is as long as it was.
+        state = self._first_state(first=0)
         for variable, leaf in zip(self.variables, self._kept(state, 0)):
             variable.assign(leaf)
+
+    def _first_state(self, **horizon):
+        state = self.optimizer.policy.initial_state(self.trained)
+        return self._told(state, **horizon)
+
+    def _told(self, state, **horizon):
+        numbers = self.optimizer.horizon._replace(**horizon)
+        horizon = Horizon(*(ops.convert_to_tensor(n, "int32") for n in numbers))
+        return self.optimizer.policy.with_horizon(state, horizon)
 
 
 class FlatState:

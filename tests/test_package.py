@@ -67,7 +67,10 @@ def test_every_public_name_exists():
 
 def test_every_room_is_there_once_the_package_is_imported():
     # Asked for by hand: what others import is an attribute from then on.
-    rooms = "evaluation", "perturbations", "problems", "strategies", "training"
+    rooms = (
+        "callbacks", "evaluation", "perturbations", "problems", "strategies",
+        "training",
+    )  # fmt: skip
     for room in rooms:
         assert keras_l2o.__getattr__(room).__all__
 

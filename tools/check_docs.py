@@ -32,6 +32,7 @@ PACKAGE = pathlib.Path(keras_l2o.__file__).parent
 #: `__all__`, those that the module defines.
 MODULES = (
     "keras_l2o",
+    "keras_l2o.callbacks",
     "keras_l2o.config",
     "keras_l2o.config.aliases",
     "keras_l2o.config.errors",

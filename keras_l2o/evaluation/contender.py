@@ -24,7 +24,11 @@ from keras_l2o.typing import Path
 #: a value is left out of the digest, so that evaluations stored by earlier
 #: versions can be continued. `skip_nonfinite` has both values, since it only
 #: matters where a gradient is not finite.
-_LATER = {"skip_nonfinite": (True, False), "weight_decay_rate": (1e-3,)}
+_LATER = {
+    "skip_nonfinite": (True, False),
+    "total_steps": (None,),
+    "weight_decay_rate": (1e-3,),
+}
 
 
 class Contender(NamedTuple):
@@ -61,7 +65,7 @@ class Contender(NamedTuple):
         # stored when these were in use can be continued.
         config = former.to_former(config)
         for key, values in _LATER.items():
-            if config["config"].get(key) in values:
+            if key in config["config"] and config["config"][key] in values:
                 del config["config"][key]
         text = json.dumps(config, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()

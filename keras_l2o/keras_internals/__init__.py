@@ -10,8 +10,10 @@ from keras_l2o.keras_internals.layers import all_layers
 from keras_l2o.keras_internals.models import check_symbolic_build
 from keras_l2o.keras_internals.models import jax_state
 from keras_l2o.keras_internals.optimizers import WholeModelOptimizer
+from keras_l2o.keras_internals.optimizers import batches_seen
 from keras_l2o.keras_internals.optimizers import distribution_strategy
 from keras_l2o.keras_internals.optimizers import learning_rate_variable
+from keras_l2o.keras_internals.optimizers import set_learning_rate
 from keras_l2o.keras_internals.optimizers import trained_variables
 from keras_l2o.keras_internals.optimizers import without_distribution
 from keras_l2o.keras_internals.seeding import globally_seeded
@@ -22,6 +24,7 @@ from keras_l2o.keras_internals.variables import layout
 __all__ = [
     "WholeModelOptimizer",
     "all_layers",
+    "batches_seen",
     "check_symbolic_build",
     "distribution_strategy",
     "globally_seeded",
@@ -30,6 +33,7 @@ __all__ = [
     "layout",
     "learning_rate_variable",
     "seeded",
+    "set_learning_rate",
     "trained_variables",
     "without_distribution",
 ]

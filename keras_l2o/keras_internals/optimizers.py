@@ -1,8 +1,10 @@
 """Inside Keras's optimizers: a step over all variables, what they keep."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_l2o.private_names import take
 from keras_l2o.private_names import take_module
@@ -11,6 +13,7 @@ from keras_l2o.private_names import take_module
 for _name in (
     "_apply_weight_decay",
     "_backend_update_step",
+    "_get_current_learning_rate",
     "_get_variable_index",
     "_use_weight_decay",
 ):
@@ -85,6 +88,33 @@ def learning_rate_variable(
     """
     rate = take("keras", optimizer, "_learning_rate")
     return rate if isinstance(rate, keras.Variable) else None
+
+
+def set_learning_rate(
+    optimizer: keras.optimizers.Optimizer, rate: Callable[[], Any] | None
+) -> None:
+    """Makes a function the source of an optimizer's learning rate.
+
+    The optimizer's variables and its config stay as they are. A function that
+    is compiled already keeps the source it was compiled with.
+
+    Args:
+        optimizer: A Keras optimizer.
+        rate: Function without arguments that returns a scalar tensor, or
+            `None`: the optimizer's own rate again.
+    """
+    if rate is None:
+        vars(optimizer).pop("_get_current_learning_rate", None)
+    else:
+        vars(optimizer)["_get_current_learning_rate"] = rate
+
+
+def batches_seen(optimizer: keras.optimizers.Optimizer) -> int:
+    """How many gradients an optimizer was given.
+
+    `iterations` counts updates, fewer where gradients accumulate.
+    """
+    return int(ops.convert_to_numpy(take("keras", optimizer, "_iterations")))
 
 
 def distribution_strategy(optimizer: keras.optimizers.Optimizer) -> Any:

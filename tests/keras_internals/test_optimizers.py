@@ -106,6 +106,37 @@ def test_learning_rate_is_held_by_a_variable_unless_it_is_scheduled():
         assert keras_internals.learning_rate_variable(scheduled) is None
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adafactor", "AdamW", "Muon"])
+def test_get_current_learning_rate_gives_every_step_its_rate(name):
+    variables = two_variables()
+    optimizer = getattr(keras.optimizers, name)(0.5, weight_decay=0.1)
+    config = optimizer.get_config()
+    keras_internals.set_learning_rate(optimizer, lambda: ops.zeros(()))
+    optimizer.build(variables)
+    count = len(optimizer.variables)
+    optimizer.apply([ops.ones((2,)), ops.ones((1,))])
+    assert float(optimizer.learning_rate) == 0.0
+    for variable, before in zip(variables, two_variables()):
+        np.testing.assert_array_equal(variable.numpy(), before.numpy())
+    assert optimizer.get_config() == config
+    assert len(optimizer.variables) == count
+    keras_internals.set_learning_rate(optimizer, None)
+    keras_internals.set_learning_rate(optimizer, None)
+    assert float(optimizer.learning_rate) == 0.5
+    optimizer.apply([ops.ones((2,)), ops.ones((1,))])
+    assert not np.allclose(variables[0].numpy(), two_variables()[0].numpy())
+
+
+def test_iterations_counts_the_gradients_given():
+    variables = two_variables()
+    optimizer = keras.optimizers.SGD(gradient_accumulation_steps=2)
+    optimizer.build(variables)
+    for _ in range(3):
+        optimizer.apply([ops.ones((2,)), ops.ones((1,))])
+    assert keras_internals.batches_seen(optimizer) == 3
+    assert int(optimizer.iterations) == 1
+
+
 def test_distribution_strategy_is_the_one_an_optimizer_was_made_under():
     optimizer = keras.optimizers.SGD()
     found = keras_internals.distribution_strategy(optimizer)
@@ -160,6 +191,7 @@ def test_without_distribution_an_optimizer_is_a_function(name):
     [
         "_apply_weight_decay",
         "_backend_update_step",
+        "_get_current_learning_rate",
         "_get_variable_index",
         "_use_weight_decay",
     ],
@@ -182,6 +214,7 @@ def test_a_method_that_keras_lacks_is_named_at_import(name, monkeypatch):
             "_distribution_strategy",
             marks=on_tensorflow,
         ),
+        (keras_internals.batches_seen, "_iterations"),
     ],
 )
 def test_an_attribute_that_keras_lacks_is_named_at_use(function, name):
