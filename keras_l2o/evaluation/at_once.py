@@ -12,6 +12,7 @@ from keras import ops
 from keras_l2o import backend
 from keras_l2o.evaluation.contender import without_names
 from keras_l2o.evaluation.training_run import TrainingRun
+from keras_l2o.evaluation.training_run import tell_horizon
 from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.problems import Problem
 from keras_l2o.training.episodes import stack
@@ -80,6 +81,8 @@ def train_at_once(
         List of `TrainingRun`, one for each run. Their seconds are the time
         that all runs took together, divided by the number of runs.
     """
+    for optimizer in optimizers:
+        tell_horizon(optimizer, steps)
     training = _Training(problem, optimizers, seeds)
     runs, epochs = len(seeds), -(-steps // epoch_steps)
     losses = np.full((runs, steps), np.nan, "float32")

@@ -36,6 +36,8 @@ def evaluate(
 ) -> "pandas.DataFrame":
     """Trains new models of a problem with an optimizer and validates them.
 
+    A policy that reads the horizon is told how many steps a run has.
+
     If a run diverges, this is recorded and the next run begins. If a directory
     is given, each run is stored there when it ends. Runs that are stored
     already are not repeated, so that the same call continues an evaluation that

@@ -11,6 +11,7 @@ import numpy as np
 from keras_l2o.evaluation.private import Privacy
 from keras_l2o.evaluation.private import PrivateModel
 from keras_l2o.evaluation.trace import Trace
+from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.problems import Problem
 from keras_l2o.typing import Tensor
 
@@ -98,6 +99,7 @@ def train(
                 f"Argument `{name}` must be at least 1. Received: "
                 f"{name}={value}"
             )
+    tell_horizon(optimizer, steps)
     model = problem.new_model(seed)
     classifies = bool(getattr(problem.data, "classes", 0))
     model.compile(
@@ -146,6 +148,22 @@ def train(
         diverged,
         {} if tracer is None else tracer.arrays(),
     )
+
+
+def tell_horizon(optimizer: keras.optimizers.Optimizer, steps: int) -> None:
+    """Tells an optimizer how long a run is, if its policy reads it.
+
+    Args:
+        optimizer: A `keras.optimizers.Optimizer`. One that was made with
+            `total_steps` keeps these.
+        steps: Int. Steps of the run.
+    """
+    if (
+        isinstance(optimizer, LearnedOptimizer)
+        and optimizer.policy.reads_horizon
+        and optimizer.total_steps is None
+    ):
+        optimizer.set_horizon(steps)
 
 
 def validate(problem: Problem, model: keras.Model) -> dict[str, float]:

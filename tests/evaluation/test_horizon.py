@@ -1,0 +1,37 @@
+"""An evaluation tells policies how long a run is."""
+
+import numpy as np
+import pytest
+
+import keras_l2o
+from keras_l2o import policies
+
+pytestmark = pytest.mark.backend
+
+
+def test_a_run_ends_where_the_policy_thinks_it_ends(tiny_problem):
+    def losses(optimizer, **options):
+        run = keras_l2o.evaluation.train(tiny_problem, optimizer, **options)
+        return run.losses
+
+    rule = policies.Cosine(policies.Adam(0.05))
+    told = losses(keras_l2o.LearnedOptimizer(rule), steps=6)
+    itself = losses(keras_l2o.LearnedOptimizer(rule, total_steps=6), steps=6)
+    other = losses(keras_l2o.LearnedOptimizer(rule, total_steps=60), steps=6)
+    np.testing.assert_array_equal(told, itself)
+    assert (told[1:] != other[1:]).any()
+
+
+def test_runs_side_by_side_are_told_too(tiny_problem):
+    rule = policies.Cosine(policies.Adam(0.05))
+    frame = keras_l2o.evaluate(rule, tiny_problem, repeat=2, steps=6)
+    alone = keras_l2o.evaluation.train(
+        tiny_problem,
+        keras_l2o.LearnedOptimizer(rule, total_steps=6),
+        steps=6,
+        epoch_steps=2,
+    )
+    last = frame[(frame.run == 0) & (frame.step == 6)]
+    np.testing.assert_allclose(
+        last.train_loss, np.mean(alone.losses[4:]), rtol=1e-4
+    )
