@@ -24,6 +24,7 @@ unrolled = _backend.unrolled
 scan = _backend.scan
 kept = _backend.kept
 REMATERIALIZES = _backend.REMATERIALIZES
+COMPILES_PARTS = _backend.COMPILES_PARTS
 map_tasks = _backend.map_tasks
 map_replicates = _backend.map_replicates
 MAPS_TRAINING = _backend.MAPS_TRAINING

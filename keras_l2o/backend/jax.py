@@ -79,6 +79,8 @@ def unrolled(function: Callable) -> Callable:
 
 #: Whether `scan` can compute a step's values again for the gradient.
 REMATERIALIZES = True
+#: Whether a part of a step can be a program and the rest run as it is.
+COMPILES_PARTS = True
 _KEPT = "keras_l2o_kept"
 
 

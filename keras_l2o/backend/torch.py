@@ -88,6 +88,8 @@ def unrolled(function: Callable) -> Callable:
 
 #: Whether `scan` can compute a step's values again for the gradient.
 REMATERIALIZES = False
+#: Whether a part of a step can be a program and the rest run as it is.
+COMPILES_PARTS = False
 
 
 def scan(

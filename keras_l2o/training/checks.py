@@ -55,6 +55,38 @@ def rematerialize(value: bool | str) -> bool:
     return bool(value)
 
 
+#: More problems than these have a program each, where that is possible.
+TOGETHER = 4
+
+
+def jit_compile(
+    value: bool | str,
+    eager: bool,
+    problems: int,
+    replicates: int | None,
+    devices: int,
+) -> bool | str:
+    """What `MetaTrainer.compile` makes of its argument of this name."""
+    apart = (
+        backend.COMPILES_PARTS
+        and not eager
+        and replicates is None
+        and devices == 1
+    )
+    if value == "auto":
+        if apart and problems > TOGETHER:
+            return "by_problem"
+        return not eager and backend.jit_compile_training()
+    if value == "by_problem" and not apart:
+        raise ValueError(
+            "Argument `jit_compile` can be 'by_problem' on the backend `jax` "
+            "alone, with one student on one device, and without `run_eagerly`. "
+            f"Received: jit_compile={value!r} on {keras.backend.backend()}, "
+            f"replicates={replicates}, {devices} devices"
+        )
+    return value
+
+
 def depths(name: str, value: Any) -> tuple[int, int]:
     """The least and the greatest number of truncations of an episode."""
     pair = (value, value) if isinstance(value, numbers.Integral) else value

@@ -25,6 +25,7 @@ from keras_l2o.training.objective import one_objective
 from keras_l2o.training.outer_loop import OuterLoop
 from keras_l2o.training.outer_loop import outer_loop_of
 from keras_l2o.training.outer_update import OuterUpdate
+from keras_l2o.training.programs import Programs
 from keras_l2o.training.side_by_side import side_by_side
 from keras_l2o.training.teachers import named_teachers
 
@@ -177,6 +178,7 @@ class MetaTrainer(EpisodeLoop):
         self.gradient_clipping: float | None = 0.1
         self.clipping_floor = 1e-3
         self.balance = Balance()
+        self.programs = Programs(apart=False)
         self.rematerialize = backend.REMATERIALIZES
         self.update: OuterUpdate | None = None
         meta_weight = checks.number("meta_weight", meta_weight)
@@ -220,8 +222,10 @@ class MetaTrainer(EpisodeLoop):
                 clipping. Defaults to `1e-3`.
             balance: `Balance`, or a dict of its arguments: how much each task
                 counts. Defaults to `None`, all alike.
-            jit_compile: Bool, or `"auto"` for what is faster on the device.
-                Defaults to `"auto"`.
+            jit_compile: Bool; `"by_problem"`, on JAX, for a program of its own
+                for each problem, because one for many problems takes very
+                long to compile; or `"auto"` for what is faster on the device
+                and for the number of problems. Defaults to `"auto"`.
             rematerialize: Bool. Whether intermediate values of an inner step
                 are computed again for the outer gradient, so that memory holds
                 only the policies' states between steps. Only JAX can, where it
@@ -232,9 +236,14 @@ class MetaTrainer(EpisodeLoop):
             ValueError: An argument is out of its range.
         """
         self.rematerialize = checks.rematerialize(rematerialize)
-        if jit_compile == "auto":
-            eager = kwargs.get("run_eagerly", False)
-            jit_compile = not eager and backend.jit_compile_training()
+        eager = kwargs.get("run_eagerly", False)
+        jit_compile = checks.jit_compile(
+            jit_compile, eager, len(self.problems), self.replicates,
+            backend.devices(self),
+        )  # fmt: skip
+        self.programs = Programs(apart=jit_compile == "by_problem")
+        if self.programs.apart:
+            jit_compile, kwargs["run_eagerly"] = False, True
         self.gradient_clipping = checks.number_or_none(
             "gradient_clipping", gradient_clipping, above=0.0
         )

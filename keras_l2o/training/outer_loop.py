@@ -40,6 +40,7 @@ class OuterLoop:
     steps: int  # inner steps of an outer step
     rollouts: Rollouts
     logs: Any  # Logs
+    programs: Any  # Programs
     balance: Any  # Balance
     update: Any  # OuterUpdate
     knobs: Any  # Shared, of variables
@@ -131,16 +132,15 @@ class OuterLoop:
         with self._scope(state) as scope:
             tensors = self._tensors(state, teachers)
             results = [
-                self._estimate(problem, tensors, tasks, carry)
-                for problem, carry, tasks in zip(
-                    self.problems, state.carries, data
-                )
+                self._estimate(index, tensors, *task)
+                for index, task in enumerate(zip(data, state.carries))
             ]
             carries = [backend.gather_tasks(r.carried) for r in results]
             return self._leave(scope, state)._replace(carries=carries), results
 
-    def _estimate(self, problem, tensors, tasks, carried):
+    def _estimate(self, index, tensors, tasks, carried):
         """`TaskResult`, stacked over the tasks that this device runs."""
+        problem = self.problems[index]
         shape = (self.tasks, self.steps, problem.size)
         noise = [
             p.gradient_noise(shape, problem.dtype)
@@ -151,13 +151,18 @@ class OuterLoop:
         inputs = backend.share_tasks(
             (carried, [sum(noise)] if noise else [], drawn), self.tasks
         )
-        return backend.map_tasks(
-            lambda task, tensors: self.estimator.attacked(
-                Task(self.distillation, problem, tensors, *task)
+        return self.programs.run(
+            ("estimate", index),
+            lambda inputs, tensors: backend.map_tasks(
+                lambda task, tensors: self.estimator.attacked(
+                    Task(self.distillation, problem, tensors, *task)
+                ),
+                inputs,
+                tensors,
+                backend.local_tasks(self.tasks),
             ),
             (tasks, *inputs),
             tensors,
-            backend.local_tasks(self.tasks),
         )
 
     def _tensors(self, state, teachers):
@@ -194,19 +199,28 @@ class OuterLoop:
         rollouts, pool = self.rollouts, self.distillation.pool
         values = [[*state.weights, *state.frozen], *teachers]
         validation = []
-        for problem, carry, tasks in zip(self.problems, state.validation, data):
-            trajectories, log_losses = backend.map_tasks(
-                lambda task, values, problem=problem: validation_truncation(
-                    pool,
+        for index, (carry, tasks) in enumerate(zip(state.validation, data)):
+
+            def run(inputs, values, problem=self.problems[index]):
+                return backend.map_tasks(
+                    lambda task, values: validation_truncation(
+                        pool,
+                        values,
+                        problem,
+                        rollouts.unroll,
+                        rollouts.warmup_rate,
+                        *task,
+                    ),
+                    inputs,
                     values,
-                    problem,
-                    rollouts.unroll,
-                    rollouts.warmup_rate,
-                    *task,
-                ),
+                    backend.local_tasks(rollouts.tasks),
+                )
+
+            trajectories, log_losses = self.programs.run(
+                ("validate", index),
+                run,
                 (tasks, backend.share_tasks(carry, rollouts.tasks)),
                 values,
-                backend.local_tasks(rollouts.tasks),
             )
             validation.append(backend.gather_tasks(trajectories))
             self.logs.update_validation(log_losses, tasks["last"])
@@ -259,6 +273,7 @@ def outer_loop_of(trainer):
             else None,
         ),
         logs=trainer.logs,
+        programs=trainer.programs,
         balance=trainer.balance,
         update=trainer.update,
         knobs=Shared(

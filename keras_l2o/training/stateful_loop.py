@@ -14,6 +14,7 @@ from keras_l2o.training.estimators import Estimator
 from keras_l2o.training.inner_loop import policy_variables
 from keras_l2o.training.outer_loop import OuterLoop
 from keras_l2o.training.outer_state import OuterState
+from keras_l2o.training.programs import Programs
 from keras_l2o.training.replicates import Replicates
 from keras_l2o.training.replicates import mapped
 from keras_l2o.typing import Nest
@@ -41,6 +42,7 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
     teachers: list[Policy]
     perturbations: list[Perturbation]
     estimator: Estimator
+    programs: Programs
     _stacked: Replicates | None = None
 
     @property
@@ -263,6 +265,16 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
             self.train_function = self.test_function = None
 
     # Methods that Keras calls.
+
+    def make_train_function(self, force: bool = False) -> Any:
+        if force or self.train_function is None:
+            self.programs.clear()
+        return super().make_train_function(force)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        if force or self.test_function is None:
+            self.programs.clear()
+        return super().make_test_function(force)
 
     @property
     def metrics(self) -> list[keras.Metric]:

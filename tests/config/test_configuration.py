@@ -104,7 +104,8 @@ def test_an_unknown_field_of_a_rule_of_a_pool_is_named():
 def test_every_policy_has_a_section_with_its_own_defaults(name):
     section = dict(resolve(policy=name).policy)
     assert section.pop("perturbation") is None
-    assert section.pop("pool", None) is None  # the catalogue's
+    for key in ("pool", "rule"):
+        assert section.pop(key, None) is None  # the catalogue's
     mine = {k: v for k, v in section.items() if k != "name"}
     made = policies.get(**section).get_config()
     default = policies.get(name).get_config()
