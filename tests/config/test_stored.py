@@ -27,7 +27,12 @@ TRAINING = {
     "unroll_weight": "step_weights",
 }
 #: Fields that came later, with what they were before they could be set.
-NEWER = {"estimator": {"name": "truncated_backprop", "config": {}}}
+NEWER = {
+    "estimator": {"name": "truncated_backprop", "config": {}},
+    "floor": 0.0,
+    "hidden_horizon": 0.0,
+    "balance": None,
+}
 RULE = {"layers": "units", "alpha": "learning_rate"}
 
 

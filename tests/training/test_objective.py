@@ -213,3 +213,53 @@ def test_adaptive_clipping_leaves_small_and_zero_gradients():
             keras.ops.convert_to_numpy(clipped),
             keras.ops.convert_to_numpy(gradient),
         )
+
+
+def long_records(steps, horizon, begin=0):
+    """A part of an episode, whose loss is the number of the step."""
+    index = np.arange(begin, begin + steps)
+    zeros = ops.zeros((steps, 0))
+    return Records(
+        losses=ops.convert_to_tensor(index.astype("float32")),
+        initial_losses=ops.ones((steps,)),
+        log_distances=zeros,
+        alive=ops.zeros((steps, 0), "bool"),
+        teacher_losses=zeros,
+        running=ops.convert_to_tensor(index < horizon),
+        goes_on=ops.convert_to_tensor(index < horizon),
+        index=ops.convert_to_tensor(index, "int32"),
+        horizon=ops.convert_to_tensor(horizon, "int32"),
+    )
+
+
+@pytest.mark.parametrize(("horizon", "last"), [(20, 4), (7, 2), (1, 1)])
+def test_late_weighs_the_last_fifth_of_an_episode(horizon, last):
+    objective = Objective(kind="ratio", step_weights="late")
+    losses = np.arange(horizon)
+    expected = 0.3 * losses.mean() + 0.7 * losses[-last:].mean()
+    # in one part, and in two of which the second goes beyond the horizon
+    whole = number(objective.meta_loss(long_records(24, horizon)))
+    parts = [
+        number(objective.meta_loss(long_records(12, horizon, begin)))
+        for begin in (0, 12)
+    ]
+    assert whole == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    assert sum(parts) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_a_floor_bounds_what_a_task_can_win():
+    objective = Objective(floor=0.02)
+    loss = number(objective.meta_loss(records()))
+    assert loss == pytest.approx(np.mean(np.log([2.02, 1.02])))
+    solved = records()._replace(losses=ops.zeros((2,)))
+    assert number(objective.meta_loss(solved)) == pytest.approx(np.log(0.02))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"floor": -1.0}, {"floor": 0.1, "kind": "ratio"},
+     {"floor": 0.1, "relative": False}],
+)  # fmt: skip
+def test_a_floor_that_means_nothing_is_refused(options):
+    with pytest.raises(ValueError, match="`floor`"):
+        Objective(**options)
