@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from keras_l2o.policies.former import renamed
+from keras_l2o.policies.former import current
 from keras_l2o.policies.keras_optimizer import as_policy
 from keras_l2o.policies.policy import Horizon
 from keras_l2o.policies.policy import Policy
@@ -52,9 +52,7 @@ class PoolPolicy(Policy):
     def reads_horizon(self) -> bool:  # type: ignore[override]
         return any(member.reads_horizon for member in self.pool)
 
-    def with_horizon(
-        self, state: PolicyState, horizon: Horizon
-    ) -> PolicyState:
+    def with_horizon(self, state: PolicyState, horizon: Horizon) -> PolicyState:
         members = [
             member.with_horizon(member_state, horizon)
             for member, member_state in zip(self.pool, _by_member(state))
@@ -181,7 +179,7 @@ class PoolPolicy(Policy):
                     "A pool's config must hold policies. Received: "
                     f"{type(member).__name__}"
                 )
-        return cls(**{**renamed(config, cls.former), "pool": pool})
+        return cls(**{**current(cls, config), "pool": pool})
 
 
 def _key(state, parameters):
