@@ -16,9 +16,11 @@ from keras_l2o import keras_internals
 from keras_l2o import saved_state
 from keras_l2o.optimizer_state import make_state
 from keras_l2o.policies import as_policy
+from keras_l2o.policies.arguments import MOST
 from keras_l2o.policies.arguments import check_count
 from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
+from keras_l2o.policies.policy import Horizon
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.state_variables import scope
@@ -64,6 +66,10 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             of 1 stands for when weights decay. Use `1.0` if `learning_rate`
             itself is a rate like Adam's, as with `policies.Adam(1.0)`.
             Defaults to `0.001`, the default rate of AdamW.
+        total_steps: Int. How many update steps the training has, for a policy
+            whose `reads_horizon` is true: it goes from long strides at the
+            start to short ones at the end. `keras_l2o.callbacks.Horizon` reads
+            the number from `fit`. Defaults to `None`, unknown.
         weight_decay: Float. Decoupled weight decay, as in
             `keras.optimizers.AdamW`: each step reduces a weight by the share
             `learning_rate * weight_decay_rate * weight_decay`. So a value
@@ -76,8 +82,15 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             `gradient_accumulation_steps`, as in every
             `keras.optimizers.Optimizer`.
 
+    With `use_ema=True` and Keras's own callback
+    `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)`, averages of the last
+    hundred or so steps' weights are evaluated and saved, and are the model's
+    after `fit`. They are good at any time, so how long the training will be
+    need not be known.
+
     Raises:
-        ValueError: An argument is out of its range.
+        ValueError: An argument is out of its range, or `total_steps` is given
+            and the policy does not read it.
 
     Attributes:
         skipped_steps: int32 scalar variable, the number of steps that
@@ -111,6 +124,7 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         state_dtype: str | None = None,
         skip_nonfinite: bool = True,
         weight_decay_rate: float = 1e-3,
+        total_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
         if isinstance(learning_rate, (bool, int, float)):
@@ -140,6 +154,8 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         self.policy = as_policy(policy)
         if not self.policy.built:
             self.policy.build(None)
+        self.total_steps = self._checked_total(total_steps)
+        self._first, self._total = 0, self.total_steps or 0
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         """Creates the optimizer's variables; Keras calls it at the first step.
@@ -157,6 +173,61 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
                 self.skipped_steps = self.add_variable(
                     shape=(), dtype="int32", name="skipped_steps"
                 )
+
+    def set_horizon(
+        self, total_steps: int | None, first: int | None = None
+    ) -> None:
+        """Tells the policy which of its steps are the training.
+
+        Not while an epoch of `fit` is running on JAX, where the state is then
+        out of reach.
+
+        Args:
+            total_steps: Int. How many update steps the training has. `None`
+                if it is unknown.
+            first: Int. How many steps the policy made before the training; of
+                a training that goes on without its state, below zero. Defaults
+                to `None`, all steps that it has made.
+
+        Raises:
+            ValueError: The policy does not read it, or a number is out of
+                range.
+
+        Example:
+
+        >>> from keras_l2o.evaluation import training_run
+        """
+        total = self._checked_total(total_steps) or 0
+        if first is None:
+            first = int(self.policy_state.step) if self._policy_state() else 0
+        self._first = check_count("first", first, least=-MOST)
+        self._total = total
+        if self._policy_state():
+            self._policy_state().tell(self.told_horizon())
+
+    def told_horizon(self) -> Horizon:
+        """The `Horizon` that the policy was told last, of int32 tensors.
+
+        Returns:
+            A `keras_l2o.policies.Horizon`.
+        """
+        return Horizon(
+            ops.convert_to_tensor(self._first, "int32"),
+            ops.convert_to_tensor(self._total, "int32"),
+        )
+
+    def _checked_total(self, total_steps):
+        if total_steps is None:
+            return None
+        if not self.policy.reads_horizon:
+            raise ValueError(
+                f"Argument `total_steps` is for a policy that reads it, and "
+                f"{type(self.policy).__name__} does not. Pass "
+                "`keras_l2o.callbacks.Horizon()` to `fit`, or "
+                "`learning_rate=keras.optimizers.schedules.CosineDecay(1.0, "
+                f"{total_steps!r})` here. Received: total_steps={total_steps!r}"
+            )
+        return check_count("total_steps", total_steps, least=1)
 
     @property
     def policy_state(self) -> PolicyState:
@@ -261,6 +332,7 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             "state_dtype": self.state_dtype,
             "skip_nonfinite": self.skip_nonfinite,
             "weight_decay_rate": self.weight_decay_rate,
+            "total_steps": self.total_steps,
         }
 
     @classmethod

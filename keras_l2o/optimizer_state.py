@@ -1,7 +1,8 @@
 """Keeps the state of an optimizer's policy, and runs the policy over it.
 
 `FlatState` is fast and for policies that treat every coordinate alike.
-`TensorState` is for all other policies, and for sharded variables.
+`TensorState` is for all other policies, for those that read the horizon, which
+belongs to no coordinate, and for sharded variables.
 """
 
 import math
@@ -25,7 +26,8 @@ def make_state(optimizer, variables):
     """Makes the state of an optimizer's policy for a list of variables."""
     parallel = keras.distribution.distribution()
     sharded = isinstance(parallel, keras.distribution.ModelParallel)
-    if optimizer.policy.coordinatewise and not sharded:
+    policy = optimizer.policy
+    if policy.coordinatewise and not policy.reads_horizon and not sharded:
         return FlatState(optimizer, variables)
     return TensorState(optimizer, variables)
 
@@ -41,7 +43,7 @@ class TensorState:
     def __init__(self, optimizer, variables):
         self.optimizer, self.trained = optimizer, variables
         with scope(optimizer, variables[0]):
-            state = optimizer.policy.initial_state(variables)
+            state = self._first_state(optimizer.told_horizon())
             leaves = self._kept(state, 0)
         self.dtypes = [leaf.dtype for leaf in keras.tree.flatten(state)]
         self.structure = keras.tree.map_structure(lambda leaf: 0, state)
@@ -67,6 +69,15 @@ class TensorState:
             for variable, dtype in zip(self.variables, self.dtypes)
         ]
         return keras.tree.pack_sequence_as(self.structure, leaves)
+
+    def tell(self, horizon):
+        """Tells the policy a `Horizon`; the rest of the state stays."""
+        before = self.read()
+        after = self.optimizer.policy.with_horizon(before, horizon)
+        leaves = zip(keras.tree.flatten(before), keras.tree.flatten(after))
+        for variable, (old, new) in zip(self.variables, leaves):
+            if new is not old:
+                variable.assign(ops.cast(new, variable.dtype))
 
     def step(self, gradients, parameters, counts=None):
         """Runs the policy once and keeps its new state.
@@ -135,9 +146,15 @@ class TensorState:
 
     def reset(self):
         """Puts the state back to before the first step."""
-        state = self.optimizer.policy.initial_state(self.trained)
+        # The training starts afresh, and is as long as it was.
+        told = self.optimizer.told_horizon()
+        state = self._first_state(told._replace(first=ops.zeros((), "int32")))
         for variable, leaf in zip(self.variables, self._kept(state, 0)):
             variable.assign(leaf)
+
+    def _first_state(self, horizon):
+        policy = self.optimizer.policy
+        return policy.with_horizon(policy.initial_state(self.trained), horizon)
 
 
 class FlatState:

@@ -24,7 +24,11 @@ from keras_l2o.typing import Path
 #: a value is left out of the digest, so that evaluations stored by earlier
 #: versions can be continued. `skip_nonfinite` has both values, since it only
 #: matters where a gradient is not finite.
-_LATER = {"skip_nonfinite": (True, False), "weight_decay_rate": (1e-3,)}
+_LATER = {
+    "skip_nonfinite": (True, False),
+    "total_steps": (None,),
+    "weight_decay_rate": (1e-3,),
+}
 
 
 class Contender(NamedTuple):

@@ -70,6 +70,7 @@ POLICIES = {
     "scale_hierarchical": lambda: policies.Scale(units=(4, 3, 2)),
     "scale_two_levels": lambda: policies.Scale(units=(3, 2), timescales=2),
     "scale_basic": lambda: policies.Scale(units=(4,)),
+    "scale_not_odd": lambda: policies.Scale(units=(4,), odd=False),
     "keras_adam": lambda: policies.KerasOptimizer(keras.optimizers.Adam(0.1)),
     "keras_nadam": lambda: policies.KerasOptimizer(keras.optimizers.Nadam(0.1)),
     "keras_lion": lambda: policies.KerasOptimizer(keras.optimizers.Lion(0.1)),
@@ -83,13 +84,9 @@ POLICIES = {
 
 #: Policies that are not odd, and why.
 NOT_ODD = {
-    "rnnprop_not_odd": "Its networks are those of the paper, with biases.",
-    "feature_mlp_not_odd": "Its network reads signs, and has biases.",
-    "scale_hierarchical": (
-        SCALE := "Its networks have biases, as in the paper."
-    ),
-    "scale_two_levels": SCALE,
-    "scale_basic": SCALE,
+    "rnnprop_not_odd": "Its network has biases, as in the paper.",
+    "feature_mlp_not_odd": "Its network has biases.",
+    "scale_not_odd": "Its networks have biases, as in the paper.",
 }
 #: Policies that are odd for the same draws, which come from the parameters.
 DRAWN = {"choice_of_choices", "random_choice"}
@@ -294,7 +291,9 @@ def test_an_odd_rule_flips_its_sign_with_gradients_and_parameters(name):
         return result
 
     for update, flipped in zip(path(1.0), path(-1.0)):
-        np.testing.assert_array_equal(update, -flipped)
+        # A Keras optimizer's update is the rounded difference of parameters.
+        tolerance = 1e-6 if name in DRAWN else 0.0
+        np.testing.assert_allclose(update, -flipped, tolerance, tolerance)
         assert np.abs(update).max() > 0.0
 
 
@@ -317,16 +316,16 @@ def test_an_odd_rule_leaves_coordinates_without_gradient_where_they_are(name):
             np.testing.assert_array_equal(rest, 0.0)
 
 
-def test_what_is_said_not_to_be_odd_is_not():
-    for name in NOT_ODD:
-        policy = drawn(name)
-        parameters = tensors(99)
-        zeros = [ops.zeros(shape) for shape in SHAPES]
-        state, moved = policy.initial_state(parameters), 0.0
-        for _ in range(2):
-            updates, state = policy.update(zeros, parameters, state)
-            moved += sum(np.abs(numpy(u)).max() for u in updates)
-        assert moved > 0.0, name
+@pytest.mark.parametrize("name", NOT_ODD)
+def test_what_is_said_not_to_be_odd_moves_without_a_gradient(name):
+    policy = drawn(name)
+    parameters = tensors(99)
+    zeros = [ops.zeros(shape) for shape in SHAPES]
+    state, moved = policy.initial_state(parameters), 0.0
+    for _ in range(2):
+        updates, state = policy.update(zeros, parameters, state)
+        moved += sum(np.abs(numpy(u)).max() for u in updates)
+    assert moved > 0.0
 
 
 def test_warm_up_moves_moments_as_an_update_does(policy):
