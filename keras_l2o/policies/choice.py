@@ -283,7 +283,7 @@ class Choice(PoolPolicy):
             "hardness": self.hardness,
             "rate_scale": self.rate_scale,
             "seed": self.seed,
-            "cell_options": self.stack.cell_options,
+            "cell_options": dict(self.stack.cell_options),
             "odd": self.odd,
         }
 

@@ -109,6 +109,6 @@ class LSTM(CoordinatewisePolicy):
             **super().get_config(),
             "units": list(self.stack.units),
             "learning_rate": self.learning_rate,
-            "cell_options": self.stack.cell_options,
+            "cell_options": dict(self.stack.cell_options),
             "odd": self.odd,
         }

@@ -194,7 +194,7 @@ class MomentNetwork(CoordinatewisePolicy):
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
             "bias_correction": self.bias_correction,
-            "cell_options": self.stack.cell_options,
+            "cell_options": dict(self.stack.cell_options),
             "warm_up_recurrent": self.warm_up_recurrent,
             "odd": self.odd,
         }

@@ -210,7 +210,10 @@ def _check_odd(options):
 def linear(layer, features):
     """A `keras.layers.Dense`, applied to `(features, coordinates)`."""
     output = ops.matmul(ops.transpose(layer.kernel), features)
-    return output + layer.bias[:, None] if layer.use_bias else output
+    if layer.use_bias:
+        return output + layer.bias[:, None]
+    # On torch, Keras's product of two float64 is a float32.
+    return ops.cast(output, layer.kernel.dtype)
 
 
 def _odd_lstm(cell, features, hidden, memory):
