@@ -62,11 +62,11 @@ class Scale(Policy):
     averages, and its direction is a sum of the averages with coefficients that
     it puts out. In the paper, and with `odd=False`, the direction is an output.
 
-    Two more things differ from the paper. Its attention, which computes gradients
-    at other points than the parameters, is left out, because a policy is only
-    given gradients. And where the paper leaves a choice open, Keras's GRU
-    (which applies the reset gate after the product) and Keras's initializers
-    are used.
+    Two more things differ from the paper. Its attention, which computes
+    gradients at other points than the parameters, is left out, because a policy
+    is only given gradients. And where the paper leaves a choice open, Keras's
+    GRU (which applies the reset gate after the product) and Keras's
+    initializers are used.
 
     Args:
         units: Tuple of one to three ints: the widths of the networks of
