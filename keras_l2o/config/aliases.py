@@ -2,7 +2,8 @@
 
 A field has the name of the constructor's argument that it sets. Overrides and a
 run's `config.json` may also have its former name, which is replaced by the
-present one before anything else reads it.
+present one before anything else reads it. A stored run may also lack fields
+that came later: they then are what they were before they could be set.
 """
 
 import re
@@ -10,10 +11,12 @@ from typing import Any
 
 from keras_l2o.config.errors import ConfigurationError
 from keras_l2o.policies import former
+from keras_l2o.policies.catalogue import CATALOGUE
 from keras_l2o.strategies import former as former_strategy
 
 #: Present names by former names of fields, by the path of their section, which
 #: is a regular expression.
+RULE = r"(policy|training/teachers/\d+)(/pool/\d+)*"
 ALIASES = {
     "training": {
         "loss_reduce": "reduce",
@@ -22,7 +25,7 @@ ALIASES = {
         "unroll_weight": "step_weights",
     },
     "strategy": former_strategy.ARGUMENTS,
-    r"(policy|training/teachers/\d+)(/pool/\d+)*": former.ARGUMENTS,
+    RULE: former.ARGUMENTS,
 }
 
 
@@ -85,6 +88,41 @@ def canonical(nest: Any, place: str = "") -> Any:
                 "leave one of them out."
             )
         result[name] = canonical(value, here)
+    return result
+
+
+def completed(nest: Any, place: str = "") -> Any:
+    """Adds arguments of policies that a stored configuration lacks.
+
+    Args:
+        nest: Nest of dicts and lists, the configuration or a part of it.
+        place: String. The path of this part. Defaults to `""`, the whole
+            configuration.
+
+    Returns:
+        A new nest.
+
+    Example:
+
+    >>> from keras_l2o.config import aliases
+    >>> aliases.completed({"policy": {"name": "lstm"}})
+    {'policy': {'odd': False, 'name': 'lstm'}}
+    """
+    if isinstance(nest, list):
+        return [
+            completed(entry, _join(place, str(index)))
+            for index, entry in enumerate(nest)
+        ]
+    if not isinstance(nest, dict):
+        return nest
+    result = {
+        key: completed(value, _join(place, str(key)))
+        for key, value in nest.items()
+    }
+    if re.fullmatch(RULE, place) and result.get("directory") is None:
+        name = result.get("name")
+        if isinstance(name, str) and name in CATALOGUE:
+            result = {**CATALOGUE[name][0].later, **result}
     return result
 
 

@@ -109,7 +109,7 @@ def resolve(
         path = aliases.canonical_path(path)
         value = aliases.canonical(value, path)
         overrides_module.apply_override(nest, path, value)
-    return check(nest)
+    return _checked(aliases.canonical(nest))
 
 
 def check(nest: dict[str, Any]) -> Configuration:
@@ -118,7 +118,8 @@ def check(nest: dict[str, Any]) -> Configuration:
     Args:
         nest: Nest of dicts and lists, such as the one under `"run"` in
             `config.json` of a run's directory. Fields may have their former
-            names, as in stored runs.
+            names, as in stored runs. A policy that lacks an argument of later
+            versions is what it was before: one without `odd` has `False`.
 
     Returns:
         A `Configuration`.
@@ -135,6 +136,10 @@ def check(nest: dict[str, Any]) -> Configuration:
     True
     """
     nest = aliases.canonical(copy.deepcopy(nest))
+    return _checked(aliases.completed(nest))
+
+
+def _checked(nest):
     for key in ("policy", "strategy", "optimizer", "training"):
         if not isinstance(nest.get(key), dict):
             raise ConfigurationError(

@@ -61,8 +61,8 @@ class Contender(NamedTuple):
             String of 64 hexadecimal digits.
         """
         config = without_names(keras.optimizers.serialize(self.make()))
-        # Arguments have their former names in the digest, so that evaluations
-        # stored when these were in use can be continued.
+        # The digest is of what earlier versions would have stored, as far as
+        # they could, so that evaluations stored by them can be continued.
         config = former.to_former(config)
         for key, values in _LATER.items():
             if key in config["config"] and config["config"][key] in values:

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_l2o import numerics
 from keras_l2o.policies.arguments import check_count
+from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
@@ -40,7 +41,8 @@ class Choice(PoolPolicy):
     pool, the number of the step, and the rank of the tensor that the
     coordinate is in. The update is `learning_rate * sum_i w_i u_i`, where the
     `u_i` are the members' updates and `w` is the softmax of the network's
-    output.
+    output. By default the network reads absolute values of the updates, so
+    that the choice does not depend on signs.
 
     Args:
         pool: List of policies, or of Keras optimizers. Their trainable weights
@@ -63,6 +65,10 @@ class Choice(PoolPolicy):
         seed: Int. Seed of the Gumbel noise. Defaults to `0`.
         cell_options: Dict of further arguments of `keras.layers.LSTMCell`.
             Defaults to `None`.
+        odd: Bool. Whether the network reads absolute values of the updates. If
+            the members' updates flip their signs with the gradients, so does
+            that of the policy. Policies stored before there was this argument
+            have `False`. Defaults to `True`.
         **kwargs: `name` and `dtype`, as in `Policy`.
 
     Example:
@@ -78,6 +84,7 @@ class Choice(PoolPolicy):
     """
 
     former = {"layers": "units"}
+    later = {"odd": False}
 
     def __init__(
         self,
@@ -89,6 +96,7 @@ class Choice(PoolPolicy):
         rate_scale: float | None = 0.0,
         seed: int = 0,
         cell_options: Mapping[str, Any] | None = None,
+        odd: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(pool, **kwargs)
@@ -99,6 +107,7 @@ class Choice(PoolPolicy):
             "rate_scale", 0.0 if rate_scale is None else rate_scale, least=0.0
         )
         self.seed = check_count("seed", seed)
+        self.odd = check_flag("odd", odd)
         self.stack = RecurrentStack(
             units, cell_options, dtype=self.dtype_policy, name="lstm"
         )
@@ -188,6 +197,7 @@ class Choice(PoolPolicy):
         """
         sizes = [math.prod(shape) for shape in shapes]
         updates = ops.concatenate(members, axis=1)
+        read = ops.abs(updates) if self.odd else updates
         context = [
             ops.broadcast_to(
                 self._context(shape, step)[:, None], (2 + RANKS, size)
@@ -195,7 +205,7 @@ class Choice(PoolPolicy):
             for shape, size in zip(shapes, sizes)
         ]
         output, joined = self.stack.step(
-            ops.concatenate([updates, ops.concatenate(context, axis=1)]),
+            ops.concatenate([read, ops.concatenate(context, axis=1)]),
             keras.tree.map_structure(
                 lambda *leaves: ops.concatenate(
                     [
@@ -273,7 +283,8 @@ class Choice(PoolPolicy):
             "hardness": self.hardness,
             "rate_scale": self.rate_scale,
             "seed": self.seed,
-            "cell_options": self.stack.cell_options,
+            "cell_options": dict(self.stack.cell_options),
+            "odd": self.odd,
         }
 
 

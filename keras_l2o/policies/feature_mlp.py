@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_l2o import numerics
+from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.arguments import check_widths
 from keras_l2o.policies.moments import average
@@ -24,6 +25,8 @@ from keras_l2o.typing import Tensor
 #: Decays of the momenta that the network reads. The second is Adam's.
 DECAYS = (0.5, 0.9, 0.99)
 ADAM = 1
+#: How many products of two directions an odd policy's network reads.
+PRODUCTS = 3
 #: Each of the network's features of time is zero at one of these steps.
 TIMES = np.geomspace(1.0, 3000.0, 8)
 
@@ -37,13 +40,18 @@ class FeatureMLPState(NamedTuple):
 class FeatureMLP(CoordinatewisePolicy):
     """Adam, with a small network that corrects each coordinate's update.
 
-    The update is `learning_rate * exp(m) * (adam + d)`, where `d`, which
-    corrects the direction, and `m`, which corrects the magnitude, are the two
-    outputs of the network. Its inputs are the gradient and averages of the
-    gradient with three decays, each divided by the root of the mean square,
-    and the number of the step on a logarithmic scale. The weights of its last
-    layer start at zero, so that an untrained policy is Adam. It keeps four
-    numbers for each parameter of a model, where an LSTM keeps some eighty.
+    The update is `learning_rate * exp(m) * (adam + sum_i c_i e_i)`. The four
+    directions `e` are averages of the gradient with three decays, each divided
+    by the root of the mean square, and the `tanh` of the gradient over the same
+    root. The coefficients `c` and the logarithm of the magnitude, `m`, are the
+    outputs of the network. Its inputs are absolute values and products of these
+    directions, and the number of the step on a logarithmic scale. So the rule
+    is odd: if the signs of all gradients flip, those of the updates do, and a
+    coordinate that never had a gradient stays exactly where it is.
+
+    The weights of the last layer start at zero, so that an untrained policy is
+    Adam. It keeps four numbers for each parameter of a model, where an LSTM
+    keeps some eighty.
 
     Args:
         learning_rate: Float. The rate of Adam before training. Defaults to
@@ -53,6 +61,10 @@ class FeatureMLP(CoordinatewisePolicy):
         beta_2: Float in `[0, 1)`. Decay of the mean square. Defaults to
             `0.999`.
         epsilon: Float. Added inside the root. Defaults to `1e-10`.
+        odd: Bool. Whether the rule is odd. If not, the update is
+            `learning_rate * exp(m) * (adam + d)`, where `d` is an output of
+            the network, which reads the directions themselves. Policies stored
+            before there was this argument have `False`. Defaults to `True`.
         **kwargs: `name` and `dtype`, as in `Policy`.
 
     Example:
@@ -70,6 +82,7 @@ class FeatureMLP(CoordinatewisePolicy):
     """
 
     former = {"layers": "units"}
+    later = {"odd": False}
 
     def __init__(
         self,
@@ -77,6 +90,7 @@ class FeatureMLP(CoordinatewisePolicy):
         units: Sequence[int] = (8, 8),
         beta_2: float = 0.999,
         epsilon: float = 1e-10,
+        odd: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -84,6 +98,7 @@ class FeatureMLP(CoordinatewisePolicy):
         self.beta_2 = check_decay("beta_2", beta_2)
         self.epsilon = check_number("epsilon", epsilon, least=0.0)
         self.units = check_widths("units", units)
+        self.odd = check_flag("odd", odd)
         self.hidden = [
             keras.layers.Dense(
                 width,
@@ -94,7 +109,7 @@ class FeatureMLP(CoordinatewisePolicy):
             for index, width in enumerate(self.units)
         ]
         self.readout = keras.layers.Dense(
-            2,
+            len(DECAYS) + 2 if self.odd else 2,
             kernel_initializer="zeros",
             dtype=self.dtype_policy,
             name="readout",
@@ -102,6 +117,7 @@ class FeatureMLP(CoordinatewisePolicy):
 
     def build(self, input_shape: Any = None) -> None:
         width = len(DECAYS) + 1 + len(TIMES)
+        width += PRODUCTS if self.odd else 0
         for layer in (*self.hidden, self.readout):
             layer.build((None, width))
             width = layer.units
@@ -123,22 +139,37 @@ class FeatureMLP(CoordinatewisePolicy):
             corrected_average(momentum, decay, step) * scale
             for decay, momentum in zip(DECAYS, state.momenta)
         ]
+        normalized = gradient * scale
+        features = [*directions, normalized]
+        if self.odd:
+            features = _even(*features)
         shape = tuple(gradient.shape)
         output = self._network(
             ops.reshape(
-                ops.tanh(ops.stack([*directions, gradient * scale])),
-                (len(DECAYS) + 1, math.prod(shape)),
+                ops.tanh(ops.stack(features)),
+                (len(features), math.prod(shape)),
             ),
             step,
         )
-        correction, log_magnitude = (
-            ops.reshape(output[index], shape) for index in range(2)
+        *corrections, log_magnitude = (
+            ops.reshape(output[index], shape)
+            for index in range(self.readout.units)
         )
+        if self.odd:
+            corrections = [
+                coefficient * direction
+                for coefficient, direction in zip(
+                    corrections, [*directions, ops.tanh(normalized)]
+                )
+            ]
+        direction = directions[ADAM]
+        for correction in corrections:
+            direction = direction + correction
         magnitude = self.learning_rate * ops.exp(log_magnitude)
-        return magnitude * (directions[ADAM] + correction), state
+        return magnitude * direction, state
 
     def _network(self, features, step):
-        """The two corrections of each column of `(features, coordinates)`."""
+        """The corrections of each column of `(features, coordinates)`."""
         times = ops.convert_to_tensor(TIMES, step.dtype)
         time = ops.tanh(step / times - 1.0)
         time = ops.cast(time, self.variable_dtype)
@@ -171,4 +202,17 @@ class FeatureMLP(CoordinatewisePolicy):
             "units": list(self.units),
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
+            "odd": self.odd,
         }
+
+
+def _even(fast, adam, slow, normalized):
+    """Features that stay as they are if the directions change their signs."""
+    directions = (fast, adam, slow, normalized)
+    return [
+        *(ops.abs(direction) for direction in directions),
+        # The factor makes a difference between two directions of usual size.
+        3.0 * fast * adam,
+        3.0 * adam * slow,
+        3.0 * normalized * adam,
+    ]

@@ -16,6 +16,7 @@ class LearnedRate(MomentNetwork):
     """Base class: a direction times `learning_rate * exp(dense(lstm(...)))`."""
 
     former = {"layers": "units", "alpha": "learning_rate"}
+    even_output = True
 
     def __init__(
         self,
@@ -46,16 +47,19 @@ class AdamLR(LearnedRate):
     """Adam with a learned rate per coordinate and step.
 
     The update is `learning_rate * exp(network) * mhat / sqrt(vhat)`, where the
-    network is RNNProp's.
+    network is RNNProp's, but for what it reads: see `odd`.
 
     Args:
         units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
         learning_rate: Float. The rate where the output of the network is zero.
             Defaults to `0.1`.
-        **kwargs: `beta_1`, `beta_2`, `epsilon`, `bias_correction`,
-            `cell_options` and `warm_up_recurrent`, as in `RNNProp`; `name` and
-            `dtype`, as in `Policy`.
+        **kwargs: `odd`, which says whether the network reads absolute values,
+            so that the rate does not depend on signs (defaults to `True`;
+            policies stored before there was this argument have `False`);
+            `cell_options`, any of `keras.layers.LSTMCell`'s; `beta_1`,
+            `beta_2`, `epsilon`, `bias_correction` and `warm_up_recurrent`, as
+            in `RNNProp`; `name` and `dtype`, as in `Policy`.
 
     Example:
 
@@ -72,16 +76,19 @@ class RMSPropLR(LearnedRate):
     """RMSprop with a learned rate per coordinate and step.
 
     The update is `learning_rate * exp(network) * g / sqrt(vhat)`, where the
-    network is RNNProp's.
+    network is RNNProp's, but for what it reads: see `odd`.
 
     Args:
         units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
         learning_rate: Float. The rate where the output of the network is zero.
             Defaults to `0.1`.
-        **kwargs: `beta_1`, `beta_2`, `epsilon`, `bias_correction`,
-            `cell_options` and `warm_up_recurrent`, as in `RNNProp`; `name` and
-            `dtype`, as in `Policy`.
+        **kwargs: `odd`, which says whether the network reads absolute values,
+            so that the rate does not depend on signs (defaults to `True`;
+            policies stored before there was this argument have `False`);
+            `cell_options`, any of `keras.layers.LSTMCell`'s; `beta_1`,
+            `beta_2`, `epsilon`, `bias_correction` and `warm_up_recurrent`, as
+            in `RNNProp`; `name` and `dtype`, as in `Policy`.
 
     Example:
 

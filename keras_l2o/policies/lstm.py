@@ -9,6 +9,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.policy import CoordinatewisePolicy
 from keras_l2o.policies.recurrent import RecurrentStack
@@ -27,14 +28,21 @@ class LSTM(CoordinatewisePolicy):
     """An LSTM that reads the gradient alone, coordinate by coordinate.
 
     The update is `learning_rate * dense(lstm(gradient))`. This was the first
-    learned optimizer, with which later ones are compared.
+    learned optimizer, with which later ones are compared. By default the
+    network is odd, as in `RNNProp`; the paper's is that of `odd=False`.
 
     Args:
         units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
         learning_rate: Float. Scale of the update. Defaults to `0.1`.
-        cell_options: Dict of further arguments of `keras.layers.LSTMCell`.
+        cell_options: Dict of further arguments of `keras.layers.LSTMCell`. With
+            `odd=True` these are its activations, initializers and
+            `unit_forget_bias`, and `activation` must be `"tanh"` or `"linear"`.
             Defaults to `None`.
+        odd: Bool. Whether the update flips its sign with the gradients, and a
+            coordinate that never had a gradient stays exactly where it is.
+            Policies stored before there was this argument have `False`.
+            Defaults to `True`.
         **kwargs: `name` and `dtype`, as in `Policy`.
 
     Example:
@@ -47,21 +55,31 @@ class LSTM(CoordinatewisePolicy):
     """
 
     former = {"layers": "units"}
+    later = {"odd": False}
 
     def __init__(
         self,
         units: Sequence[int] = (20, 20),
         learning_rate: float = 0.1,
         cell_options: Mapping[str, Any] | None = None,
+        odd: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.learning_rate = check_number("learning_rate", learning_rate)
+        self.odd = check_flag("odd", odd)
         self.stack = RecurrentStack(
-            units, cell_options, dtype=self.dtype_policy, name="lstm"
+            units,
+            cell_options,
+            odd=self.odd,
+            dtype=self.dtype_policy,
+            name="lstm",
         )
         self.readout = keras.layers.Dense(
-            1, dtype=self.dtype_policy, name="readout"
+            1,
+            use_bias=not self.odd,
+            dtype=self.dtype_policy,
+            name="readout",
         )
 
     def build(self, input_shape: Any = None) -> None:
@@ -91,5 +109,6 @@ class LSTM(CoordinatewisePolicy):
             **super().get_config(),
             "units": list(self.stack.units),
             "learning_rate": self.learning_rate,
-            "cell_options": self.stack.cell_options,
+            "cell_options": dict(self.stack.cell_options),
+            "odd": self.odd,
         }

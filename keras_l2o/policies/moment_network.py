@@ -45,7 +45,9 @@ class MomentNetwork(CoordinatewisePolicy):
         epsilon: Float. Added inside the root. Defaults to `1e-10`.
         bias_correction: `"paper"`, `"constant"` (as in the code of Optimizer
             Amalgamation from 2021) or `None`. Defaults to `"paper"`.
-        cell_options: Dict of further arguments of `keras.layers.LSTMCell`.
+        cell_options: Dict of further arguments of `keras.layers.LSTMCell`. With
+            `odd=True` these are its activations, initializers and
+            `unit_forget_bias`, and `activation` must be `"tanh"` or `"linear"`.
             Defaults to `None`.
         warm_up_recurrent: Bool. Whether the state of the LSTM follows the
             gradients of steps that another rule makes. Defaults to `False`.
@@ -53,13 +55,20 @@ class MomentNetwork(CoordinatewisePolicy):
             features, too. Defaults to `False`.
         readout_initializer: Initializer of the kernel of the last, dense
             layer. Defaults to `"glorot_uniform"`.
+        odd: Bool. Whether the network's output flips its sign with the
+            features, or, if `even_output` is true, does not depend on their
+            signs; the update is then odd if `rule` is. Defaults to `True`.
         **kwargs: `name` and `dtype`, as in `Policy`.
     """
 
     former = {"layers": "units"}
+    later = {"odd": False}
 
     #: How many tensors `features` returns.
     width = 2
+    #: Whether `rule` multiplies a direction by a function of the output, which
+    #: in an odd policy must then be even.
+    even_output = False
 
     def __init__(
         self,
@@ -72,6 +81,7 @@ class MomentNetwork(CoordinatewisePolicy):
         warm_up_recurrent: bool = False,
         feed_all: bool = False,
         readout_initializer: Any = "glorot_uniform",
+        odd: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -82,11 +92,19 @@ class MomentNetwork(CoordinatewisePolicy):
         self.warm_up_recurrent = check_flag(
             "warm_up_recurrent", warm_up_recurrent
         )
+        self.odd = check_flag("odd", odd)
+        odd_output = self.odd and not self.even_output
         self.stack = RecurrentStack(
-            units, cell_options, feed_all, dtype=self.dtype_policy, name="lstm"
+            units,
+            cell_options,
+            feed_all,
+            odd_output,
+            dtype=self.dtype_policy,
+            name="lstm",
         )
         self.readout = keras.layers.Dense(
             1,
+            use_bias=not odd_output,
             kernel_initializer=readout_initializer,
             dtype=self.dtype_policy,
             name="readout",
@@ -150,6 +168,8 @@ class MomentNetwork(CoordinatewisePolicy):
             ops.stack(self.features(gradient, adam, rmsprop)),
             (self.width, math.prod(shape)),
         )
+        if self.odd and self.even_output:
+            features = ops.abs(features)
         features, recurrent = self.stack.step(features, state.recurrent)
         output = ops.reshape(linear(self.readout, features), shape)
         update = self.rule(output, adam, rmsprop)
@@ -174,6 +194,7 @@ class MomentNetwork(CoordinatewisePolicy):
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
             "bias_correction": self.bias_correction,
-            "cell_options": self.stack.cell_options,
+            "cell_options": dict(self.stack.cell_options),
             "warm_up_recurrent": self.warm_up_recurrent,
+            "odd": self.odd,
         }

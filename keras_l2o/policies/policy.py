@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_l2o import numerics
-from keras_l2o.policies.former import renamed
+from keras_l2o.policies.former import current
 from keras_l2o.typing import Config
 from keras_l2o.typing import Nest
 from keras_l2o.typing import Tensor
@@ -126,6 +126,8 @@ class Policy(keras.layers.Layer):
     reads_horizon = False
     #: Arguments by former names: dict from these to the names of today.
     former: Mapping[str, str] = {}
+    #: Arguments that came later: dict from names to what they were before.
+    later: Mapping[str, Any] = {}
 
     def __init__(
         self, name: str | None = None, dtype: Any = "float32", **kwargs: Any
@@ -267,7 +269,7 @@ class Policy(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: Config) -> "Policy":
-        return super().from_config(renamed(config, cls.former))
+        return super().from_config(current(cls, config))
 
 
 class CoordinatewisePolicy(Policy):

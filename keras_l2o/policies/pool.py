@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from keras_l2o.policies.former import renamed
+from keras_l2o.policies.former import current
 from keras_l2o.policies.keras_optimizer import as_policy
 from keras_l2o.policies.policy import Horizon
 from keras_l2o.policies.policy import Policy
@@ -179,7 +179,7 @@ class PoolPolicy(Policy):
                     "A pool's config must hold policies. Received: "
                     f"{type(member).__name__}"
                 )
-        return cls(**{**renamed(config, cls.former), "pool": pool})
+        return cls(**{**current(cls, config), "pool": pool})
 
 
 def _key(state, parameters):

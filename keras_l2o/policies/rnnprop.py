@@ -22,6 +22,11 @@ class RNNProp(MomentNetwork):
     `learning_rate`, and multiplying all gradients by a number changes nothing.
     All coordinates share one network; each has a state of its own.
 
+    By default the network is odd: if the signs of all gradients flip, those of
+    the updates do, and a coordinate that never had a gradient stays exactly
+    where it is. The gates of the LSTM then read absolute values, and only they
+    have biases. The paper's network is that of `odd=False`.
+
     Args:
         units: Tuple of ints. Widths of the LSTM layers. Defaults to
             `(20, 20)`.
@@ -34,11 +39,15 @@ class RNNProp(MomentNetwork):
         bias_correction: `"paper"`, `"constant"` (as in the code of Optimizer
             Amalgamation from 2021) or `None` for no correction. Defaults to
             `"paper"`.
-        cell_options: Dict of further arguments of `keras.layers.LSTMCell`.
+        cell_options: Dict of further arguments of `keras.layers.LSTMCell`. With
+            `odd=True` these are its activations, initializers and
+            `unit_forget_bias`, and `activation` must be `"tanh"` or `"linear"`.
             Defaults to `None`.
         warm_up_recurrent: Bool. Whether the state of the LSTM, too, follows
             the gradients of warm-up steps, as the averages do. Defaults to
             `False`.
+        odd: Bool. Whether the network is odd. Policies stored before there was
+            this argument have `False`. Defaults to `True`.
         **kwargs: The arguments from `beta_1` on, which the base class takes,
             and `name` and `dtype`, as in `Policy`.
 
@@ -47,7 +56,7 @@ class RNNProp(MomentNetwork):
     >>> policy = keras_l2o.policies.RNNProp(units=(4,))
     >>> policy.build()
     >>> policy.count_params()
-    117
+    112
 
     Reference:
         - [Lv et al., 2017](https://arxiv.org/abs/1703.03633)
@@ -85,8 +94,8 @@ class RNNPropExtended(MomentNetwork):
         learning_rate: Float. Bound of a coordinate's update. Defaults to
             `0.001`.
         **kwargs: `beta_1`, `beta_2`, `epsilon`, `bias_correction`,
-            `cell_options` and `warm_up_recurrent`, as in `RNNProp`; `name` and
-            `dtype`, as in `Policy`.
+            `cell_options`, `warm_up_recurrent` and `odd`, as in `RNNProp`;
+            `name` and `dtype`, as in `Policy`.
 
     Example:
 

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_l2o import numerics
 from keras_l2o.policies.arguments import check_count
+from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.arguments import check_widths
 from keras_l2o.policies.moments import average
@@ -55,11 +56,17 @@ class Scale(Policy):
     step. Each network passes its state to the network below, as a bias, and
     the mean of its states to the network above.
 
-    Two things differ from the paper. Its attention, which computes gradients
-    at other points than the parameters, is left out, because a policy is only
-    given gradients. And where the paper leaves a choice open, Keras's GRU
-    (which applies the reset gate after the product) and Keras's initializers
-    are used.
+    By default the rule is odd: if the signs of all gradients flip, those of the
+    updates do, and a coordinate that never had a gradient stays exactly where
+    it is. The network of a coordinate then reads absolute values of the
+    averages, and its direction is a sum of the averages with coefficients that
+    it puts out. In the paper, and with `odd=False`, the direction is an output.
+
+    Two more things differ from the paper. Its attention, which computes
+    gradients at other points than the parameters, is left out, because a policy
+    is only given gradients. And where the paper leaves a choice open, Keras's
+    GRU (which applies the reset gate after the product) and Keras's
+    initializers are used.
 
     Args:
         units: Tuple of one to three ints: the widths of the networks of
@@ -70,6 +77,8 @@ class Scale(Policy):
         learning_rate: Float. The rate of every coordinate before the first
             step. Defaults to `0.001`.
         epsilon: Float. Added to the mean squares. Defaults to `1e-16`.
+        odd: Bool. Whether the rule is odd. Policies stored before there was
+            this argument have `False`. Defaults to `True`.
         **kwargs: `name` and `dtype`, as in `Policy`.
 
     Example:
@@ -82,12 +91,15 @@ class Scale(Policy):
         - [Wichrowska et al., 2017](https://arxiv.org/abs/1703.04813)
     """
 
+    later = {"odd": False}
+
     def __init__(
         self,
         units: Sequence[int] = (20, 10, 10),
         timescales: int = 4,
         learning_rate: float = 1e-3,
         epsilon: float = 1e-16,
+        odd: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -97,11 +109,16 @@ class Scale(Policy):
             "learning_rate", learning_rate, above=0.0
         )
         self.epsilon = check_number("epsilon", epsilon, least=0.0)
+        self.odd = check_flag("odd", odd)
         self.cells = [
             keras.layers.GRUCell(width, dtype=self.dtype_policy, name=name)
             for width, name in zip(self.units, ("parameter", "tensor", "whole"))
         ]
-        self.direction = self._readout("direction", use_bias=False)
+        self.direction = self._readout(
+            "direction",
+            width=self.timescales if self.odd else 1,
+            use_bias=False,
+        )
         # The paper adds a linear map of the scaled averages to the direction,
         # and does not say how it is initialized. Here it starts as their mean,
         # which goes downhill.
@@ -116,9 +133,9 @@ class Scale(Policy):
         self.momentum_decay = self._readout("momentum_decay", bias=_logit(0.9))
         self.square_decay = self._readout("square_decay", bias=_logit(0.999))
 
-    def _readout(self, name, bias=0.0, **options):
+    def _readout(self, name, bias=0.0, width=1, **options):
         return keras.layers.Dense(
-            1,
+            width,
             bias_initializer=keras.initializers.Constant(bias),
             dtype=self.dtype_policy,
             name=name,
@@ -291,6 +308,7 @@ class Scale(Policy):
         """What the network of coordinates reads: a row for each coordinate."""
         log_squares = numerics.safe_log(_rows(state.squares) + self.epsilon)
         log_rate = ops.reshape(state.log_rate, (-1, 1))
+        scaled = ops.abs(scaled) if self.odd else scaled
         return ops.concatenate(
             [
                 scaled,
@@ -303,7 +321,10 @@ class Scale(Policy):
     def _step(self, scaled, state):
         """The update of one tensor, and its state with the new rate."""
         hidden = _rows(state.recurrent)
-        direction = self.direction(hidden) + self.shortcut(scaled)
+        direction = self.direction(hidden)
+        if self.odd:
+            direction = ops.sum(direction * scaled, axis=-1, keepdims=True)
+        direction = direction + self.shortcut(scaled)
         direction = direction * numerics.inverse_root(
             ops.mean(ops.square(direction)), DIRECTION_EPSILON
         )
@@ -324,6 +345,7 @@ class Scale(Policy):
             "timescales": self.timescales,
             "learning_rate": self.learning_rate,
             "epsilon": self.epsilon,
+            "odd": self.odd,
         }
 
 

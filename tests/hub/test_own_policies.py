@@ -101,7 +101,9 @@ def test_a_class_that_is_no_policy_is_no_optimizer(own):
         ),
         (
             lambda: policies.RNNProp(
-                units=(2,), cell_options={"activation": my_activation}
+                units=(2,),
+                cell_options={"activation": my_activation},
+                odd=False,
             ),
             {"mine>my_activation": my_activation},
         ),

@@ -25,10 +25,10 @@ def with_nan(value):
 
 
 DAMAGES = {
-    "fewer weights": (lambda f: f.pop("0"), "has 8 weights. The file has 7"),
+    "fewer weights": (lambda f: f.pop("0"), "has 7 weights. The file has 6"),
     "more weights": (
-        lambda f: f.create_dataset("8", data=0.0),
-        "has 8 weights. The file has 9",
+        lambda f: f.create_dataset("7", data=0.0),
+        "has 7 weights. The file has 8",
     ),
     "another shape": (
         lambda f: replace(f, "0", data=f["0"][()].T),
@@ -113,7 +113,7 @@ def test_a_refusal_leaves_every_weight_as_it_was():
     buffer = io.BytesIO(weights.pack(policy))
     with h5py.File(buffer, "r+") as file:
         file["0"][...] = 1.0
-        file["4"][...] = np.nan  # the last: all before it are sound
+        file["3"][...] = np.nan  # the last: all before it are sound
     before = [weight.copy() for weight in policy.get_weights()]
     with pytest.raises(hub.WeightsError):
         weights.unpack(buffer.getvalue(), policy)

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from keras_l2o import LearnedOptimizer
+from keras_l2o import policies
 from tests.learned_optimizer import helpers
 from tests.learned_optimizer.helpers import adam_pair
 from tests.learned_optimizer.helpers import fit
@@ -51,6 +52,30 @@ def test_embeddings_train_as_with_a_keras_optimizer(options):
         np.testing.assert_allclose(left, right, 1e-4, 1e-5)
         assert np.abs(left - before).max() > 1e-3
     np.testing.assert_array_equal(learned[0][7:], reader().get_weights()[0][7:])
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        lambda: policies.FeatureMLP(units=(4,)),
+        lambda: policies.RNNProp(units=(3,)),
+        lambda: policies.Choice(
+            [policies.Adam(0.01), policies.SGD(0.1)], units=(3,)
+        ),
+    ],
+    ids=["feature_mlp", "rnnprop", "choice"],
+)
+def test_words_that_never_occur_stay_exactly_as_they_were(policy):
+    policy = policy()
+    policy.build()
+    rng = np.random.default_rng(3)
+    policy.set_weights(
+        [rng.normal(scale=0.3, size=w.shape) for w in policy.get_weights()]
+    )
+    table = fit(LearnedOptimizer(policy), reader(), WORDS).get_weights()[0]
+    before = reader().get_weights()[0]
+    np.testing.assert_array_equal(table[7:], before[7:])
+    assert (table[:7] != before[:7]).all()
 
 
 @pytest.mark.parametrize("jit_compile", [False, "auto"])

@@ -61,10 +61,23 @@ class Cells:
         features = x
         for index, (w, u, b) in enumerate(self.weights):
             hidden, memory = self.states[index]
-            i, f, c, o = np.split(x @ w + hidden @ u + b, 4, axis=1)
+            i, f, c, o = self.gates(x, hidden, w, u, b)
             memory = sigmoid(f) * memory + sigmoid(i) * np.tanh(c)
             x = sigmoid(o) * np.tanh(memory)
             self.states[index] = (x, memory)
             if feed_all:
                 x = np.concatenate([x, features], 1)
         return x
+
+    def gates(self, x, hidden, w, u, b):
+        return np.split(x @ w + hidden @ u + b, 4, axis=1)
+
+
+class OddCells(Cells):
+    """Cells whose gates read magnitudes and whose candidates have no bias."""
+
+    def gates(self, x, hidden, w, u, b):
+        size = len(b)
+        gates = np.abs(x) @ w[:, :size] + np.abs(hidden) @ u[:, :size] + b
+        i, f, o = np.split(gates, 3, axis=1)
+        return i, f, x @ w[:, size:] + hidden @ u[:, size:], o

@@ -28,7 +28,12 @@ MADE = {
     "trainable": ("adam", {"trainable_hyperparameters": True}),
     "options": (
         "rnnprop",
-        {"cell_options": {"activation": "sigmoid", "unit_forget_bias": False}},
+        {
+            "cell_options": {
+                "recurrent_activation": "tanh",
+                "unit_forget_bias": False,
+            }
+        },
     ),
     "hard": ("more_choice", {"hardness": 10.0, "rate_scale": 1.0}),
     "seeded": ("random_choice", {"seed": 20210630}),

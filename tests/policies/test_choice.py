@@ -67,7 +67,8 @@ def expected(policy, steps):
     for step in range(steps):
         updates = np.outer(flat(step), [0.5, -1.0])
         time = np.tile([1 / (1 + step / 4.0), step / 4.0], (len(ranks), 1))
-        output = cells.step(np.concatenate([updates, time, ranks], 1))
+        read = np.abs(updates) if policy.odd else updates
+        output = cells.step(np.concatenate([read, time, ranks], 1))
         heads = weights[6:]
         yield (
             [
@@ -78,9 +79,10 @@ def expected(policy, steps):
         )
 
 
-def test_the_update_is_the_mix_that_the_network_says():
+@pytest.mark.parametrize("odd", [True, False])
+def test_the_update_is_the_mix_that_the_network_says(odd):
     policy = policies.Choice(
-        pool(), units=(4, 3), learning_rate=0.7, time_scale=4.0
+        pool(), units=(4, 3), learning_rate=0.7, time_scale=4.0, odd=odd
     )
     reference = [
         0.7 * np.sum(softmax(logits) * updates, -1)

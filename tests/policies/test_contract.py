@@ -31,7 +31,14 @@ POLICIES = {
     "rnnprop_options": lambda: policies.RNNProp(
         units=(4,),
         bias_correction=None,
-        cell_options={"unit_forget_bias": False, "activation": "sigmoid"},
+        cell_options={
+            "unit_forget_bias": False,
+            "activation": "linear",
+            "recurrent_activation": "hard_sigmoid",
+        },
+    ),
+    "rnnprop_not_odd": lambda: policies.RNNProp(
+        units=(4,), cell_options={"activation": "sigmoid"}, odd=False
     ),
     "rnnprop_extended": lambda: policies.RNNPropExtended(units=(4, 3)),
     "adamlr": lambda: policies.AdamLR(units=(4, 3)),
@@ -59,9 +66,11 @@ POLICIES = {
         [policies.Momentum(1.0), policies.Adam(0.1)]
     ),
     "feature_mlp": lambda: policies.FeatureMLP(units=(4, 3)),
+    "feature_mlp_not_odd": lambda: policies.FeatureMLP(units=(4,), odd=False),
     "scale_hierarchical": lambda: policies.Scale(units=(4, 3, 2)),
     "scale_two_levels": lambda: policies.Scale(units=(3, 2), timescales=2),
     "scale_basic": lambda: policies.Scale(units=(4,)),
+    "scale_not_odd": lambda: policies.Scale(units=(4,), odd=False),
     "keras_adam": lambda: policies.KerasOptimizer(keras.optimizers.Adam(0.1)),
     "keras_nadam": lambda: policies.KerasOptimizer(keras.optimizers.Nadam(0.1)),
     "keras_lion": lambda: policies.KerasOptimizer(keras.optimizers.Lion(0.1)),
@@ -73,12 +82,35 @@ POLICIES = {
     ),
 }
 
+#: Policies that are not odd, and why.
+NOT_ODD = {
+    "rnnprop_not_odd": "Its network has biases, as in the paper.",
+    "feature_mlp_not_odd": "Its network has biases.",
+    "scale_not_odd": "Its networks have biases, as in the paper.",
+}
+#: Policies that are odd for the same draws, which come from the parameters.
+DRAWN = {"choice_of_choices", "random_choice"}
+
 
 @pytest.fixture(params=POLICIES)
 def policy(request):
-    policy = POLICIES[request.param]()
+    return built(request.param)
+
+
+def built(name):
+    policy = POLICIES[name]()
     if not policy.built:
         policy.build(None)
+    return policy
+
+
+def drawn(name):
+    """A policy with weights that are not those of the start."""
+    policy = built(name)
+    rng = np.random.default_rng(5)
+    for weight in policy.trainable_variables:
+        noise = 0.3 * rng.normal(size=weight.shape)
+        weight.assign(weight + noise.astype("float32"))
     return policy
 
 
@@ -242,6 +274,58 @@ def test_coordinates_do_not_see_each_other_if_coordinatewise(policy):
     )
     # The other way round only for a rule that mixes coordinates in fact.
     assert same or not policy.coordinatewise
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES.keys() - NOT_ODD.keys()))
+def test_an_odd_rule_flips_its_sign_with_gradients_and_parameters(name):
+    policy = drawn(name)
+
+    def path(sign):
+        parameters = tensors(99, 1.0 if name in DRAWN else sign)
+        state, result = policy.initial_state(parameters), []
+        for step in range(3):
+            updates, state = policy.update(
+                tensors(step, sign), parameters, state
+            )
+            result += [numpy(update) for update in updates]
+        return result
+
+    for update, flipped in zip(path(1.0), path(-1.0)):
+        # A Keras optimizer's update is the rounded difference of parameters.
+        tolerance = 1e-6 if name in DRAWN else 0.0
+        np.testing.assert_allclose(update, -flipped, tolerance, tolerance)
+        assert np.abs(update).max() > 0.0
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES.keys() - NOT_ODD.keys()))
+def test_an_odd_rule_leaves_coordinates_without_gradient_where_they_are(name):
+    policy = drawn(name)
+    parameters = tensors(99)
+    state = policy.initial_state(parameters)
+    for step in range(3):
+        first, *others = (numpy(gradient) for gradient in tensors(step))
+        # In the first tensor some coordinates, of the others all.
+        first[:, 1] = 0.0
+        gradients = [first, *(np.zeros_like(g) for g in others)]
+        updates, state = policy.update(
+            [ops.convert_to_tensor(g) for g in gradients], parameters, state
+        )
+        still, *zeros = (numpy(update) for update in updates)
+        assert np.abs(still).max() > 0.0
+        for rest in [still[:, 1], *zeros]:
+            np.testing.assert_array_equal(rest, 0.0)
+
+
+@pytest.mark.parametrize("name", NOT_ODD)
+def test_what_is_said_not_to_be_odd_moves_without_a_gradient(name):
+    policy = drawn(name)
+    parameters = tensors(99)
+    zeros = [ops.zeros(shape) for shape in SHAPES]
+    state, moved = policy.initial_state(parameters), 0.0
+    for _ in range(2):
+        updates, state = policy.update(zeros, parameters, state)
+        moved += sum(np.abs(numpy(u)).max() for u in updates)
+    assert moved > 0.0
 
 
 def test_warm_up_moves_moments_as_an_update_does(policy):

@@ -12,20 +12,29 @@ from tests.policies.helpers import updates
 pytestmark = pytest.mark.backend
 
 
-def test_an_untrained_one_is_adam_step_for_step():
+@pytest.mark.parametrize("odd", [True, False])
+def test_an_untrained_one_is_adam_step_for_step(odd):
     gradients = np.random.default_rng(3).normal(size=(40, 7))
     gradients = (gradients * np.geomspace(1e-6, 1e3, 7)).astype("float32")
     gradients[:, 3] = 0.0
     np.testing.assert_array_equal(
-        updates(policies.FeatureMLP(0.02), gradients),
+        updates(policies.FeatureMLP(0.02, odd=odd), gradients),
         updates(policies.Adam(0.02), gradients),
     )
     adam = updates(policies.Adam(0.03))
-    np.testing.assert_array_equal(updates(policies.FeatureMLP()), adam)
+    untrained = updates(policies.FeatureMLP(odd=odd))
+    np.testing.assert_array_equal(untrained, adam)
 
 
-def test_the_network_corrects_direction_and_log_magnitude():
-    policy = policies.FeatureMLP(0.2, units=(5, 4), beta_2=0.99)
+def odd_features(fast, adam, slow, normalized):
+    directions = (fast, adam, slow, normalized)
+    products = (fast * adam, adam * slow, normalized * adam)
+    return [*map(np.abs, directions), *(3 * product for product in products)]
+
+
+@pytest.mark.parametrize("odd", [True, False])
+def test_the_network_corrects_direction_and_log_magnitude(odd):
+    policy = policies.FeatureMLP(0.2, units=(5, 4), beta_2=0.99, odd=odd)
     weights = randomize(policy, scale=0.3)
     momenta, v, expected = np.zeros((3, *SHAPE)), np.zeros(SHAPE), []
     decays = np.array([0.5, 0.9, 0.99])[:, None, None]
@@ -34,13 +43,20 @@ def test_the_network_corrects_direction_and_log_magnitude():
         v = 0.99 * v + 0.01 * g**2
         root = np.sqrt(v / (1 - 0.99**t))
         directions = momenta / (1 - decays**t) / root
-        squashed = np.tanh(np.stack([*directions, g / root], -1))
+        features = [*directions, g / root]
+        if odd:
+            features = odd_features(*features)
+        squashed = np.tanh(np.stack(features, -1))
         time = np.tanh(t / np.logspace(0, np.log10(3000), 8) - 1)
-        x = np.concatenate([squashed.reshape(12, 4), np.tile(time, (12, 1))], 1)
+        x = np.concatenate(
+            [squashed.reshape(12, -1), np.tile(time, (12, 1))], 1
+        )
         for kernel, bias in zip(weights[:4:2], weights[1:4:2]):
             x = np.maximum(x @ kernel + bias, 0)
-        d, m = (x @ weights[4] + weights[5]).T.reshape(2, *SHAPE)
-        expected.append(0.2 * np.exp(m) * (directions[1] + d))
+        *d, m = (x @ weights[4] + weights[5]).T.reshape(-1, *SHAPE)
+        if odd:
+            d = np.multiply(d, [*directions, np.tanh(g / root)])
+        expected.append(0.2 * np.exp(m) * (directions[1] + sum(d)))
     np.testing.assert_allclose(updates(policy), expected, 1e-4, 1e-5)
 
 

@@ -23,8 +23,9 @@ def stored(name):
     """A policy of today, and its serialization as it was before."""
     names = former.ARGUMENTS
     arguments = {names[key]: value for key, value in STORED[name].items()}
-    policy = policies.get(name, **arguments)
+    policy = policies.get(name, **arguments, odd=False)
     config = policy.get_config()
+    del config["odd"]
     for old, new in names.items():
         if old in STORED[name]:
             config[old] = config.pop(new)
@@ -72,3 +73,24 @@ def test_a_policy_of_ones_own_keeps_its_words():
     config = keras.saving.serialize_keras_object(Mine(0.5))
     assert keras.saving.deserialize_keras_object(config).alpha == 0.5
     assert former.to_current(config) == config
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_an_odd_policy_stays_odd_in_what_is_stored(name):
+    policy = policies.get(name)
+    assert policy.odd
+    config = keras.saving.serialize_keras_object(policy)
+    for changed in (former.to_former(config), former.to_current(config)):
+        assert changed["config"]["odd"] is True
+
+
+def test_a_members_form_is_its_own():
+    pool = [policies.RNNProp(units=(2,), odd=odd) for odd in (True, False)]
+    config = keras.saving.serialize_keras_object(policies.Choice(pool))
+    stored = former.to_former(config)
+    kept = [member["config"].get("odd") for member in stored["config"]["pool"]]
+    assert kept == [True, None]
+    twin = keras.saving.deserialize_keras_object(stored)
+    assert [twin.odd, *(member.odd for member in twin.pool)] == [
+        True, True, False
+    ]  # fmt: skip

@@ -42,9 +42,14 @@ def gru(weights, x, h, injected):
 
 
 class Paper:
-    """Wichrowska et al. (2017), section 3, one tensor after another."""
+    """Wichrowska et al. (2017), section 3, one tensor after another.
 
-    def __init__(self, weights, levels):
+    In the odd form the network of coordinates reads magnitudes, and says how
+    the averages are weighed.
+    """
+
+    def __init__(self, weights, levels, odd):
+        self.odd = odd
         gamma, offset, *weights = weights
         self.lr_momentum, self.lr_offset = sigmoid(gamma), offset
         self.cells = [weights[3 * i : 3 * i + 3] for i in range(levels)]
@@ -81,9 +86,13 @@ class Paper:
             log = np.log(t["lam"])
             relative = log - log.mean(1, keepdims=True)
             eta_rel = t["eta"] - t["eta"].mean()
-            x = np.concatenate([m, relative, eta_rel], 1)
+            read = np.abs(m) if self.odd else m
+            x = np.concatenate([read, relative, eta_rel], 1)
             t["h"] = gru(self.cells[0], x, t["h"], t["tensor"])
-            d = t["h"] @ self.w_d + m @ self.w_g
+            d = t["h"] @ self.w_d
+            if self.odd:
+                d = (d * m).sum(1, keepdims=True)
+            d = d + m @ self.w_g
             d = d / np.sqrt(np.mean(d**2))
             eta = t["eta"] + t["h"] @ self.w_eta + self.b_eta
             t["eta"] = self.lr_momentum * t["eta"] + (
@@ -103,10 +112,11 @@ class Paper:
         return result
 
 
+@pytest.mark.parametrize("odd", [False, True], ids=["paper", "odd"])
 @pytest.mark.parametrize("levels", [1, 2, 3], ids=["basic", "two", "three"])
-def test_every_level_is_the_papers(levels):
-    policy = policies.Scale(units=UNITS[:levels])
-    paper = Paper(randomize(policy, scale=0.4), levels)
+def test_every_level_is_the_papers_but_for_what_makes_it_odd(levels, odd):
+    policy = policies.Scale(units=UNITS[:levels], odd=odd)
+    paper = Paper(randomize(policy, scale=0.4), levels, odd)
     found, _ = updates(policy)
     for update, gradients in zip(found, GRADIENTS):
         for ours, theirs in zip(update, paper.step(gradients)):

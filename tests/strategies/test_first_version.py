@@ -33,7 +33,7 @@ def tiny_problem(tiny_data):
 def single(problem, **options):
     keras.utils.set_random_seed(3)
     return keras_l2o.MetaTrainer(
-        policies.RNNProp(units=(4,), name="student"),
+        policies.RNNProp(units=(4,), name="student", odd=False),
         [policies.Adam(0.02, name="adam"), policies.SGD(0.1, name="sgd")],
         problem,
         unroll=4,
@@ -47,7 +47,7 @@ def single(problem, **options):
 def family(problem):
     keras.utils.set_random_seed(4)
     return keras_l2o.MetaTrainer(
-        policies.FeatureMLP(name="student"),
+        policies.FeatureMLP(name="student", odd=False),
         [policies.Adam(0.02, name="adam")],
         problem,
         unroll=3,
