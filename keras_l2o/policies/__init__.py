@@ -9,6 +9,7 @@ from keras_l2o.policies.catalogue import get
 from keras_l2o.policies.catalogue import names
 from keras_l2o.policies.catalogue import register
 from keras_l2o.policies.choice import Choice
+from keras_l2o.policies.coordinatewise import CoordinatewisePolicy
 from keras_l2o.policies.cosine import Cosine
 from keras_l2o.policies.feature_mlp import FeatureMLP
 from keras_l2o.policies.general import General
@@ -17,7 +18,6 @@ from keras_l2o.policies.keras_optimizer import as_policy
 from keras_l2o.policies.learned_rate import AdamLR
 from keras_l2o.policies.learned_rate import RMSPropLR
 from keras_l2o.policies.lstm import LSTM
-from keras_l2o.policies.policy import CoordinatewisePolicy
 from keras_l2o.policies.policy import Horizon
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState

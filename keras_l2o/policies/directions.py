@@ -77,14 +77,7 @@ class DirectionNetwork(keras.layers.Layer):
         sizes = [ops.abs(direction) for direction in directions]
         products = [3.0 * directions[i] * directions[j] for i, j in PAIRS]
         features = ops.tanh(ops.stack([*sizes, *products]))
-        # What the first layer makes of the context is a part of its bias.
-        first, *others = self.hidden
-        width = features.shape[0]
-        bias = first.bias + ops.matmul(context, first.kernel[width:])
-        output = ops.matmul(ops.transpose(first.kernel[:width]), features)
-        output = ops.relu(output + bias[:, None])
-        for layer in others:
-            output = ops.relu(linear(layer, output))
+        output = stacked(self.hidden, features, context)
         *coefficients, log_magnitude = ops.unstack(
             linear(self.readout, output), self.directions + 1
         )
@@ -96,6 +89,28 @@ class DirectionNetwork(keras.layers.Layer):
 
     def call(self, directions, context):
         return self.combine(directions, context)
+
+
+def stacked(hidden, features, context):
+    """Runs rectified layers, whose first reads features and a context.
+
+    Args:
+        hidden: List of `keras.layers.Dense`.
+        features: `(features, coordinates)`.
+        context: `(context,)`, the same for all coordinates. What the first
+            layer makes of it is a part of its bias.
+
+    Returns:
+        Tensor `(units, coordinates)`.
+    """
+    first, *others = hidden
+    width = features.shape[0]
+    bias = first.bias + ops.matmul(context, first.kernel[width:])
+    output = ops.matmul(ops.transpose(first.kernel[:width]), features)
+    output = ops.relu(output + bias[:, None])
+    for layer in others:
+        output = ops.relu(linear(layer, output))
+    return output
 
 
 def grouped(sizes: Sequence[int], least: int) -> list[list[int]]:

@@ -13,10 +13,12 @@ from keras_l2o import numerics
 from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.arguments import check_widths
+from keras_l2o.policies.coordinatewise import CoordinatewisePolicy
+from keras_l2o.policies.directions import DirectionNetwork
+from keras_l2o.policies.directions import stacked
 from keras_l2o.policies.moments import average
 from keras_l2o.policies.moments import check_decay
 from keras_l2o.policies.moments import corrected_average
-from keras_l2o.policies.policy import CoordinatewisePolicy
 from keras_l2o.policies.recurrent import linear
 from keras_l2o.typing import Config
 from keras_l2o.typing import Nest
@@ -25,8 +27,6 @@ from keras_l2o.typing import Tensor
 #: Decays of the momenta that the network reads. The second is Adam's.
 DECAYS = (0.5, 0.9, 0.99)
 ADAM = 1
-#: How many products of two directions an odd policy's network reads.
-PRODUCTS = 3
 #: Each of the network's features of time is zero at one of these steps.
 TIMES = np.geomspace(1.0, 3000.0, 8)
 
@@ -99,6 +99,12 @@ class FeatureMLP(CoordinatewisePolicy):
         self.epsilon = check_number("epsilon", epsilon, least=0.0)
         self.units = check_widths("units", units)
         self.odd = check_flag("odd", odd)
+        if self.odd:
+            self.direction = DirectionNetwork(
+                self.units, len(TIMES), dtype=self.dtype_policy,
+                name="direction",
+            )  # fmt: skip
+            return
         self.hidden = [
             keras.layers.Dense(
                 width,
@@ -109,18 +115,20 @@ class FeatureMLP(CoordinatewisePolicy):
             for index, width in enumerate(self.units)
         ]
         self.readout = keras.layers.Dense(
-            len(DECAYS) + 2 if self.odd else 2,
+            2,
             kernel_initializer="zeros",
             dtype=self.dtype_policy,
             name="readout",
         )
 
     def build(self, input_shape: Any = None) -> None:
-        width = len(DECAYS) + 1 + len(TIMES)
-        width += PRODUCTS if self.odd else 0
-        for layer in (*self.hidden, self.readout):
-            layer.build((None, width))
-            width = layer.units
+        if self.odd:
+            self.direction.build()
+        else:
+            width = len(DECAYS) + 1 + len(TIMES)
+            for layer in (*self.hidden, self.readout):
+                layer.build((None, width))
+                width = layer.units
         self.built = True
 
     def tensor_state(self, parameter: Tensor) -> Nest:
@@ -140,49 +148,35 @@ class FeatureMLP(CoordinatewisePolicy):
             for decay, momentum in zip(DECAYS, state.momenta)
         ]
         normalized = gradient * scale
-        features = [*directions, normalized]
-        if self.odd:
-            features = _even(*features)
-        shape = tuple(gradient.shape)
-        output = self._network(
-            ops.reshape(
-                ops.tanh(ops.stack(features)),
-                (len(features), math.prod(shape)),
-            ),
-            step,
-        )
-        *corrections, log_magnitude = (
-            ops.reshape(output[index], shape)
-            for index in range(self.readout.units)
-        )
-        if self.odd:
-            corrections = [
-                coefficient * direction
-                for coefficient, direction in zip(
-                    corrections, [*directions, ops.tanh(normalized)]
-                )
-            ]
-        direction = directions[ADAM]
-        for correction in corrections:
-            direction = direction + correction
-        magnitude = self.learning_rate * ops.exp(log_magnitude)
-        return magnitude * direction, state
-
-    def _network(self, features, step):
-        """The corrections of each column of `(features, coordinates)`."""
         times = ops.convert_to_tensor(TIMES, step.dtype)
-        time = ops.tanh(step / times - 1.0)
-        time = ops.cast(time, self.variable_dtype)
-        # Time is the same for all coordinates, so that what the first layer
-        # makes of it is the same for all, too: a part of its bias.
-        first, *others = self.hidden
-        width = features.shape[0]
-        bias = first.bias + ops.matmul(time, first.kernel[width:])
-        output = ops.matmul(ops.transpose(first.kernel[:width]), features)
-        output = ops.relu(output + bias[:, None])
-        for layer in others:
-            output = ops.relu(linear(layer, output))
-        return linear(self.readout, output)
+        time = ops.cast(ops.tanh(step / times - 1.0), self.variable_dtype)
+        if self.odd:
+            flat = [
+                ops.reshape(direction, (-1,))
+                for direction in (*directions, ops.tanh(normalized))
+            ]
+            combined = self.direction.combine(flat, time)
+            update = self.learning_rate * combined
+            return ops.reshape(update, gradient.shape), state
+        correction, log_magnitude = self._corrections(
+            [*directions, normalized], time
+        )
+        magnitude = self.learning_rate * ops.exp(log_magnitude)
+        return magnitude * (directions[ADAM] + correction), state
+
+    def _corrections(self, features, time):
+        """What is added to the direction, and to the magnitude's logarithm.
+
+        Args:
+            features: List of tensors of the gradient's shape.
+            time: `(times,)`, features that all coordinates share.
+        """
+        shape = tuple(features[0].shape)
+        rows = ops.reshape(
+            ops.tanh(ops.stack(features)), (len(features), math.prod(shape))
+        )
+        output = linear(self.readout, stacked(self.hidden, rows, time))
+        return [ops.reshape(output[index], shape) for index in range(2)]
 
     def tensor_warm_up(
         self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
@@ -204,15 +198,3 @@ class FeatureMLP(CoordinatewisePolicy):
             "epsilon": self.epsilon,
             "odd": self.odd,
         }
-
-
-def _even(fast, adam, slow, normalized):
-    """Features that stay as they are if the directions change their signs."""
-    directions = (fast, adam, slow, normalized)
-    return [
-        *(ops.abs(direction) for direction in directions),
-        # The factor makes a difference between two directions of usual size.
-        3.0 * fast * adam,
-        3.0 * adam * slow,
-        3.0 * normalized * adam,
-    ]

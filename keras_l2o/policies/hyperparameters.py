@@ -9,8 +9,8 @@ import keras
 from keras import ops
 
 from keras_l2o.policies.arguments import check_number
+from keras_l2o.policies.coordinatewise import CoordinatewisePolicy
 from keras_l2o.policies.moments import check_decay
-from keras_l2o.policies.policy import CoordinatewisePolicy
 from keras_l2o.typing import Config
 from keras_l2o.typing import Tensor
 

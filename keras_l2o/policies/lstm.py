@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
-from keras_l2o.policies.policy import CoordinatewisePolicy
+from keras_l2o.policies.coordinatewise import CoordinatewisePolicy
 from keras_l2o.policies.recurrent import RecurrentStack
 from keras_l2o.policies.recurrent import linear
 from keras_l2o.typing import Config

@@ -12,12 +12,12 @@ from keras import ops
 from keras_l2o import numerics
 from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
+from keras_l2o.policies.coordinatewise import CoordinatewisePolicy
 from keras_l2o.policies.moments import Moments
 from keras_l2o.policies.moments import average_moments
 from keras_l2o.policies.moments import check_bias_correction
 from keras_l2o.policies.moments import check_decay
 from keras_l2o.policies.moments import corrected
-from keras_l2o.policies.policy import CoordinatewisePolicy
 from keras_l2o.policies.recurrent import RecurrentStack
 from keras_l2o.policies.recurrent import linear
 from keras_l2o.typing import Config

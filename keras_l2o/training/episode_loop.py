@@ -2,8 +2,8 @@ from typing import Any
 
 from keras_l2o.training import checks
 from keras_l2o.training.episodes import Episodes
-from keras_l2o.training.episodes import ValidationEpisodes
 from keras_l2o.training.stateful_loop import StatefulLoop
+from keras_l2o.training.validation_episodes import ValidationEpisodes
 
 
 class EpisodeLoop(StatefulLoop):

@@ -17,7 +17,6 @@ from keras_l2o.training.balance import Balance
 from keras_l2o.training.episode_loop import EpisodeLoop
 from keras_l2o.training.episodes import Episodes
 from keras_l2o.training.episodes import next_seed
-from keras_l2o.training.episodes import validation_of
 from keras_l2o.training.logs import Logs
 from keras_l2o.training.logs import watched
 from keras_l2o.training.objective import Objective
@@ -28,6 +27,7 @@ from keras_l2o.training.outer_update import OuterUpdate
 from keras_l2o.training.programs import Programs
 from keras_l2o.training.side_by_side import side_by_side
 from keras_l2o.training.teachers import named_teachers
+from keras_l2o.training.validation_episodes import validation_of
 
 
 class MetaTrainer(EpisodeLoop):

@@ -1,9 +1,9 @@
 """The data of several replicates, stacked."""
 
 from keras_l2o.training.episodes import Episodes
-from keras_l2o.training.episodes import ValidationEpisodes
 from keras_l2o.training.episodes import next_seed
 from keras_l2o.training.episodes import stack
+from keras_l2o.training.validation_episodes import ValidationEpisodes
 
 
 class EpisodesSideBySide(Episodes):

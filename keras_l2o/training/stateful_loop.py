@@ -267,11 +267,28 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
     # Methods that Keras calls.
 
     def make_train_function(self, force: bool = False) -> Any:
+        """Makes what `fit` runs; what was compiled before is forgotten.
+
+        Args:
+            force: Bool. Whether to make it again if it is there. Defaults to
+                `False`.
+
+        Returns:
+            The function, as Keras's own method returns it.
+        """
         if force or self.train_function is None:
             self.programs.clear()
         return super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> Any:
+        """Makes what `evaluate` runs, as `make_train_function` does for `fit`.
+
+        Args:
+            force: As in `make_train_function`. Defaults to `False`.
+
+        Returns:
+            The function.
+        """
         if force or self.test_function is None:
             self.programs.clear()
         return super().make_test_function(force)

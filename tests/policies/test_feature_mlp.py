@@ -27,6 +27,7 @@ def test_an_untrained_one_is_adam_step_for_step(odd):
 
 
 def odd_features(fast, adam, slow, normalized):
+    normalized = np.tanh(normalized)
     directions = (fast, adam, slow, normalized)
     products = (fast * adam, adam * slow, normalized * adam)
     return [*map(np.abs, directions), *(3 * product for product in products)]

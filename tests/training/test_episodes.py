@@ -5,7 +5,7 @@ import pytest
 
 from keras_l2o import problems
 from keras_l2o.training.episodes import Episodes
-from keras_l2o.training.episodes import ValidationEpisodes
+from keras_l2o.training.validation_episodes import ValidationEpisodes
 from tests.conftest import tiny_model
 
 
