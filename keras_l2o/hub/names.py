@@ -1,6 +1,7 @@
 """From a name to an optimizer: bundled, in a repository, or in a folder."""
 
 import difflib
+import math
 import os
 import pathlib
 import re
@@ -14,10 +15,14 @@ from keras_l2o.hub.folder import digest
 from keras_l2o.hub.folder import load
 from keras_l2o.hub.folder import optimizer_of
 from keras_l2o.hub.folder import read
+from keras_l2o.hub.folder import read_metadata
 from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.typing import Path
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*/[0-9]+")
+#: The figure by which a family's best replicate is told, smaller is better.
+#: Validation while it was made, so on no problem that it is evaluated on.
+SELECTED_BY = "val_log_loss"
 
 
 def roots():
@@ -50,6 +55,26 @@ def replicates(family):
     }
 
 
+def best(family):
+    """The name of a family's best replicate, such as `"min-max-compact/3"`.
+
+    It has the least validation loss in its metadata. Those without one come
+    last, and among equals the one with the smallest number comes first.
+
+    Args:
+        family: String, the name of a bundled family.
+    """
+
+    def loss(name):
+        figures = read_metadata(found[name]).get("figures") or {}
+        value = figures.get(SELECTED_BY)
+        known = isinstance(value, (int, float)) and math.isfinite(value)
+        return value if known else math.inf
+
+    found = replicates(family)
+    return min(found, key=loss)
+
+
 def from_hub(
     name: Path,
     revision: str | None = None,
@@ -65,6 +90,8 @@ def from_hub(
         name: One of
             - `"family/replicate"`, such as `"min-max/1"`: one that comes with
               the package, so no network is needed;
+            - `"family"`, such as `"min-max-compact"`: that one of the family
+              which had the least validation loss when it was distilled;
             - `"hf://org/repo"` or `"hf://org/repo/sub/folder"`: a folder in a
               repository of the Hugging Face Hub. Its files are downloaded the
               first time; from then on the Hub's cache has them, and no network
@@ -97,6 +124,8 @@ def from_hub(
     >>> model.compile(optimizer=optimizer, loss="mse")
     >>> optimizer.source
     'min-max/1@sha256:...'
+    >>> keras_l2o.from_hub("min-max-compact").source
+    'min-max-compact/3@sha256:...'
     >>> optimizer = keras_l2o.from_hub("hf://me/repo/mine/1", weight_decay=0.01)
     >>> optimizer.source
     'hf://me/repo/mine/1@...'
@@ -113,10 +142,12 @@ def from_hub(
         )
     if is_path(name):
         return load(name, custom_objects, **overrides)
+    if isinstance(name, str) and "/" not in name and replicates(name):
+        name = best(name)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UnknownName(
-            "A name must be of the form 'family/replicate', such as "
-            "'min-max/1'; for a folder there is `keras_l2o.load(path)`. "
+            "A name must be that of a family, such as 'min-max', or of the "
+            "form 'family/replicate', such as 'min-max/1'; for a folder there is `keras_l2o.load(path)`. "
             f"Received: name={name!r}.{_nearest(str(name))}"
         )
     folder = bundled().get(name)

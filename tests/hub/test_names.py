@@ -48,7 +48,7 @@ def test_a_name_loads_the_folder_with_overrides(root):
         "min-max/1\0",
         "min-max/1\n",
         "min-max/\u0661",
-        "min-max",
+        "min",
         "",
         ".",
         None,
@@ -64,6 +64,20 @@ def test_a_name_of_another_form_reaches_no_file(name, monkeypatch, root):
     with pytest.raises(hub.UnknownName, match="family/replicate") as caught:
         keras_l2o.from_hub(name)
     assert repr(name) in str(caught.value)
+
+
+def test_a_familys_name_is_its_best_replicate(root):
+    def measured(name, loss):
+        save(root / name, 0.5, figures={"val_log_loss": loss})
+
+    assert keras_l2o.from_hub("min-max").source.startswith("min-max/1@")
+    measured("min-max/10", -0.5)
+    assert keras_l2o.from_hub("min-max").source.startswith("min-max/10@")
+    measured("min-max/2", -0.6)
+    measured("min-max/1", None)
+    optimizer = keras_l2o.from_hub("min-max", learning_rate=2.0)
+    assert optimizer.source.startswith("min-max/2@")
+    assert float(optimizer.learning_rate) == 2.0
 
 
 def test_an_unknown_name_lists_the_nearest(root):

@@ -158,7 +158,7 @@ def test_an_odd_cell_starts_with_keras_initializers(unit_forget_bias):
         {"use_bias": False},
         {"dropout": 0.5},
     ],
-    ids=str,
+    ids=["sigmoid", "function", "use_bias", "dropout"],
 )
 @pytest.mark.parametrize("cls", [policies.RNNProp, policies.LSTM])
 def test_what_an_odd_cell_cannot_do_is_an_error_that_names_the_way_out(
