@@ -59,6 +59,7 @@ _TRAINING_TYPES = {
     "parameter_scale_spread": pydantic.NonNegativeFloat | dict[str, Any],
     "gradient_clipping": float | None,
     "balance": dict[str, Any] | None,
+    "problems_per_step": pydantic.PositiveInt | None,
     "reduce": Literal[tuple(REDUCTIONS)],
     "kind": Literal[tuple(KINDS)],
     "step_weights": Literal[tuple(STEP_WEIGHTS)],

@@ -147,7 +147,8 @@ def from_hub(
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UnknownName(
             "A name must be that of a family, such as 'min-max', or of the "
-            "form 'family/replicate', such as 'min-max/1'; for a folder there is `keras_l2o.load(path)`. "
+            "form 'family/replicate', such as 'min-max/1'; for a folder there "
+            "is `keras_l2o.load(path)`. "
             f"Received: name={name!r}.{_nearest(str(name))}"
         )
     folder = bundled().get(name)

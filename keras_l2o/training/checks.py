@@ -87,6 +87,46 @@ def jit_compile(
     return value
 
 
+def problems_per_step(
+    value: int | None, problems: int, whole: bool
+) -> int | None:
+    """The value, if so many problems can be drawn for an outer step."""
+    if value is None:
+        return None
+    if not whole:
+        raise ValueError(
+            "Argument `problems_per_step` needs an estimator of whole "
+            "episodes, such as `FullUnroll`: a problem that is left out would "
+            f"miss a truncation. Received: problems_per_step={value}"
+        )
+    if count("problems_per_step", value) > problems:
+        raise ValueError(
+            "Argument `problems_per_step` must not be more than there are "
+            f"problems, {problems}. Received: problems_per_step={value}"
+        )
+    return value
+
+
+def drawn_problems(episodes, as_it_is):
+    """Refuses to draw problems where a step is traced for all of them.
+
+    Args:
+        episodes: `Episodes`.
+        as_it_is: Bool. Whether the outer step runs without being traced. On
+            torch it always does. On TensorFlow it cannot: Keras wants data of
+            one structure there.
+    """
+    backend_name = keras.backend.backend()
+    as_it_is = backend_name == "torch" or (backend_name == "jax" and as_it_is)
+    if episodes.problems_per_step is not None and not as_it_is:
+        raise ValueError(
+            "Argument `problems_per_step` needs an outer step that runs as it "
+            "is: on JAX, compiled with `jit_compile='by_problem'`, or torch. "
+            f"Received: problems_per_step={episodes.problems_per_step} on "
+            f"{backend_name}"
+        )
+
+
 def depths(name: str, value: Any) -> tuple[int, int]:
     """The least and the greatest number of truncations of an episode."""
     pair = (value, value) if isinstance(value, numbers.Integral) else value

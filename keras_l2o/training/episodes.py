@@ -41,6 +41,9 @@ class Episodes:
             batches for as many inner steps as the longest episode has, and
             `horizon`, how many of these steps count, drawn log-uniformly from
             `unroll` times the range of `depth`. Defaults to `False`.
+        problems_per_step: Int. How many of the problems are in an outer step,
+            drawn anew for each. With `whole` alone. Defaults to `None`, all of
+            them in their order.
         hidden_horizon: Float in `[0, 1]`. The share of episodes of which the
             policies are not told how many inner steps they have. Defaults to
             `0.0`.
@@ -69,6 +72,7 @@ class Episodes:
         seed: int | tuple[int, ...] = 0,
         whole: bool = False,
         hidden_horizon: float = 0.0,
+        problems_per_step: int | None = None,
     ) -> None:
         self.problems = problems
         self.tasks = checks.count("tasks", tasks)
@@ -79,6 +83,9 @@ class Episodes:
         self.seed = seed
         self.whole = whole
         self.hidden_horizon = checks.share("hidden_horizon", hidden_horizon)
+        self.problems_per_step = checks.problems_per_step(
+            problems_per_step, len(problems), whole
+        )
         self._key = tuple(seed) if isinstance(seed, (tuple, list)) else (seed,)
         # First outer steps of the episodes of each (problem, task).
         self._starts: dict[tuple[int, int], list[int]] = {}
@@ -111,6 +118,7 @@ class Episodes:
             "seed": self.seed,
             "whole": self.whole,
             "hidden_horizon": self.hidden_horizon,
+            "problems_per_step": self.problems_per_step,
         }
 
     def changed(self, **arguments: Any) -> "Episodes":
@@ -147,7 +155,8 @@ class Episodes:
             Tuple with a dict for each problem. Its values are nests of arrays
             with a first axis over tasks, such as `"parameters"`, the first
             parameters of the episode, `"batches"`, one for each inner step,
-            and `"reset"`, whether an episode begins.
+            and `"reset"`, whether an episode begins. If problems are drawn,
+            `"problem"` is the index of the one that the dict is of.
         """
         return tuple(
             stack(
@@ -156,8 +165,24 @@ class Episodes:
                     for task in range(self.tasks)
                 ]
             )
-            for problem in range(len(self.problems))
+            for problem in self.drawn(outer_step)
         )
+
+    def drawn(self, outer_step: int) -> list[int]:
+        """Which problems are in an outer step.
+
+        Args:
+            outer_step: Int, counted from 0.
+
+        Returns:
+            List of ints, indices of problems.
+        """
+        count = len(self.problems)
+        if self.problems_per_step is None:
+            return list(range(count))
+        rng = np.random.default_rng([*self._key, outer_step, DRAW + 1])
+        drawn = rng.choice(count, self.problems_per_step, replace=False)
+        return drawn.tolist()
 
     def position(
         self, problem: int, task: int, outer_step: int
@@ -203,8 +228,12 @@ class Episodes:
         )
         if self.whole:
             truncation = np.arange(self.depth[1])
+        number = {}
+        if self.problems_per_step is not None:
+            number = {"problem": np.int32(problem)}
         return {
             **cached[1],
+            **number,
             "batches": batches,
             "replaced_batches": np.float32(replaced),
             "reset": np.bool_(np.min(truncation) == 0),

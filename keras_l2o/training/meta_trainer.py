@@ -63,6 +63,10 @@ class MetaTrainer(EpisodeLoop):
         hidden_horizon: Float in `[0, 1]`. The share of episodes of which the
             policies are not told how many inner steps they have. Matters to
             those that read it. Defaults to `0.0`.
+        problems_per_step: Int. How many of the problems an outer step trains
+            on, drawn anew for each. With an estimator of whole episodes, such
+            as `FullUnroll`, on JAX with a program for each problem, and on
+            torch. Defaults to `None`, all of them.
         warmup: Int. Truncations at the start of an episode that run gradient
             descent while the policies' moments accumulate. Defaults to `0`.
         warmup_rate: Float. Rate of that gradient descent. Defaults to `0.05`.
@@ -126,6 +130,7 @@ class MetaTrainer(EpisodeLoop):
         tasks: int = 2,
         parameter_scale_spread: Any = 1.0,
         hidden_horizon: float = 0.0,
+        problems_per_step: int | None = None,
         warmup: int = 0,
         warmup_rate: float = 0.05,
         synchronize_teachers: bool = True,
@@ -164,6 +169,7 @@ class MetaTrainer(EpisodeLoop):
             seed,
             whole=self.estimator.whole_episodes,
             hidden_horizon=hidden_horizon,
+            problems_per_step=problems_per_step,
         )
         self._validation = validation_of(
             self._episodes, validation_tasks, validation_depth
@@ -242,6 +248,7 @@ class MetaTrainer(EpisodeLoop):
             backend.devices(self),
         )  # fmt: skip
         self.programs = Programs(apart=jit_compile == "by_problem")
+        checks.drawn_problems(self.episodes, self.programs.apart or eager)
         if self.programs.apart:
             jit_compile, kwargs["run_eagerly"] = False, True
         self.gradient_clipping = checks.number_or_none(

@@ -131,11 +131,12 @@ class OuterLoop:
         teachers = _teachers(self.distillation)
         with self._scope(state) as scope:
             tensors = self._tensors(state, teachers)
-            results = [
-                self._estimate(index, tensors, *task)
-                for index, task in enumerate(zip(data, state.carries))
-            ]
-            carries = [backend.gather_tasks(r.carried) for r in results]
+            carries, results = list(state.carries), []
+            for position, tasks in enumerate(data):
+                index = _problem(position, tasks)
+                result = self._estimate(index, tensors, tasks, carries[index])
+                carries[index] = backend.gather_tasks(result.carried)
+                results.append(result)
             return self._leave(scope, state)._replace(carries=carries), results
 
     def _estimate(self, index, tensors, tasks, carried):
@@ -241,6 +242,13 @@ class OuterLoop:
             metrics=[get(variable) for variable in self.logs.variables],
             shared=state.shared._replace(noise=noise),
         )
+
+
+def _problem(position, tasks):
+    """The index of the problem that a part of the data is of."""
+    if "problem" not in tasks:
+        return position
+    return int(ops.convert_to_numpy(tasks["problem"])[0])
 
 
 def outer_loop_of(trainer):

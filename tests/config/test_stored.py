@@ -33,6 +33,7 @@ NEWER = {
     "estimator": {"name": "truncated_backprop", "config": {}},
     "floor": 0.0,
     "hidden_horizon": 0.0,
+    "problems_per_step": None,
     "balance": None,
 }
 RULE = {"layers": "units", "alpha": "learning_rate"}

@@ -102,3 +102,70 @@ def test_programs_are_kept_by_name_until_they_are_cleared():
     for _ in range(2):
         together.run("one", function, 1)
     assert len(calls) == 2
+
+
+def drawing(**options):
+    return keras_l2o.MetaTrainer(
+        policies.SGD(0.01, trainable_hyperparameters=["learning_rate"]),
+        [policies.Adam(0.01)],
+        ["quadratic_10", "rastrigin_2", "quadratic_20"],
+        unroll=3,
+        depth=(1, 2),
+        tasks=2,
+        validation_depth=1,
+        validation_tasks=1,
+        estimator="full_unroll",
+        **options,
+    )
+
+
+def test_an_outer_step_draws_its_problems():
+    model = drawing(problems_per_step=2)
+    if keras.backend.backend() == "tensorflow":
+        with pytest.raises(ValueError, match="on JAX, compiled with"):
+            model.compile()
+        return
+    on_jax = keras.backend.backend() == "jax"
+    model.compile(jit_compile="by_problem" if on_jax else False)
+    drawn = [model.episodes.drawn(step) for step in range(30)]
+    assert {len(set(row)) for row in drawn} == {2}
+    assert len({tuple(sorted(row)) for row in drawn}) == 3
+    (one, other) = model.episodes.at(0)
+    sizes = [part["parameters"].shape[1] for part in (one, other)]
+    assert sizes == [[10, 2, 20][index] for index in drawn[0]]
+    history = model.fit(epochs=1, steps_per_epoch=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_the_outer_step_is_that_of_the_problems_alone():
+    model = drawing(problems_per_step=2)
+    index = model.episodes.drawn(0)
+    alone = keras_l2o.MetaTrainer(
+        model.student.copy(), model.teachers, model.problems, unroll=3,
+        depth=(1, 2), tasks=2, estimator="full_unroll",
+    )  # fmt: skip
+    whole = alone.episodes.at(0)
+    for part, number in zip(model.episodes.at(0), index):
+        np.testing.assert_array_equal(part.pop("problem"), number)
+        for one, other in zip(
+            keras.tree.flatten(part), keras.tree.flatten(whole[number])
+        ):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_as_many_as_there_are_at_most(count):
+    with pytest.raises(ValueError, match="`problems_per_step` must"):
+        drawing(problems_per_step=count)
+
+
+def test_truncated_episodes_miss_no_truncation():
+    with pytest.raises(ValueError, match="an estimator of whole episodes"):
+        trainer(problems_per_step=1)
+
+
+@needs_jax
+def test_a_step_that_is_traced_has_all_problems():
+    model = drawing(problems_per_step=2)
+    with pytest.raises(ValueError, match="runs as it is"):
+        model.compile(jit_compile=True)
