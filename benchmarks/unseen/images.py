@@ -6,6 +6,7 @@ from keras import layers
 from keras import ops
 
 from benchmarks.unseen import data
+from benchmarks.unseen.places import Places
 from keras_l2o.problems import Dataset
 from keras_l2o.problems import Problem
 from keras_l2o.problems import load_dataset
@@ -17,10 +18,9 @@ def _feed_forward(x, width):
 
 
 def _tokens(inputs, width):
-    """A digit's sixteen squares of two by two, as tokens with places."""
+    """A digit's sixteen squares of two by two, as tokens."""
     x = layers.Conv2D(width, 2, strides=2)(inputs)
-    x = layers.Reshape((16, width))(x)
-    return x + layers.Embedding(16, width)(ops.arange(16))
+    return layers.Reshape((16, width))(x)
 
 
 def digits_vit() -> Problem:
@@ -29,9 +29,9 @@ def digits_vit() -> Problem:
 
     def model():
         inputs = keras.Input((8, 8, 1))
-        x = _tokens(inputs, 32)
-        token = layers.Embedding(1, 32)(ops.zeros((1,), "int32"))
-        x = ops.concatenate([x[:, :1] * 0.0 + token, x], axis=1)
+        # The vector of the first place is the token of the class.
+        x = ops.pad(_tokens(inputs, 32), [[0, 0], [1, 0], [0, 0]])
+        x = Places()(x)
         for _ in range(2):
             y = layers.LayerNormalization()(x)
             x = x + layers.MultiHeadAttention(4, 8, dropout=0.1)(y, y)
@@ -48,7 +48,7 @@ def digits_mixer() -> Problem:
 
     def model():
         inputs = keras.Input((8, 8, 1))
-        x = _tokens(inputs, 32)
+        x = Places()(_tokens(inputs, 32))
         for _ in range(3):
             y = layers.Permute((2, 1))(layers.LayerNormalization()(x))
             x = x + layers.Permute((2, 1))(_feed_forward(y, 32))

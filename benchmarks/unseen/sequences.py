@@ -5,6 +5,7 @@ from keras import layers
 from keras import ops
 
 from benchmarks.unseen import data
+from benchmarks.unseen.places import Places
 from keras_l2o.problems import Problem
 
 
@@ -28,7 +29,7 @@ def code_transformer() -> Problem:
     def model():
         inputs = keras.Input((32,), dtype="int32")
         x = layers.Embedding(data.SYMBOLS, 64)(inputs)
-        x = x + layers.Embedding(32, 64)(ops.arange(32))
+        x = Places()(x)
         for _ in range(2):
             y = layers.LayerNormalization()(x)
             x = x + layers.MultiHeadAttention(4, 16, dropout=0.1)(

@@ -25,7 +25,9 @@ def survey_residual() -> Problem:
             x = x + layers.Dropout(0.1)(y)
         return keras.Model(inputs, layers.Dense(2)(ops.relu(x)))
 
-    table = data.standardized(data.split("survey", x, y, 1000, classes=2))
+    table = data.standardized(
+        data.split_groups("survey", x, y, 1000, classes=2)
+    )
     return Problem(model, table, batch_size=64, name="survey_residual")
 
 
@@ -80,7 +82,7 @@ def visits_selu() -> Problem:
             ]
         )
 
-    table = data.standardized(data.split("visits", x, y, 2000))
+    table = data.standardized(data.split_groups("visits", x, y, 2000))
     return Problem(model, table, _deviance, 64, "visits_selu")
 
 
