@@ -103,6 +103,21 @@ def test_variables_as_settings_change_nothing(name):
     assert (weights[0] < 0.5).all()
 
 
+@pytest.mark.backend
+@pytest.mark.parametrize("name", ["adamw_cosine", "muon_cosine"])
+@pytest.mark.usefixtures("few_steps")
+def test_a_trial_side_by_side_is_that_alone(name):
+    settings = opponents.trials(name)[8:12:3]
+    runs = search.run_trials(lines(), name, settings, steps=6)
+    for setting, made in zip(settings, runs):
+        optimizer = opponents.optimizer(name, setting, 6)
+        alone = evaluation.train(lines(), optimizer, 6, 1, search.SEED)
+        for key in ("losses", "validation_loss"):
+            np.testing.assert_allclose(
+                getattr(made, key), getattr(alone, key), rtol=1e-4
+            )
+
+
 @pytest.mark.usefixtures("few_steps")
 def test_a_search_is_stored_and_not_made_again(tmp_path, monkeypatch):
     problem = lines()
