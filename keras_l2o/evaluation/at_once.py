@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_l2o import backend
+from keras_l2o import keras_internals
 from keras_l2o.evaluation.contender import without_names
 from keras_l2o.evaluation.training_run import TrainingRun
 from keras_l2o.evaluation.training_run import tell_horizon
@@ -200,7 +201,7 @@ class _Training:
         sums, batch = {}, 500
         for start in range(0, len(x), batch):
             part = slice(start, start + batch)
-            figures = self._validation(self.state[:2], None, (x[part], y[part]))
+            figures = self._validation(self.state, None, (x[part], y[part]))
             for name, row in figures.items():
                 row = np.asarray(row, "float64") * len(x[part])
                 sums[name] = sums.get(name, 0.0) + row
@@ -229,7 +230,16 @@ class _Training:
         return backend.scan(body, tuple(map(list, state)), batches, steps)
 
     def _one_validation(self, state, nothing, batch):
-        trainable, non_trainable = state
+        trainable, non_trainable, *_ = state
+        averages, _ = backend.stateless(
+            lambda variables: keras_internals.averages(
+                self.optimizer, variables
+            ),
+            self._groups(self.model, self.optimizer),
+            state,
+            self.model.trainable_variables,
+        )
+        trainable = trainable if averages is None else averages
         loss, _ = self.problem.loss_value(
             trainable, non_trainable, batch, training=False
         )

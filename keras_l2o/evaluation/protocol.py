@@ -17,6 +17,8 @@ class Protocol:
         epochs: Int. Length of a run. Defaults to `None`: `25` for classifiers.
         steps: Int. Length of a run, instead of `epochs`. Defaults to `None`:
             `1000` for functions, a tenth of which counts as an epoch.
+        epoch_steps: Int. Steps after which a run is validated, instead of
+            those of an epoch. Defaults to `None`, an epoch's.
         examples: Int. Train on the first so many examples only. Defaults to
             `None`, all.
         batch_size: Int. Examples in a batch. Defaults to `None`, the
@@ -48,9 +50,10 @@ class Protocol:
     dataset: str | None = None
     seed: int = 0
     trace: int | None = None
+    epoch_steps: int | None = None
 
     def __post_init__(self):
-        for name in ("repeat", "epochs", "steps"):
+        for name in ("repeat", "epochs", "steps", "epoch_steps"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(
@@ -101,6 +104,10 @@ class Protocol:
         Raises:
             ValueError: The protocol has `epochs`, and the problem none.
         """
+        steps, per_epoch = self._length(problem)
+        return steps, self.epoch_steps or per_epoch
+
+    def _length(self, problem):
         entry = catalogue.CATALOGUE.get(problem.name)
         if hasattr(problem, "examples"):
             per_epoch = problem.examples // problem.batch_size

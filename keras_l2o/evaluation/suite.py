@@ -68,8 +68,9 @@ def evaluate(
             `None`.
         custom_objects: Dict of classes that an optimizer's folder may name,
             as in `keras_l2o.load`. Defaults to `None`.
-        **protocol: Any of `epochs` or `steps`, `examples`, `batch_size`,
-            `dataset`, `seed` and `trace`, as in `evaluation.Protocol`.
+        **protocol: Any of `epochs` or `steps`, `epoch_steps`, `examples`,
+            `batch_size`, `dataset`, `seed` and `trace`, as in
+            `evaluation.Protocol`.
 
     Returns:
         A `pandas.DataFrame` with a row for each run and epoch. Its columns are
@@ -122,8 +123,8 @@ def evaluate_replicates(
             epoch's validation figures. Defaults to `None`.
         custom_objects: Dict of classes that an optimizer's folder may name,
             as in `keras_l2o.load`. Defaults to `None`.
-        **protocol: Any of `repeat`, `epochs` or `steps`, `examples`,
-            `batch_size`, `dataset`, `seed` and `trace`, as in
+        **protocol: Any of `repeat`, `epochs` or `steps`, `epoch_steps`,
+            `examples`, `batch_size`, `dataset`, `seed` and `trace`, as in
             `evaluation.Protocol`.
 
     Returns:

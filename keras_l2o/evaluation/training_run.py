@@ -1,5 +1,6 @@
 """One training of one optimizee, and what is recorded of it."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,9 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+from keras import ops
 
+from keras_l2o import keras_internals
 from keras_l2o.evaluation.private import Privacy
 from keras_l2o.evaluation.private import PrivateModel
 from keras_l2o.evaluation.trace import Trace
@@ -58,6 +61,8 @@ def train(
     on_epoch: Callable[[int, dict[str, float]], Any] | None = None,
 ) -> TrainingRun:
     """Trains a new model of a problem and validates it after each epoch.
+
+    With `keras.optimizers.ScheduleFreeAdamW`, the average is validated.
 
     Args:
         problem: A `Problem`.
@@ -134,7 +139,8 @@ def train(
             continue
         epoch = step // epoch_steps
         seconds[epoch] = time.perf_counter() - started
-        logs = validate(problem, model)
+        with _averaged(optimizer, model):
+            logs = validate(problem, model)
         validation_loss[epoch] = logs.get("loss", np.nan)
         accuracy[epoch] = logs.get("accuracy", np.nan)
         if on_epoch is not None:
@@ -164,6 +170,22 @@ def tell_horizon(optimizer: keras.optimizers.Optimizer, steps: int) -> None:
         and optimizer.total_steps is None
     ):
         optimizer.set_horizon(steps)
+
+
+@contextlib.contextmanager
+def _averaged(optimizer, model):
+    """Within it, the model has the weights that the optimizer ends with."""
+    variables = model.trainable_variables
+    values = keras_internals.averages(optimizer, variables)
+    if values is None:
+        yield
+        return
+    own = [np.array(ops.convert_to_numpy(v)) for v in variables]
+    for variable, value in zip(variables, values):
+        variable.assign(value)
+    yield
+    for variable, value in zip(variables, own):
+        variable.assign(value)
 
 
 def validate(problem: Problem, model: keras.Model) -> dict[str, float]:

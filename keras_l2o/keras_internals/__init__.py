@@ -10,6 +10,7 @@ from keras_l2o.keras_internals.layers import all_layers
 from keras_l2o.keras_internals.models import check_symbolic_build
 from keras_l2o.keras_internals.models import jax_state
 from keras_l2o.keras_internals.optimizers import WholeModelOptimizer
+from keras_l2o.keras_internals.optimizers import averages
 from keras_l2o.keras_internals.optimizers import batches_seen
 from keras_l2o.keras_internals.optimizers import distribution_strategy
 from keras_l2o.keras_internals.optimizers import learning_rate_variable
@@ -24,6 +25,7 @@ from keras_l2o.keras_internals.variables import layout
 __all__ = [
     "WholeModelOptimizer",
     "all_layers",
+    "averages",
     "batches_seen",
     "check_symbolic_build",
     "distribution_strategy",

@@ -1,6 +1,7 @@
 """Inside Keras's optimizers: a step over all variables, what they keep."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -115,6 +116,33 @@ def batches_seen(optimizer: keras.optimizers.Optimizer) -> int:
     `iterations` counts updates, fewer where gradients accumulate.
     """
     return int(ops.convert_to_numpy(take("keras", optimizer, "_iterations")))
+
+
+def averages(
+    optimizer: keras.optimizers.Optimizer, variables: Sequence[Any]
+) -> list | None:
+    """The weights to validate a model with, if they are not its own.
+
+    `keras.optimizers.ScheduleFreeAdamW` trains a model at points between its
+    momentum and the average of its path. The average is the result.
+
+    Args:
+        optimizer: A built Keras optimizer.
+        variables: List of the variables that it was built with.
+
+    Returns:
+        List of tensors, one for each variable; `None` if the variables have
+        the values to validate.
+    """
+    if not isinstance(optimizer, keras.optimizers.ScheduleFreeAdamW):
+        return None
+    share = optimizer.beta_1
+    return [
+        (variable - (1.0 - share) * momentum) / share
+        for variable, momentum in zip(
+            variables, take("keras", optimizer, "_momentums")
+        )
+    ]
 
 
 def distribution_strategy(optimizer: keras.optimizers.Optimizer) -> Any:

@@ -1,0 +1,1 @@
+"""What the package costs and how good its optimizers are, measured."""
