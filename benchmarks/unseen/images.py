@@ -6,10 +6,10 @@ from keras import layers
 from keras import ops
 
 from benchmarks.unseen import data
-from benchmarks.unseen.places import Places
 from keras_l2o.problems import Dataset
 from keras_l2o.problems import Problem
 from keras_l2o.problems import load_dataset
+from keras_l2o.problems.places import Places
 
 
 def _feed_forward(x, width):

@@ -5,8 +5,8 @@ from keras import layers
 from keras import ops
 
 from benchmarks.unseen import data
-from benchmarks.unseen.places import Places
 from keras_l2o.problems import Problem
+from keras_l2o.problems.places import Places
 
 
 def code_lstm() -> Problem:

@@ -20,6 +20,7 @@ from keras_l2o.problems.drawn import LowRank
 from keras_l2o.problems.drawn import RandomTeacher
 from keras_l2o.problems.functions import value_loss
 from keras_l2o.problems.noisy import NoisyImages
+from keras_l2o.problems.places import Places
 from keras_l2o.problems.problem import Problem
 
 
@@ -254,8 +255,7 @@ def _characters(length, width, heads, depth, scale):
     def model():
         inputs = keras.Input((length,), dtype="int32")
         x = layers.Embedding(text.SYMBOLS, width, normal(stddev=scale))(inputs)
-        position = layers.Embedding(length, width, normal(stddev=0.02))
-        x = x + position(ops.arange(length))
+        x = Places(0.02)(x)
         for _ in range(depth):
             y = layers.LayerNormalization(center=False)(x)
             x = x + layers.MultiHeadAttention(

@@ -63,6 +63,19 @@ def test_an_episode_draws_it_anew(problem):
     assert any(changed)
 
 
+@pytest.mark.parametrize("name", ["tiny_transformer", "tiny_deep_transformer"])
+def test_positions_are_trained(name):
+    problem = problems.get(name)
+    names = [v.path.split("/")[-1] for v in problem.model.trainable_variables]
+    assert names.count("vectors") == 1
+    # What a model says depends on its weights alone.
+    (trainable, others), batch = first(problem)
+    twin = problems.get(name)
+    one, _ = problem.loss_value(trainable, others, batch)
+    other, _ = twin.loss_value(trainable, others, batch)
+    assert float(one) == pytest.approx(float(other), rel=1e-6)
+
+
 def test_targets_are_drawn_and_not_trained():
     for name in ("tiny_regression", "tiny_factorization", "tiny_quadratic"):
         problem = problems.get(name)
