@@ -213,19 +213,20 @@ PRESETS: dict[str, dict[str, Any]] = {
             "validation_tasks": 1,
             "parameter_scale_spread": {"whole": 1.5},
             "hidden_horizon": 0.15,
+            "problems_per_step": 5,
             "gradient_clipping": None,
             "balance": {"clipping": 1.0, "emphasis": 3.0},
         },
         "optimizer": {
-            "config": {"learning_rate": _cosine(3e-3, 160), "beta_2": 0.98}
+            "config": {"learning_rate": _cosine(3e-3, 400), "beta_2": 0.98}
         },
         "strategy": {
             "name": "simple",
-            "num_periods": 16,
+            "num_periods": 20,
             "unroll": 40,
             "depth": 8,
             "shortest_depth": 1,
-            "episodes": 10,
+            "episodes": 20,
         },
     },
     "recurrent": {

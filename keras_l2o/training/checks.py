@@ -62,7 +62,7 @@ TOGETHER = 4
 def jit_compile(
     value: bool | str,
     eager: bool,
-    problems: int,
+    episodes: Any,
     replicates: int | None,
     devices: int,
 ) -> bool | str:
@@ -74,7 +74,8 @@ def jit_compile(
         and devices == 1
     )
     if value == "auto":
-        if apart and problems > TOGETHER:
+        many = len(episodes.problems) > TOGETHER
+        if apart and (many or episodes.problems_per_step is not None):
             return "by_problem"
         return not eager and backend.jit_compile_training()
     if value == "by_problem" and not apart:

@@ -244,7 +244,7 @@ class MetaTrainer(EpisodeLoop):
         self.rematerialize = checks.rematerialize(rematerialize)
         eager = kwargs.get("run_eagerly", False)
         jit_compile = checks.jit_compile(
-            jit_compile, eager, len(self.problems), self.replicates,
+            jit_compile, eager, self.episodes, self.replicates,
             backend.devices(self),
         )  # fmt: skip
         self.programs = Programs(apart=jit_compile == "by_problem")
