@@ -66,6 +66,7 @@ def make_problem():
 def make_trainer(problem, tasks=1):
     keras.utils.set_random_seed(0)
     trainer = keras_l2o.MetaTrainer(
+        keras_l2o.policies.RNNProp(odd=False),  # the bare loop's LSTM
         teachers=[
             keras_l2o.policies.Adam(ADAM_RATE),
             keras_l2o.policies.RMSprop(RMSPROP_RATE),

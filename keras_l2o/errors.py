@@ -10,8 +10,8 @@ class UserError(ValueError):
     Example:
 
     >>> try:
-    ...     keras_l2o.from_hub("min-max")
+    ...     keras_l2o.from_hub("min-max/0/1")
     ... except keras_l2o.errors.UserError as error:
     ...     print(error)
-    A name must be of the form 'family/replicate', such as 'min-max/1'; ...
+    A name must be that of a family, such as 'min-max', or of the form ...
     """

@@ -242,8 +242,10 @@ def get(
         }  # fmt: skip
         for argument, value in given.items():
             if value is not None:
+                function = isinstance(found, FunctionEntry)
+                why = "is a function and has no" if function else "has its own"
                 raise ValueError(
-                    f"Problem {name!r} is made as it is. "
+                    f"Problem {name!r} {why} data. "
                     f"Received: {argument}={value!r}"
                 )
         if isinstance(found, ProblemEntry):

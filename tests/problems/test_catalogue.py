@@ -42,7 +42,7 @@ def numpy(tensor):
 
 
 def test_the_whole_suite_is_there():
-    expected = {*DATASETS, *FUNCTIONS, *DIGITS}
+    expected = {*DATASETS, *FUNCTIONS, *DIGITS, *problems.BREADTH}
     assert set(problems.names()) == expected
 
 
@@ -142,6 +142,7 @@ def test_a_network_with_normalization_is_a_pure_function():
     [
         ({"name": "conv_tran"}, "Did you mean 'conv_train'"),
         ({"name": "quadratic_10", "dataset": "digits"}, "has no data"),
+        ({"name": "tiny_quadratic", "batch_size": 2}, "its own data"),
         ({"name": "digits_mlp", "examples": 0}, "`examples` must be"),
         ({"name": "digits_mlp", "examples": 1501}, "1500"),
     ],
