@@ -11,7 +11,6 @@ from keras_l2o import problems
 from keras_l2o.training import Episodes
 from keras_l2o.training import Objective
 from tests.conftest import flat_model
-from tests.conftest import tiny_model
 from tests.training.helpers import everything_finite
 from tests.training.helpers import trainer
 from tests.training.helpers import weights
@@ -20,11 +19,10 @@ pytestmark = pytest.mark.backend
 
 
 @pytest.mark.quick
-def test_fit_improves_the_objective_and_reports_it(bench, tiny_data):
+def test_fit_improves_the_objective_and_reports_it(bench):
     # Whose first steps go up or down is a matter of chance.
     keras.utils.set_random_seed(2)
-    problem = problems.Problem(tiny_model, tiny_data, batch_size=16)
-    other = trainer(problem)
+    other = trainer(bench.model().problems)
     other.compile(optimizer=keras.optimizers.Adam(1e-2))
     model = bench.like(other)
     before = model.evaluate(verbose=0)
