@@ -114,9 +114,10 @@ def test_a_pool_passes_the_horizon_on():
     pool = policies.RandomChoice([Progress(name="progress")])
     assert pool.reads_horizon
     assert not policies.RandomChoice([policies.SGD(0.1)]).reads_horizon
-    state = pool.initial_state([np.zeros(2)])
+    zeros, ones = [ops.zeros((2,))], [ops.ones((2,))]
+    state = pool.initial_state(zeros)
     horizon = policies.Horizon(ops.ones((), "int32"), ops.ones((), "int32") * 4)
     state = pool.with_horizon(state, horizon)
     state = state._replace(step=ops.ones((), "int32") * 3)
-    [update], _ = pool.update([np.ones(2)], [np.zeros(2)], state)
-    np.testing.assert_allclose(update, 0.5)
+    [update], _ = pool.update(ones, zeros, state)
+    np.testing.assert_allclose(ops.convert_to_numpy(update), 0.5)
