@@ -367,3 +367,24 @@ def _decode(encoded):
         base64.b64decode(encoded["base64"]), dtype=encoded["dtype"]
     )
     return data.reshape(encoded["shape"])
+
+
+def reads_horizon(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Whether it is a `LearnedOptimizer` whose policy reads the horizon.
+
+    Args:
+        optimizer: A `keras.optimizers.Optimizer`.
+
+    Returns:
+        Bool.
+
+    Example:
+
+    >>> from keras_l2o import learned_optimizer
+    >>> learned_optimizer.reads_horizon(keras.optimizers.Adam())
+    False
+    """
+    return (
+        isinstance(optimizer, LearnedOptimizer)
+        and optimizer.policy.reads_horizon
+    )

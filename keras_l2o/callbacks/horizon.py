@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_l2o import keras_internals
 from keras_l2o.learned_optimizer import LearnedOptimizer
+from keras_l2o.learned_optimizer import reads_horizon
 from keras_l2o.policies.arguments import check_count
 from keras_l2o.policies.arguments import check_number
 from keras_l2o.typing import Tensor
@@ -92,8 +93,8 @@ class Horizon(keras.callbacks.Callback):
             return
         self._begun = True
         optimizers = _parts(self.model)
-        self._told = [o for o in optimizers if _reads(o)]
-        self._scheduled = [o for o in optimizers if not _reads(o)]
+        self._told = [o for o in optimizers if reads_horizon(o)]
+        self._scheduled = [o for o in optimizers if not reads_horizon(o)]
         rates = [_plain_rate(optimizer) for optimizer in self._scheduled]
         spans = {id(o): self._span(o, epoch) for o in optimizers}
         for told in self._told:
@@ -157,13 +158,6 @@ def _parts(model):
         # Only then it has made them all.
         optimizer.build(model.trainable_variables)
     return optimizer.optimizers
-
-
-def _reads(optimizer):
-    return (
-        isinstance(optimizer, LearnedOptimizer)
-        and optimizer.policy.reads_horizon
-    )
 
 
 def _plain_rate(optimizer):

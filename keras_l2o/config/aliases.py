@@ -14,9 +14,10 @@ from keras_l2o.policies import former
 from keras_l2o.policies.catalogue import CATALOGUE
 from keras_l2o.strategies import former as former_strategy
 
+#: The paths of policies' sections, a regular expression.
+RULE = r"(policy|training/teachers/\d+)(/pool/\d+)*"
 #: Present names by former names of fields, by the path of their section, which
 #: is a regular expression.
-RULE = r"(policy|training/teachers/\d+)(/pool/\d+)*"
 ALIASES = {
     "training": {
         "loss_reduce": "reduce",
@@ -71,23 +72,19 @@ def canonical(nest: Any, place: str = "") -> Any:
     >>> aliases.canonical({"strategy": {"unroll_len": 20}})
     {'strategy': {'unroll': 20}}
     """
-    if isinstance(nest, list):
-        return [
-            canonical(entry, _join(place, str(index)))
-            for index, entry in enumerate(nest)
-        ]
-    if not isinstance(nest, dict):
-        return nest
+    return _changed(nest, place, _renamed)
+
+
+def _renamed(section, place):
     names, result = _names(place), {}
-    for key, value in nest.items():
+    for key, value in section.items():
         name = names.get(key, key)
-        here = _join(place, str(name))
         if name in result:
             raise ConfigurationError(
-                f"Field {here} is given twice, once as {_join(place, key)}: "
-                "leave one of them out."
+                f"Field {_join(place, str(name))} is given twice, once as "
+                f"{_join(place, key)}: leave one of them out."
             )
-        result[name] = canonical(value, here)
+        result[name] = value
     return result
 
 
@@ -108,22 +105,30 @@ def completed(nest: Any, place: str = "") -> Any:
     >>> aliases.completed({"policy": {"name": "lstm"}})
     {'policy': {'odd': False, 'name': 'lstm'}}
     """
+    return _changed(nest, place, _completed)
+
+
+def _completed(section, place):
+    if re.fullmatch(RULE, place) and section.get("directory") is None:
+        name = section.get("name")
+        if isinstance(name, str) and name in CATALOGUE:
+            return {**CATALOGUE[name][0].later, **section}
+    return section
+
+
+def _changed(nest, place, change):
+    """A nest whose every dict is what `change` makes of it and its path."""
     if isinstance(nest, list):
         return [
-            completed(entry, _join(place, str(index)))
+            _changed(entry, _join(place, str(index)), change)
             for index, entry in enumerate(nest)
         ]
     if not isinstance(nest, dict):
         return nest
-    result = {
-        key: completed(value, _join(place, str(key)))
-        for key, value in nest.items()
+    return {
+        key: _changed(value, _join(place, str(key)), change)
+        for key, value in change(nest, place).items()
     }
-    if re.fullmatch(RULE, place) and result.get("directory") is None:
-        name = result.get("name")
-        if isinstance(name, str) and name in CATALOGUE:
-            result = {**CATALOGUE[name][0].later, **result}
-    return result
 
 
 def _names(place):

@@ -14,7 +14,7 @@ from keras_l2o import keras_internals
 from keras_l2o.evaluation.private import Privacy
 from keras_l2o.evaluation.private import PrivateModel
 from keras_l2o.evaluation.trace import Trace
-from keras_l2o.learned_optimizer import LearnedOptimizer
+from keras_l2o.learned_optimizer import reads_horizon
 from keras_l2o.problems import Problem
 from keras_l2o.typing import Tensor
 
@@ -164,11 +164,7 @@ def tell_horizon(optimizer: keras.optimizers.Optimizer, steps: int) -> None:
             `total_steps` keeps these.
         steps: Int. Steps of the run.
     """
-    if (
-        isinstance(optimizer, LearnedOptimizer)
-        and optimizer.policy.reads_horizon
-        and optimizer.total_steps is None
-    ):
+    if reads_horizon(optimizer) and optimizer.total_steps is None:
         optimizer.set_horizon(steps)
 
 

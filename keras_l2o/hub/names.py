@@ -62,7 +62,10 @@ def best(family):
     last, and among equals the one with the smallest number comes first.
 
     Args:
-        family: String, the name of a bundled family.
+        family: String.
+
+    Returns:
+        String, or `None` if no family has that name.
     """
 
     def loss(name):
@@ -72,7 +75,7 @@ def best(family):
         return value if known else math.inf
 
     found = replicates(family)
-    return min(found, key=loss)
+    return min(found, key=loss, default=None)
 
 
 def from_hub(
@@ -142,8 +145,8 @@ def from_hub(
         )
     if is_path(name):
         return load(name, custom_objects, **overrides)
-    if isinstance(name, str) and "/" not in name and replicates(name):
-        name = best(name)
+    if isinstance(name, str) and "/" not in name:
+        name = best(name) or name
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise UnknownName(
             "A name must be that of a family, such as 'min-max', or of the "

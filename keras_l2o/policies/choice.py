@@ -20,6 +20,7 @@ from keras_l2o.policies.policy import next_step
 from keras_l2o.policies.pool import PoolPolicy
 from keras_l2o.policies.recurrent import RecurrentStack
 from keras_l2o.policies.recurrent import linear
+from keras_l2o.policies.rows import cut
 from keras_l2o.typing import Config
 from keras_l2o.typing import Tensor
 
@@ -223,7 +224,7 @@ class Choice(PoolPolicy):
             multiplier = ops.tanh(linear(self.rates, output))
             mixed = mixed * ops.exp(self.rate_scale * multiplier)
         mixed = self.learning_rate * ops.sum(mixed, axis=0)
-        rows = zip(*(_split(x, sizes) for x in keras.tree.flatten(joined)))
+        rows = zip(*(cut(x, sizes) for x in keras.tree.flatten(joined)))
         new_recurrent = [
             keras.tree.map_structure(
                 lambda leaf, like: ops.reshape(leaf, like.shape),
@@ -232,7 +233,7 @@ class Choice(PoolPolicy):
             )
             for row, old in zip(rows, recurrent)
         ]
-        return _split(mixed, sizes), new_recurrent, _split(weights, sizes)
+        return cut(mixed, sizes), new_recurrent, cut(weights, sizes)
 
     def _context(self, shape, step):
         """Features that a tensor's coordinates share: time, and rank."""
@@ -286,9 +287,3 @@ class Choice(PoolPolicy):
             "cell_options": dict(self.stack.cell_options),
             "odd": self.odd,
         }
-
-
-def _split(tensor, sizes):
-    """Pieces of these sizes along the last axis."""
-    ends = [sum(sizes[: index + 1]) for index in range(len(sizes) - 1)]
-    return ops.split(tensor, ends, axis=-1) if ends else [tensor]

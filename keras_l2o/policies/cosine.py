@@ -15,6 +15,7 @@ from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.policy import float_step
 from keras_l2o.policies.policy import no_horizon
+from keras_l2o.policies.policy import told
 from keras_l2o.typing import Config
 from keras_l2o.typing import Tensor
 
@@ -84,7 +85,7 @@ class Cosine(Policy):
         )
 
     def with_horizon(self, state: PolicyState, horizon: Horizon) -> PolicyState:
-        horizon = Horizon(*(ops.cast(x, "int32") for x in horizon))
+        horizon = told(horizon)
         inner = self.rule.with_horizon(self._inner(state), horizon)
         return inner._replace(shared=CosineSharedState(horizon, inner.shared))
 

@@ -1,6 +1,5 @@
 """A small network that combines directions, odd in the gradient."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,9 @@ from keras import ops
 from keras_l2o.policies.arguments import check_widths
 from keras_l2o.policies.recurrent import linear
 
+#: Decays of the momenta of the gradient. The second is Adam's.
+DECAYS = (0.5, 0.9, 0.99)
+ADAM = 1
 #: Largest change of the logarithm of the magnitude.
 LOG_MAGNITUDE = 5.0
 #: Directions that are multiplied with each other, as features.
@@ -40,15 +42,7 @@ class DirectionNetwork(keras.layers.Layer):
         super().__init__(**kwargs)
         self.units = check_widths("units", units)
         self.context = context
-        self.hidden = [
-            keras.layers.Dense(
-                width,
-                activation="relu",
-                dtype=self.dtype_policy,
-                name=f"hidden_{index}",
-            )
-            for index, width in enumerate(self.units)
-        ]
+        self.hidden = rectified(self.units, self.dtype_policy)
         self.readout = keras.layers.Dense(
             self.directions + 1,
             kernel_initializer="zeros",
@@ -58,9 +52,7 @@ class DirectionNetwork(keras.layers.Layer):
 
     def build(self, input_shape=None):
         width = self.directions + len(PAIRS) + self.context
-        for layer in (*self.hidden, self.readout):
-            layer.build((None, width))
-            width = layer.units
+        build_in_turn([*self.hidden, self.readout], width)
         self.built = True
 
     def combine(self, directions, context):
@@ -82,13 +74,35 @@ class DirectionNetwork(keras.layers.Layer):
             linear(self.readout, output), self.directions + 1
         )
         log_magnitude = ops.clip(log_magnitude, -LOG_MAGNITUDE, LOG_MAGNITUDE)
-        combined = directions[1]
+        combined = directions[ADAM]
         for coefficient, direction in zip(coefficients, directions):
             combined = combined + coefficient * direction
         return ops.exp(log_magnitude) * combined
 
     def call(self, directions, context):
         return self.combine(directions, context)
+
+
+def rectified(units, dtype, prefix="hidden"):
+    """Rectified layers of these widths, not yet built."""
+    return [
+        keras.layers.Dense(
+            width, activation="relu", dtype=dtype, name=f"{prefix}_{index}"
+        )
+        for index, width in enumerate(units)
+    ]
+
+
+def build_in_turn(layers, width):
+    """Builds layers of which each reads what the one before returns.
+
+    Args:
+        layers: List of `keras.layers.Dense`.
+        width: Int. How many features the first one reads.
+    """
+    for layer in layers:
+        layer.build((None, width))
+        width = layer.units
 
 
 def stacked(hidden, features, context):
@@ -111,24 +125,3 @@ def stacked(hidden, features, context):
     for layer in others:
         output = ops.relu(linear(layer, output))
     return output
-
-
-def grouped(sizes: Sequence[int], least: int) -> list[list[int]]:
-    """Cuts a list of tensors into runs of at least so many coordinates.
-
-    Args:
-        sizes: List of ints, the tensors' coordinates.
-        least: Int. A run ends with the tensor that brings it to this size.
-
-    Returns:
-        List of lists of indices.
-    """
-    runs: list[list[int]] = []
-    total = math.inf
-    for index, size in enumerate(sizes):
-        if total >= least:
-            runs.append([])
-            total = 0
-        runs[-1].append(index)
-        total += size
-    return runs

@@ -14,7 +14,11 @@ from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.arguments import check_widths
 from keras_l2o.policies.coordinatewise import CoordinatewisePolicy
+from keras_l2o.policies.directions import ADAM
+from keras_l2o.policies.directions import DECAYS
 from keras_l2o.policies.directions import DirectionNetwork
+from keras_l2o.policies.directions import build_in_turn
+from keras_l2o.policies.directions import rectified
 from keras_l2o.policies.directions import stacked
 from keras_l2o.policies.moments import average
 from keras_l2o.policies.moments import check_decay
@@ -24,9 +28,6 @@ from keras_l2o.typing import Config
 from keras_l2o.typing import Nest
 from keras_l2o.typing import Tensor
 
-#: Decays of the momenta that the network reads. The second is Adam's.
-DECAYS = (0.5, 0.9, 0.99)
-ADAM = 1
 #: Each of the network's features of time is zero at one of these steps.
 TIMES = np.geomspace(1.0, 3000.0, 8)
 
@@ -105,15 +106,7 @@ class FeatureMLP(CoordinatewisePolicy):
                 name="direction",
             )  # fmt: skip
             return
-        self.hidden = [
-            keras.layers.Dense(
-                width,
-                activation="relu",
-                dtype=self.dtype_policy,
-                name=f"hidden_{index}",
-            )
-            for index, width in enumerate(self.units)
-        ]
+        self.hidden = rectified(self.units, self.dtype_policy)
         self.readout = keras.layers.Dense(
             2,
             kernel_initializer="zeros",
@@ -126,9 +119,7 @@ class FeatureMLP(CoordinatewisePolicy):
             self.direction.build()
         else:
             width = len(DECAYS) + 1 + len(TIMES)
-            for layer in (*self.hidden, self.readout):
-                layer.build((None, width))
-                width = layer.units
+            build_in_turn([*self.hidden, self.readout], width)
         self.built = True
 
     def tensor_state(self, parameter: Tensor) -> Nest:

@@ -15,8 +15,11 @@ from keras_l2o.policies.arguments import check_widths
 from keras_l2o.policies.clock import CONTEXT
 from keras_l2o.policies.clock import TIME_FEATURES
 from keras_l2o.policies.clock import Clock
+from keras_l2o.policies.directions import ADAM
+from keras_l2o.policies.directions import DECAYS
 from keras_l2o.policies.directions import DirectionNetwork
-from keras_l2o.policies.directions import grouped
+from keras_l2o.policies.directions import build_in_turn
+from keras_l2o.policies.directions import rectified
 from keras_l2o.policies.moments import average
 from keras_l2o.policies.moments import check_decay
 from keras_l2o.policies.policy import Horizon
@@ -24,12 +27,13 @@ from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.policy import next_step
 from keras_l2o.policies.policy import no_horizon
+from keras_l2o.policies.policy import told
+from keras_l2o.policies.rows import cut
+from keras_l2o.policies.rows import grouped
+from keras_l2o.policies.rows import joined
 from keras_l2o.typing import Config
 from keras_l2o.typing import Tensor
 
-#: Decays of the momenta. The second is Adam's.
-DECAYS = (0.5, 0.9, 0.99)
-ADAM = 1
 #: Small tensors go through the network together, until there are so many
 #: coordinates. What tensors share is then computed once.
 GROUP = 2**18
@@ -112,10 +116,7 @@ class General(Policy):
             self.units, CONTEXT, dtype=self.dtype_policy, name="direction"
         )
         dense, dtype = keras.layers.Dense, self.dtype_policy
-        self.rate_hidden = [
-            dense(width, "relu", dtype=dtype, name=f"rate_hidden_{index}")
-            for index, width in enumerate(self.rate_units)
-        ]
+        self.rate_hidden = rectified(self.rate_units, dtype, "rate_hidden")
         self.rate_readout = dense(
             1, kernel_initializer="zeros", dtype=dtype, name="rate_readout"
         )
@@ -128,9 +129,7 @@ class General(Policy):
         self.direction.build()
         width = 3 + SHAPE_FEATURES + TIME_FEATURES
         self.rate_linear.build((None, width))
-        for layer in (*self.rate_hidden, self.rate_readout):
-            layer.build((None, width))
-            width = layer.units
+        build_in_turn([*self.rate_hidden, self.rate_readout], width)
         self.built = True
 
     def initial_state(self, parameters: Sequence[Tensor]) -> PolicyState:
@@ -147,9 +146,7 @@ class General(Policy):
         )
 
     def with_horizon(self, state: PolicyState, horizon: Horizon) -> PolicyState:
-        return state._replace(
-            shared=Horizon(*(ops.cast(x, "int32") for x in horizon))
-        )
+        return state._replace(shared=told(horizon))
 
     def update(
         self,
@@ -182,8 +179,8 @@ class General(Policy):
         """Updates and new averages of some tensors, computed together."""
         shapes = [tuple(gradient.shape) for gradient in gradients]
         sizes = [math.prod(shape) for shape in shapes]
-        gradient = _joined([self.cast_gradient(g) for g in gradients])
-        rows = self._averages(_joined(averages, 1), gradient)
+        gradient = joined([self.cast_gradient(g) for g in gradients])
+        rows = self._averages(joined(averages, 1), gradient)
         corrections = clock.corrections((*DECAYS, self.beta_2))
         *momenta, second = ops.unstack(
             rows * corrections[:, None], len(DECAYS) + 1
@@ -192,7 +189,7 @@ class General(Policy):
         directions = [momentum * scale for momentum in momenta]
         directions.append(ops.tanh(gradient * scale))
         raw = self.direction.combine(directions, clock.context)
-        parameter = _joined(
+        parameter = joined(
             [ops.cast(p, self.variable_dtype) for p in parameters]
         )
         figures = ops.stack(
@@ -204,16 +201,16 @@ class General(Policy):
             ]
         )
         means = ops.stack(
-            [ops.mean(part, axis=-1) for part in _cut(figures, sizes)]
+            [ops.mean(part, axis=-1) for part in cut(figures, sizes)]
         )
         rates = self._rates(means, shapes, clock)
         updates = [
             ops.reshape(rates[index] * part, shape)
-            for index, (part, shape) in enumerate(zip(_cut(raw, sizes), shapes))
+            for index, (part, shape) in enumerate(zip(cut(raw, sizes), shapes))
         ]
         new = [
             ops.reshape(part, (rows.shape[0], *shape))
-            for part, shape in zip(_cut(rows, sizes), shapes)
+            for part, shape in zip(cut(rows, sizes), shapes)
         ]
         return updates, new
 
@@ -298,18 +295,3 @@ def _shape_features(shape):
     fan_out = shape[-1] if shape else 1
     vector = float(len(shape) <= 1)
     return [vector, math.log(fan_in) / 4.0, math.log(fan_out) / 4.0]
-
-
-def _joined(tensors, features=0):
-    """Tensors in one row, behind so many axes of features."""
-    flat = [
-        ops.reshape(tensor, (*tensor.shape[:features], -1))
-        for tensor in tensors
-    ]
-    return flat[0] if len(flat) == 1 else ops.concatenate(flat, axis=-1)
-
-
-def _cut(row, sizes):
-    """Pieces of these sizes along the last axis."""
-    ends = np.cumsum(sizes)[:-1].tolist()
-    return ops.split(row, ends, axis=-1) if ends else [row]

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from keras import ops
 
 from keras_l2o import numerics
+from keras_l2o.training import checks
 from keras_l2o.training.inner_loop import Records
 from keras_l2o.typing import Tensor
 
@@ -116,7 +117,7 @@ class Objective:
         self.kind = kind
         self.relative = bool(relative)
         self.step_weights = step_weights
-        self.floor = _not_negative("floor", floor)
+        self.floor = checks.number("floor", floor)
         self.huber_delta = huber_delta
         self.mode = mode
         self.imitation_probability = float(imitation_probability)
@@ -263,14 +264,6 @@ def _check_choice(key, value, choices):
             f"Argument `{key}` must be one of {sorted(choices)}. "
             f"Received: {key}={value!r}"
         )
-
-
-def _not_negative(key, value):
-    if not value >= 0.0:
-        raise ValueError(
-            f"Argument `{key}` must not be negative. Received: {key}={value!r}"
-        )
-    return float(value)
 
 
 def _check_number(key, value, above):

@@ -8,7 +8,7 @@ from keras import ops
 from keras_l2o import backend
 from keras_l2o import numerics
 from keras_l2o import policies
-from keras_l2o.policies.directions import grouped
+from keras_l2o.policies.rows import grouped
 
 pytestmark = pytest.mark.backend
 
