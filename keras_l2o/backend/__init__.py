@@ -22,6 +22,7 @@ value_and_grad = _backend.value_and_grad
 per_example_gradients = _backend.per_example_gradients
 unrolled = _backend.unrolled
 scan = _backend.scan
+only_if = _backend.only_if
 kept = _backend.kept
 REMATERIALIZES = _backend.REMATERIALIZES
 COMPILES_PARTS = _backend.COMPILES_PARTS

@@ -117,6 +117,22 @@ def scan(
     return jax.lax.scan(body, carry, inputs, length=length)
 
 
+def only_if(
+    condition: Tensor, function: Callable[[], Nest], otherwise: Nest
+) -> Nest:
+    """What a function returns, or something else where a condition is false.
+
+    By `jax.lax.cond`: the function then does not run, unless tasks are mapped
+    over that each have a condition of their own.
+
+    Args:
+        condition: Boolean scalar.
+        function: Returns a nest of tensors.
+        otherwise: Nest of tensors of the same structure, shapes and types.
+    """
+    return jax.lax.cond(condition, function, lambda: otherwise)
+
+
 def kept(tensor: Tensor) -> Tensor:
     """A tensor that `scan` keeps for the gradient even if it rematerializes.
 

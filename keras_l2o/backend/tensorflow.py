@@ -197,6 +197,22 @@ def _from_bits(bits, dtype):
     return bits if dtype is None else tf.bitcast(bits, dtype)
 
 
+def only_if(
+    condition: Tensor, function: Callable[[], Nest], otherwise: Nest
+) -> Nest:
+    """What a function returns, or something else where a condition is false.
+
+    By `tf.cond`: the function then does not run.
+
+    Args:
+        condition: Boolean scalar.
+        function: Returns a nest of tensors.
+        otherwise: Nest of tensors of the same structure, shapes and types.
+    """
+    otherwise = keras.tree.map_structure(tf.convert_to_tensor, otherwise)
+    return tf.cond(condition, function, lambda: otherwise)
+
+
 def kept(tensor: Tensor) -> Tensor:
     """A tensor that `scan` keeps for the gradient even if it rematerializes.
 

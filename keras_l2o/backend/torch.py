@@ -126,6 +126,21 @@ def scan(
     )
 
 
+def only_if(
+    condition: Tensor, function: Callable[[], Nest], otherwise: Nest
+) -> Nest:
+    """What a function returns, or something else where a condition is false.
+
+    The function then does not run.
+
+    Args:
+        condition: Boolean scalar.
+        function: Returns a nest of tensors.
+        otherwise: Nest of tensors of the same structure, shapes and types.
+    """
+    return function() if condition else otherwise
+
+
 def kept(tensor: Tensor) -> Tensor:
     """A tensor that `scan` keeps for the gradient even if it rematerializes.
 

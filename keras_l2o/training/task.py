@@ -206,6 +206,24 @@ class Task(NamedTuple):
             teachers=self._teachers(records),
         )
 
+    def no_figures(self):
+        """The `Figures` of a truncation that is left out."""
+        distillation = self.distillation
+        number = ops.zeros((), self.problem.dtype)
+        row = ops.zeros((len(distillation.teachers),), self.problem.dtype)
+        names = {
+            "loss": distillation.log_losses,
+            "furthest": distillation.log_teachers,
+        }
+        return Figures(
+            finite=ops.convert_to_tensor(True),
+            losses=ops.stack([number] * 3),
+            dead_teachers=ops.zeros((), "float32"),
+            negative=ops.zeros((), "float32"),
+            measures={name: (row, row) for name in names if names[name]},
+            teachers=row if distillation.compare else (),
+        )
+
     def _teachers(self, records):
         """The meta loss of each teacher, had its losses been the student's."""
         distillation = self.distillation

@@ -25,9 +25,10 @@ class FullUnroll(Estimator):
 
     of the objective over all `H` inner steps of the episode, whose losses are
     relative to those of the episode's first parameters. Each task draws its
-    horizon `H` log-uniformly from `unroll` times the range of `depth`. Inner
-    steps after the horizon are computed and left out, so that one compiled
-    program serves every horizon.
+    horizon `H` log-uniformly from `unroll` times the range of `depth`. One
+    compiled program serves every horizon: truncations after it are left out,
+    and so are the inner steps after it in the last one. On JAX, those of
+    several tasks that are mapped over are computed all the same.
 
     The backward pass goes from the last truncation to the first, and computes
     each again from its start. So memory holds all inner steps of one
@@ -75,16 +76,33 @@ class FullUnroll(Estimator):
             )
             return truncation, end
 
+        def counts(part):
+            return part["index"][0] < task.data["horizon"]
+
         def forward(start, part):
-            truncation, end = run(weights, start, part)
-            # A student that is not finite goes on, too: its figures then
-            # are not finite, and the task's gradient does not count.
-            goes_on = ops.convert_to_tensor(True)
-            reached = truncation.next_start(end, goes_on)
-            output = start, truncation.figures(end)
-            return (reached, end.records.goes_on[-1]), output
+            def ahead():
+                truncation, end = run(weights, start, part)
+                # A student that is not finite goes on, too: its figures then
+                # are not finite, and the task's gradient does not count.
+                goes_on = ops.convert_to_tensor(True)
+                reached = truncation.next_start(end, goes_on)
+                goes_on = end.records.goes_on[-1]
+                return (reached, goes_on), truncation.figures(end)
+
+            reached, figures = backend.only_if(
+                counts(part), ahead, (start, task.no_figures())
+            )
+            return reached, (start, figures)
 
         def backward(carry, inputs):
+            return (
+                backend.only_if(
+                    counts(inputs[1]), lambda: back(carry, inputs), carry
+                ),
+                (),
+            )
+
+        def back(carry, inputs):
             gradients, slopes = carry
             (trajectories, running), part = inputs
 
@@ -108,7 +126,7 @@ class FullUnroll(Estimator):
             )
             count = len(gradients)
             total = [a + b for a, b in zip(gradients, found[:count])]
-            return (total, found[count:]), ()
+            return total, found[count:]
 
         first = (fresh, ops.convert_to_tensor(True))
         _, (starts, figures) = backend.scan(forward, first, parts, depth)
