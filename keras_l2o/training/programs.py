@@ -19,16 +19,20 @@ class Programs:
 
     def __init__(self, apart: bool) -> None:
         self.apart = apart
-        self._compiled: dict[Hashable, Callable[..., Nest]] = {}
+        self._compiled: dict[tuple[Hashable, ...], Callable[..., Nest]] = {}
 
     def run(
-        self, name: Hashable, function: Callable[..., Nest], *arguments: Any
+        self,
+        name: tuple[Hashable, ...],
+        function: Callable[..., Nest],
+        *arguments: Any,
     ) -> Nest:
         """Calls a function of tensors.
 
         Args:
-            name: What tells it from others. A name stands for one function
-                until `clear` is called.
+            name: Tuple of the kind of function, a string, and of what tells
+                it from others. A name stands for one function until `clear` is
+                called with its kind.
             function: Maps nests of tensors to a nest of tensors.
             *arguments: Nests of tensors.
 
@@ -41,6 +45,11 @@ class Programs:
             self._compiled[name] = backend.compiled(function)
         return self._compiled[name](*arguments)
 
-    def clear(self) -> None:
-        """Forgets all functions: what they depend on has changed."""
-        self._compiled.clear()
+    def clear(self, kind: str) -> None:
+        """Forgets functions: what they depend on has changed.
+
+        Args:
+            kind: String. Those whose name is a tuple that starts with it.
+        """
+        for name in [name for name in self._compiled if name[0] == kind]:
+            del self._compiled[name]

@@ -277,7 +277,7 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
             The function, as Keras's own method returns it.
         """
         if force or self.train_function is None:
-            self.programs.clear()
+            self.programs.clear("estimate")
         return super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> Any:
@@ -290,7 +290,7 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
             The function.
         """
         if force or self.test_function is None:
-            self.programs.clear()
+            self.programs.clear("validate")
         return super().make_test_function(force)
 
     @property

@@ -100,8 +100,17 @@ def test_programs_are_kept_by_name_until_they_are_cleared():
 
     together = Programs(apart=False)
     for _ in range(2):
-        together.run("one", function, 1)
+        together.run(("estimate", 0), function, 1)
     assert len(calls) == 2
+    if keras.backend.backend() != "jax":
+        return
+    apart = Programs(apart=True)
+    calls.clear()
+    for cleared, traced in (("validate", 1), ("estimate", 2)):
+        apart.run(("estimate", 0), lambda x: function(x), 1)
+        apart.clear(cleared)
+        apart.run(("estimate", 0), lambda x: function(x), 1)
+        assert len(calls) == traced
 
 
 def drawing(**options):
