@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import signal
+import sys
 
 import typer
 from rich.console import Console
@@ -28,6 +29,7 @@ class Interruption:
 
     def __init__(self, line):
         self.line, self.number = lambda: line, None
+        self._report = sys.unraisablehook
 
     def interrupt(self, number, frame):
         """Handles a signal: keeps its number and raises `KeyboardInterrupt`.
@@ -38,6 +40,16 @@ class Interruption:
         """
         self.number = signal.Signals(number)
         raise KeyboardInterrupt
+
+    def report(self, lost):
+        """Reports an exception that was ignored, but for that of the signal.
+
+        Args:
+            lost: As for `sys.unraisablehook`.
+        """
+        ours = issubclass(lost.exc_type, KeyboardInterrupt)
+        if not (ours and self.number is not None):
+            self._report(lost)
 
 
 #: The `Interruption`s of the `interruptible` blocks that are running, the
@@ -50,6 +62,7 @@ def check():
 
     If a signal arrives while Python runs a finalizer, or a callback that
     another library calls, the exception is ignored there and the work goes on.
+    Python would report it with a traceback; `interruptible` keeps it quiet.
     So everything that reports the progress of long work also calls this
     function.
 
@@ -77,6 +90,7 @@ def interruptible(line):
     """
     interruption = Interruption(line)
     before = _handle(interruption.interrupt)
+    report, sys.unraisablehook = sys.unraisablehook, interruption.report
     _AWAITED.append(interruption)
     try:
         yield interruption
@@ -93,6 +107,7 @@ def interruptible(line):
         raise typer.Exit(128 + number) from None
     finally:
         _AWAITED.remove(interruption)
+        sys.unraisablehook = report
         for number, handler in before.items():
             signal.signal(number, handler)
 
