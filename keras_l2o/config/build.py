@@ -63,14 +63,14 @@ def build(
             leaves no files.
         metadata: Dict that JSON can hold, which is added to the metadata of
             the optimizer that the run saves. Defaults to `None`.
-        custom_objects: Dict of classes that the folders of trained teachers
+        custom_objects: Dict of classes that the folders of trained policies
             may name, as in `keras_l2o.load`. Defaults to `None`.
 
     Returns:
         A `Built`.
 
     Raises:
-        ConfigurationError: A teacher's directory has no trained optimizer.
+        ConfigurationError: A policy's directory has no trained optimizer.
         ValueError: The values of some fields contradict each other.
 
     Example:
@@ -93,7 +93,7 @@ def build(
     )  # fmt: skip
     estimator = fields.pop("estimator")
     trainer = MetaTrainer(
-        _rule(configuration.policy),
+        _rule(configuration.policy, custom_objects),
         _teachers(teachers, custom_objects),
         [problems.get(**p.model_dump()) for p in configuration.problems],
         objective=Objective(**objective),
@@ -169,16 +169,21 @@ def trained_policy(
     )
 
 
-def _rule(section):
+def _rule(section, custom_objects):
     """The policy of a section, which may have sections of others in it."""
+    if "directory" in section:
+        return trained_policy(section["directory"], custom_objects)
     arguments = dict(section)
     arguments.pop("perturbation", None)
-    pool = arguments.pop("pool", None)
+    pool, rule, optimizer = (
+        arguments.pop(key, None) for key in ("pool", "rule", "optimizer")
+    )
     if pool is not None:
-        arguments["pool"] = [_rule(member) for member in pool]
-    rule = arguments.pop("rule", None)
+        arguments["pool"] = [_rule(member, custom_objects) for member in pool]
     if rule is not None:
-        arguments["rule"] = _rule(rule)
+        arguments["rule"] = _rule(rule, custom_objects)
+    if optimizer is not None:
+        arguments["optimizer"] = _optimizer(optimizer)
     return policies.get(**arguments)
 
 
@@ -190,12 +195,7 @@ def _teachers(sections, custom_objects):
         while name in teachers:
             count += 1
             name = f"{section['name']}_{count}"
-        if "directory" in section:
-            teachers[name] = trained_policy(
-                section["directory"], custom_objects
-            )
-        else:
-            teachers[name] = _rule(section)
+        teachers[name] = _rule(section, custom_objects)
     return teachers
 
 

@@ -202,7 +202,7 @@ def description(
 def _policy(nest):
     nest = dict(nest)
     perturbation = nest.pop("perturbation", None)
-    result = _rule(nest, "policy", "perturbation")
+    result = _teacher(nest, "policy", "perturbation")
     if perturbation is not None:
         perturbation = _named(
             sections.perturbation,
@@ -228,8 +228,8 @@ def _named(section, nest, path, **dump):
     return {"name": nest["name"], "config": config}
 
 
-def _teacher(nest, path):
-    """Checks a teacher: a rule and its arguments, or a trained policy."""
+def _teacher(nest, path, *more):
+    """Checks a rule and its arguments, or where a trained policy is."""
     if not isinstance(nest, dict):
         raise ConfigurationError(
             f"Field {path} must hold fields. Received: {nest!r}"
@@ -241,8 +241,8 @@ def _teacher(nest, path):
             name=(str, "trained"),
             directory=(str, ...),
         )
-        return _section(trained, nest, path)
-    return _rule(nest, path, "directory")
+        return _section(trained, nest, path, *more)
+    return _rule(nest, path, "directory", *more)
 
 
 def _rule(nest, path, *more):
@@ -250,11 +250,15 @@ def _rule(nest, path, *more):
     rule = _section(sections.policy(nest.get("name"), path), nest, path, *more)
     if rule.get("pool") is not None:
         rule["pool"] = [
-            _rule(member, f"{path}/pool/{index}")
+            _teacher(member, f"{path}/pool/{index}")
             for index, member in enumerate(rule["pool"])
         ]
     if rule.get("rule") is not None:
-        rule["rule"] = _rule(rule["rule"], f"{path}/rule")
+        rule["rule"] = _teacher(rule["rule"], f"{path}/rule")
+    if rule.get("optimizer") is not None:
+        rule["optimizer"] = _named(
+            sections.optimizer, rule["optimizer"], f"{path}/optimizer"
+        )
     return rule
 
 

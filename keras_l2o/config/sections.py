@@ -29,7 +29,7 @@ from keras_l2o.training.objective import STEP_WEIGHTS
 
 OPTIMIZERS = {
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl",
-    "lamb", "lion", "nadam", "rmsprop", "sgd",
+    "lamb", "lion", "muon", "nadam", "rmsprop", "sgd",
 }  # fmt: skip
 
 _IntSchedule = int | list[int] | dict[str, Any]
@@ -51,6 +51,7 @@ _STRATEGY_TYPES = {
 _POLICY_TYPES = {
     "pool": list[dict[str, Any]] | None,
     "rule": dict[str, Any] | None,
+    "optimizer": dict[str, Any] | None,
 }
 _OPTIMIZER_TYPES = {"learning_rate": float | dict[str, Any]}
 _TRAINING_TYPES = {
@@ -142,7 +143,7 @@ def policy(name, path):
     config = policies.get(name).get_config()
     for key in ("name", "dtype"):
         config.pop(key, None)
-    for key in {"pool", "rule"} & set(config):
+    for key in {"pool", "rule", "optimizer"} & set(config):
         config[key] = None  # by default that of the policy's name
     return _section("Policy", config, _POLICY_TYPES, name=name)
 

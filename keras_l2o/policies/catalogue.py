@@ -13,6 +13,7 @@ from keras_l2o.policies.choice import Choice
 from keras_l2o.policies.cosine import Cosine
 from keras_l2o.policies.feature_mlp import FeatureMLP
 from keras_l2o.policies.general import General
+from keras_l2o.policies.keras_optimizer import KerasOptimizer
 from keras_l2o.policies.learned_rate import AdamLR
 from keras_l2o.policies.learned_rate import RMSPropLR
 from keras_l2o.policies.lstm import LSTM
@@ -92,6 +93,7 @@ CATALOGUE = Registry(
         "feature_mlp": (FeatureMLP, {}),
         "general": (General, {}),
         "cosine": (Cosine, {"rule": lambda: Adam(0.01)}),
+        "keras": (KerasOptimizer, {"optimizer": lambda: "adam"}),
     },
 )
 

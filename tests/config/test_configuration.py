@@ -1,7 +1,10 @@
 import json
 
+import keras
+import numpy as np
 import pytest
 
+import keras_l2o
 from keras_l2o import config
 from keras_l2o import policies
 from keras_l2o import strategies
@@ -100,11 +103,48 @@ def test_an_unknown_field_of_a_rule_of_a_pool_is_named():
         ])  # fmt: skip
 
 
+def test_an_optimizer_of_keras_is_a_rule_like_any_other():
+    muon = {"name": "muon", "config": {"learning_rate": 0.02}}
+    rule = {"name": "keras", "optimizer": muon}
+    teacher = {"name": "cosine", "rule": rule, "warmup": 0.05}
+    configuration = resolve("digits_train", overrides=[
+        f"--training/teachers={json.dumps([teacher])}"
+    ])  # fmt: skip
+    text = json.dumps(configuration.model_dump(mode="json"))
+    assert config.check(json.loads(text)) == configuration
+    (made,) = config.build(configuration).trainer.teachers
+    assert isinstance(made, policies.Cosine) and made.warmup == 0.05
+    optimizer = made.rule.optimizer
+    assert isinstance(optimizer, keras.optimizers.Muon)
+    assert float(optimizer.learning_rate) == pytest.approx(0.02)
+    with pytest.raises(ConfigurationError, match="teachers/0/rule/optimizer"):
+        resolve(overrides=[
+            "--training/teachers="
+            + json.dumps([teacher]).replace("learning_rate", "rate")
+        ])  # fmt: skip
+
+
+def test_a_trained_policy_stands_wherever_a_rule_does():
+    trained = {"name": "trained", "directory": "min-max-compact/3"}
+    teacher = {"name": "cosine", "rule": trained}
+    configuration = resolve("digits_train", overrides=[
+        "--policy=" + json.dumps(trained),
+        f"--training/teachers={json.dumps([teacher])}",
+    ])  # fmt: skip
+    text = json.dumps(configuration.model_dump(mode="json"))
+    assert config.check(json.loads(text)) == configuration
+    trainer = config.build(configuration).trainer
+    expected = keras_l2o.from_hub("min-max-compact/3").policy.get_weights()
+    for policy in (trainer.student, trainer.teachers[0].rule):
+        for found, weight in zip(policy.get_weights(), expected):
+            np.testing.assert_array_equal(found, weight)
+
+
 @pytest.mark.parametrize("name", policies.names())
 def test_every_policy_has_a_section_with_its_own_defaults(name):
     section = dict(resolve(policy=name).policy)
     assert section.pop("perturbation") is None
-    for key in ("pool", "rule"):
+    for key in ("pool", "rule", "optimizer"):
         assert section.pop(key, None) is None  # the catalogue's
     mine = {k: v for k, v in section.items() if k != "name"}
     made = policies.get(**section).get_config()
