@@ -12,6 +12,14 @@ from keras_l2o.evaluation.comparison import steps_to_reach
 
 #: What a contender's losses are divided by.
 REFERENCE = "adamw_cosine/tuned"
+#: Whom every contender is compared with, if they have run.
+RIVALS = (
+    REFERENCE,
+    "adamw_cosine/single",
+    "adam/tuned",
+    "muon_cosine/default",
+    "schedule_free/default",
+)
 #: Resamples of an interval.
 RESAMPLES = 2000
 #: Factors of a performance profile.
@@ -104,6 +112,19 @@ def reached(cell: Cell, reference: Cell) -> np.ndarray:
             for curve, end in zip(cell.curves, reference.final)
         ]
     )
+
+
+def speed_ups(cell: Cell, reference: Cell) -> np.ndarray:
+    """How many times sooner a run is where the reference ends, by seed.
+
+    Zero for a run that never gets there.
+
+    Reference:
+        - [Moudgil et al., 2025](https://arxiv.org/abs/2501.12670)
+    """
+    shares = reached(cell, reference)
+    # A validation is at least one of the points.
+    return 1.0 / np.maximum(shares, 1.0 / cell.curves.shape[1])
 
 
 def interval(by_task: Mapping[str, np.ndarray]) -> tuple[float, float, float]:

@@ -59,6 +59,9 @@ def of_length(cells, title, steps):
         made[f"{title}: over all tasks, of {figures.REFERENCE}"] = [
             {"optimizer": name, **row["texts"]} for name, row in rows
         ]
+    duels = [row for name in cells if (row := _duels(name, cells))]
+    if duels:
+        made[f"{title}: tasks with a lower final loss, and speed-up"] = duels
     made[f"{title}: share of tasks within a factor of the best"] = [
         {
             "optimizer": name,
@@ -91,7 +94,8 @@ def _against(row, reference, steps):
         for figure in ("best", "final", "train")
     }
     by_task = {task: values.mean() for task, values in logs["best"].items()}
-    worst = max(by_task, key=by_task.get)
+    ends = {task: values.mean() for task, values in logs["final"].items()}
+    worst = max(ends, key=ends.get)
     reached = np.concatenate(
         [figures.reached(row[task], other) for task, other in shared.items()]
     )
@@ -110,7 +114,7 @@ def _against(row, reference, steps):
             "best, interquartile mean": (
                 f"{_ratio(mean)} ({_ratio(low)}, {_ratio(high)})"
             ),
-            "worst task": f"{worst} {_ratio(by_task[worst])}",
+            "worst task, final": f"{worst} {_ratio(ends[worst])}",
             "diverged": str(sum(row[task].diverged for task in shared)),
             "got to its end": f"{np.isfinite(reached).mean():.0%}",
             "median steps to it": (
@@ -118,6 +122,31 @@ def _against(row, reference, steps):
             ),
         },
     }
+
+
+def _duels(name, cells):
+    """A contender's row of the table against each rival; empty if alone."""
+    texts = {}
+    for rival in figures.RIVALS:
+        shared = cells[name].keys() & cells.get(rival, {}).keys()
+        if rival == name or not shared:
+            continue
+        pairs = {
+            task: (cells[name][task], cells[rival][task]) for task in shared
+        }
+        ahead = sum(
+            figures.log_ratios(*pair, "final").mean() < 0
+            for pair in pairs.values()
+        )
+        mean, low, high = figures.interval(
+            {task: figures.speed_ups(*pairs[task]) for task in sorted(pairs)}
+        )
+        texts[rival] = (
+            f"{ahead} of {len(shared)}, {mean:.2f} ({low:.2f}, {high:.2f})"
+        )
+    if not texts:
+        return {}
+    return {"optimizer": name, **{r: texts.get(r, "") for r in figures.RIVALS}}
 
 
 def _task(task, cells, reference):

@@ -199,14 +199,34 @@ def test_tables_have_the_figures_of_two_stored_runs(tmp_path, capsys):
     overall, last = mine[0], mine[-1]
     assert [cell.strip() for cell in overall.split("|")[1:-1]] == [
         "mine", "1 of 1", "0.500", "0.354", "0.500", "0.500 (0.500, 0.500)",
-        "one 0.500", "0", "100%", "10",
+        "one 0.354", "0", "100%", "10",
     ]  # fmt: skip
+    duel = [cell.strip() for cell in mine[1].split("|")[1:-1]]
+    assert duel[:2] == ["mine", "1 of 1, 2.00 (2.00, 2.00)"]
+    assert set(duel[2:]) == {""}
     assert [cell.strip() for cell in last.split("|")[1:-1]] == [
         "mine", "0.75", "0.75", "1", "-0.693", "0",
     ]  # fmt: skip
     rows = [r for r in text.splitlines() if r.startswith("| adamw_cosine")]
     profile = [cell.strip() for cell in rows[1].split("|")[1:-1]]
     assert profile[2:] == ["0.00"] * 6 + ["1.00"]
+
+
+def test_a_speed_up_is_how_much_sooner_a_run_is_at_the_others_end():
+    def cell(*curves):
+        ends = np.array([curve[-1] for curve in curves])
+        return figures.Cell(ends, ends, ends, np.array(curves), 0)
+
+    reference = cell([4.0, 3.0, 2.0, 1.0], *[[4.0, 4.0, 4.0, 2.0]] * 3)
+    mine = cell(
+        [4.0, 3.0, 2.0, 1.5],  # never
+        [1.0, 1.0, 1.0, 1.0],  # at the first validation
+        [4.0, 3.0, 1.0, 1.0],  # halfway between the second and the third
+        [4.0, 4.0, 4.0, 2.0],
+    )
+    np.testing.assert_allclose(
+        figures.speed_ups(mine, reference), [0.0, 4.0, 1.6, 1.0]
+    )
 
 
 def test_a_run_that_diverged_is_infinitely_bad(tmp_path):
