@@ -123,6 +123,15 @@ class Objective:
         self.imitation_probability = float(imitation_probability)
         self.stop_above = stop_above
 
+    @property
+    def imitates(self) -> bool:
+        """Whether the total may depend on what the teachers do.
+
+        If not, an estimator need not run them where it differentiates.
+        """
+        own = type(self).__call__ is not Objective.__call__
+        return own or self.mode != "meta"
+
     def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Mean over coordinates of the squared difference, or of Huber's.
 

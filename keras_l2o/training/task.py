@@ -179,6 +179,16 @@ class Task(NamedTuple):
         )
         return Truncation(reached, records, ops.stack(losses))
 
+    def differentiated(self):
+        """This task with what the objective's total depends on alone."""
+        distillation = self.distillation
+        if distillation.objective.imitates:
+            return self
+        alone = distillation._replace(
+            teachers=[], compare=False, log_losses=False, log_teachers=False
+        )
+        return self._replace(distillation=alone)
+
     def next_start(self, truncation, finite):
         """Where each optimizer goes on: afresh if it is not finite any more."""
         fresh = self.fresh()

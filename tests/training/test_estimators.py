@@ -264,3 +264,68 @@ def test_a_full_unroll_masks_what_lies_beyond_each_tasks_horizon():
 def test_a_wrong_estimator_is_named(tiny_problem):
     with pytest.raises(ValueError, match="Did you mean 'pes'"):
         trainer(tiny_problem, estimator="pess")
+
+
+class Watched(keras_l2o.training.Objective):
+    """Runs the teachers wherever there is a gradient, to no effect."""
+
+    imitates = True
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_a_full_unroll_leaves_out_what_changes_no_gradient(
+    tiny_problem, monkeypatch, skips
+):
+    """Teachers that nobody imitates, and truncations after the horizon."""
+
+    def result(objective):
+        keras.utils.set_random_seed(0)
+        model = trainer(
+            tiny_problem,
+            unroll=2,
+            depth=(1, 4),
+            tasks=1,
+            estimator="full_unroll",
+            synchronize_teachers=False,
+            objective=objective(mode="meta", floor=0.1, step_weights="late"),
+            log_losses=True,
+            seed=2,
+        )
+        model.compile(
+            keras.optimizers.SGD(0.0), balance=keras_l2o.training.Balance(1, 3)
+        )
+        data = model.episodes.at(0)
+        assert data[0]["horizon"][0] <= 6
+        data = keras.tree.map_structure(ops.convert_to_tensor, data)
+        _, (found,) = model.outer_loop.estimates(model.state, data)
+        return found.gradients, found.figures.losses, found.figures.leads()
+
+    plain = result(Watched)
+    if not skips:
+        monkeypatch.setattr(
+            keras_l2o.backend,
+            "only_if",
+            lambda condition, function, otherwise: keras_l2o.numerics.select(
+                condition, function(), otherwise
+            ),
+        )
+    for one, other in zip(
+        keras.tree.flatten(plain),
+        keras.tree.flatten(result(keras_l2o.training.Objective)),
+    ):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(one),
+            ops.convert_to_numpy(other),
+            rtol=2e-5,
+            atol=1e-7,
+        )
+
+
+def test_an_objective_of_ones_own_may_imitate():
+    class Mine(keras_l2o.training.Objective):
+        def __call__(self, *arguments):
+            return super().__call__(*arguments)
+
+    assert Mine(mode="meta").imitates
+    assert keras_l2o.training.Objective().imitates
+    assert not keras_l2o.training.Objective(mode="meta").imitates

@@ -62,7 +62,7 @@ class FullUnroll(Estimator):
         parts, depth = _truncations(task)
         fresh = task.fresh()
 
-        def run(weights, start, part):
+        def run(task, weights, start, part):
             trajectories, running = start
             truncation = task._replace(
                 data={**task.data, **part["data"]},
@@ -81,7 +81,7 @@ class FullUnroll(Estimator):
 
         def forward(start, part):
             def ahead():
-                truncation, end = run(weights, start, part)
+                truncation, end = run(task, weights, start, part)
                 # A student that is not finite goes on, too: its figures then
                 # are not finite, and the task's gradient does not count.
                 goes_on = ops.convert_to_tensor(True)
@@ -105,6 +105,8 @@ class FullUnroll(Estimator):
         def back(carry, inputs):
             gradients, slopes = carry
             (trajectories, running), part = inputs
+            reduced = task.differentiated()
+            trajectories = trajectories[: len(reduced.distillation.pool)]
 
             def loss(variables):
                 weights = variables[: len(gradients)]
@@ -112,7 +114,7 @@ class FullUnroll(Estimator):
                     trajectories[0], variables[len(gradients) :]
                 )
                 start = ((student, *trajectories[1:]), running)
-                _, end = run(weights, start, part)
+                _, end = run(reduced, weights, start, part)
                 # The later truncations' objective as a function of this
                 # one's end, to first order.
                 later = [
