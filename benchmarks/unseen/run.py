@@ -135,7 +135,12 @@ def _forget():
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("single", help="search the one setting for all tasks")
+    alone = commands.add_parser(
+        "single", help="search one setting for the meta-training's problems"
+    )
+    alone.add_argument(
+        "--optimizer", choices=opponents.OPPONENTS, default=search.SINGLE
+    )
     run = commands.add_parser("evaluate", help="evaluate contenders on tasks")
     run.add_argument("--steps", type=int, nargs="+", default=[400])
     run.add_argument("--seeds", type=int, default=5)
@@ -144,7 +149,7 @@ def main(arguments: list[str] | None = None) -> None:
     run.add_argument("--directory", type=pathlib.Path, default="unseen")
     given = parser.parse_args(arguments)
     if given.command == "single":
-        print(search.find_single())
+        print(search.find_single(given.optimizer))
         return
     for steps in given.steps:
         evaluate(

@@ -21,10 +21,10 @@ from keras_l2o.problems import Problem
 SEED = 1000
 #: Validations of a run, whatever its length.
 VALIDATIONS = 25
-#: The opponent with one setting for all tasks, where the setting is, and the
-#: steps of the runs that it is from.
+#: The opponent with one setting for all tasks, where such settings are, and the
+#: steps of the runs that they are from.
 SINGLE = "adamw_cosine"
-SINGLE_PATH = pathlib.Path(__file__).with_name("single.json")
+SINGLES = pathlib.Path(__file__).with_name("single")
 SINGLE_STEPS = 2000
 
 
@@ -130,49 +130,51 @@ def single() -> Setting:
     Raises:
         FileNotFoundError: It has not been searched.
     """
-    if not SINGLE_PATH.exists():
+    path = SINGLES / f"{SINGLE}.json"
+    if not path.exists():
         raise FileNotFoundError(
-            f"There is no {SINGLE_PATH}. `python -m benchmarks.unseen.run "
-            "single` searches the setting."
+            f"There is no {path}. `python -m benchmarks.unseen.run single` "
+            "searches the setting."
         )
-    return Setting(*json.loads(SINGLE_PATH.read_text())["setting"])
+    return Setting(*json.loads(path.read_text())["setting"])
 
 
 def find_single(
+    name: str = SINGLE,
     names: Sequence[str] = problems.BREADTH,
     steps: int = SINGLE_STEPS,
     trials: int = opponents.TRIALS,
-    path: pathlib.Path = SINGLE_PATH,
 ) -> Setting:
     """Finds the setting that is best over the problems of the meta-training.
 
     On each problem, a setting has the logarithm of its mean training loss over
     the last tenth of the steps, less that of the problem's best setting. The
-    setting with the least mean over the problems is stored.
+    setting with the least mean over the problems is stored in `SINGLES`.
 
     Args:
+        name: String, one of `opponents.OPPONENTS`.
         names: List of the names of problems.
         steps: Int. Steps of each run.
         trials: Int. How many settings are tried.
-        path: Path of the file.
 
     Raises:
         ValueError: With each setting a run diverged.
     """
-    settings = opponents.trials(SINGLE, trials)
+    settings = opponents.trials(name, trials)
     table: dict[str, Any] = {}
-    for name in names:
-        runs = run_trials(problems.get(name), SINGLE, settings, steps)
+    for problem in names:
+        runs = run_trials(problems.get(problem), name, settings, steps)
         ends = [training_run.end_loss(run, max(1, steps // 10)) for run in runs]
         logs = np.log([end if end > 0 else np.nan for end in ends])
-        table[name] = np.where(np.isnan(logs), np.inf, logs - np.nanmin(logs))
-        print(f"{name}: {settings[int(np.argmin(table[name]))]}", flush=True)
+        lead = np.where(np.isnan(logs), np.inf, logs - np.nanmin(logs))
+        table[problem] = lead
+        print(f"{problem}: {settings[int(np.argmin(lead))]}", flush=True)
     means = np.mean(list(table.values()), axis=0)
-    best = settings[_least(means, f"{SINGLE} on {', '.join(names)}")]
+    best = settings[_least(means, f"{name} on {', '.join(names)}")]
     _write(
-        path,
+        SINGLES / f"{name}.json",
         {
-            "optimizer": SINGLE,
+            "optimizer": name,
             "setting": list(best),
             "steps": steps,
             "problems": list(names),

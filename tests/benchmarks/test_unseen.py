@@ -132,14 +132,14 @@ def test_a_search_is_stored_and_not_made_again(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("few_steps")
 def test_the_single_setting_is_found_and_read(tmp_path, monkeypatch):
-    path = tmp_path / "single.json"
-    monkeypatch.setattr(search, "SINGLE_PATH", path)
+    monkeypatch.setattr(search, "SINGLES", tmp_path)
     with pytest.raises(FileNotFoundError, match="run single"):
         search.single()
     names = ["tiny_label_noise", "tiny_quadratic"]
-    best = search.find_single(names, steps=3, trials=2, path=path)
+    best = search.find_single("adamw_cosine", names, steps=3, trials=2)
     assert search.single() == best
-    ratios = json.loads(path.read_text())["mean_log_ratio"]
+    stored = json.loads((tmp_path / "adamw_cosine.json").read_text())
+    ratios = stored["mean_log_ratio"]
     assert ratios[opponents.trials("adamw_cosine", 2).index(best)] == min(
         ratios
     )
