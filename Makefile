@@ -14,7 +14,7 @@ WORKERS := -n auto --dist worksteal
 .PHONY: help install demo test test-quick test-torch test-lowest test-newest \
 	lint format fashion-mnist \
 	magnitudes results benchmark clean \
-	$(FAMILIES) choice-small-base choice-large-base
+	general $(FAMILIES) choice-small-base choice-large-base
 
 help:
 	@echo "make demo           train with a learned optimizer, distil a small one"
@@ -122,6 +122,15 @@ $(FAMILIES): install
 choice-small-base choice-large-base: %-base: install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
 		--presets=release,$(subst -,_,$@) --directory=results/$*/base
+
+# Each replicate is a run of its own, on one core: `make -j2 general`.
+general: $(addprefix general-,1 2 3 4 5 6 7 8)
+
+general-%: install
+	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
+		--presets=breadth,general --seed=$* --directory=results/general/$*
+	$(VENV)/bin/keras-l2o package results/general/$* pre-trained/general/$* \
+		--overwrite
 
 magnitudes: install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o tune \

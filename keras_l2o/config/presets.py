@@ -218,15 +218,17 @@ PRESETS: dict[str, dict[str, Any]] = {
             "balance": {"clipping": 1.0, "emphasis": 3.0},
         },
         "optimizer": {
-            "config": {"learning_rate": _cosine(3e-3, 400), "beta_2": 0.98}
+            "config": {"learning_rate": _cosine(3e-3, 320), "beta_2": 0.98}
         },
+        # Episodes of 50 to 400 inner steps at first, then of 50 to 2,000.
         "strategy": {
             "name": "simple",
-            "num_periods": 20,
-            "unroll": 40,
-            "depth": 8,
+            "num_periods": 16,
+            "unroll": 50,
+            "depth": [*[8] * 10, 40],
             "shortest_depth": 1,
             "episodes": 20,
+            "validation_depth": 20,
         },
     },
     "recurrent": {
