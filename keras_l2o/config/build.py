@@ -187,14 +187,23 @@ def _rule(section, custom_objects):
     return policies.get(**arguments)
 
 
+def _label(section):
+    """What logs call a rule: of a rule within another, the inner one."""
+    for key in ("rule", "optimizer"):
+        if section.get(key) is not None:
+            return _label(section[key])
+    return section["name"]
+
+
 def _teachers(sections, custom_objects):
     """Dict from unique names to policies, the teachers."""
     teachers = {}
     for section in sections:
-        name, count = section["name"], 1
+        label = _label(section)
+        name, count = label, 1
         while name in teachers:
             count += 1
-            name = f"{section['name']}_{count}"
+            name = f"{label}_{count}"
         teachers[name] = _rule(section, custom_objects)
     return teachers
 

@@ -107,6 +107,12 @@ def _along_a_cosine(*rates):
     ]
 
 
+def _keras(name, warmup=0.05, **config):
+    """An optimizer of Keras that warms up and falls along a cosine."""
+    rule = {"name": "keras", "optimizer": {"name": name, "config": config}}
+    return {"name": "cosine", "warmup": warmup, "rule": rule}
+
+
 def _amalgamated(family):
     """A teacher that a run with the preset `<family>_base` has trained."""
     teacher = {"name": "choice", "directory": f"results/{family}/base"}
@@ -230,6 +236,53 @@ PRESETS: dict[str, dict[str, Any]] = {
             "episodes": 20,
             "validation_depth": 20,
         },
+    },
+    # Distillation, from which `general` can start. The settings are those that
+    # `benchmarks.unseen.run single` found best over these problems.
+    "general_base": {
+        "policy": {"name": "general"},
+        "training": {
+            "teachers": [
+                _keras("adamw", learning_rate=0.0234, weight_decay=0.00886),
+                _keras("muon", learning_rate=0.0113, weight_decay=0.00144),
+                {
+                    "name": "cosine",
+                    "rule": {"name": "momentum", "learning_rate": 0.3},
+                },
+                {
+                    "name": "cosine",
+                    "rule": {
+                        "name": "choice",
+                        "directory": "choice-large-compact/3",
+                    },
+                },
+            ],
+            "reduce": "mean",
+            "mode": "imitation",
+            "step_weights": "late",
+            "synchronize_teachers": True,
+            "tasks": 1,
+            "validation_tasks": 1,
+            "parameter_scale_spread": {"whole": 1.5},
+            "hidden_horizon": 0.15,
+            "balance": {"clipping": 1.0, "emphasis": 0.0},
+            "gradient_clipping": None,
+        },
+        "optimizer": {
+            "config": {"learning_rate": _cosine(3e-3, 48), "beta_2": 0.98}
+        },
+        "strategy": {
+            "name": "simple",
+            "num_periods": 2,
+            "unroll": 50,
+            "depth": 8,
+            "shortest_depth": 1,
+            "episodes": 3,
+            "validation_depth": 20,
+        },
+    },
+    "distilled": {
+        "policy": {"name": "general", "directory": "results/general/base"}
     },
     "recurrent": {
         "policy": {"name": "rnnprop"},

@@ -112,7 +112,9 @@ def test_an_optimizer_of_keras_is_a_rule_like_any_other():
     ])  # fmt: skip
     text = json.dumps(configuration.model_dump(mode="json"))
     assert config.check(json.loads(text)) == configuration
-    (made,) = config.build(configuration).trainer.teachers
+    trainer = config.build(configuration).trainer
+    assert trainer.teacher_names == ["muon"]
+    (made,) = trainer.teachers
     assert isinstance(made, policies.Cosine) and made.warmup == 0.05
     optimizer = made.rule.optimizer
     assert isinstance(optimizer, keras.optimizers.Muon)

@@ -54,3 +54,31 @@ def test_it_distils_an_optimizer_that_knows_its_horizon(tmp_path):
     assert [tuple(horizon) for horizon in told] == [(0, 12)] * 3
     losses = history.history["loss"]
     assert losses[-1] < losses[0]
+
+
+def test_a_distilled_student_is_where_the_next_phase_starts(tmp_path):
+    short = {
+        **SHORT,
+        "strategy/validation_depth": 1,
+        "training/problems_per_step": None,
+        "problems": [{"name": "tiny_label_noise"}],
+    }
+    base = config.resolve(["general_base"], overrides=[*short.items()])
+    built = config.build(base, tmp_path / "base")
+    assert built.trainer.teacher_names == [
+        "adamw", "muon", "momentum", "choice"
+    ]  # fmt: skip
+    before = [w.copy() for w in built.trainer.student.get_weights()]
+    history = built.trainer.fit(callbacks=built.callbacks, verbose=0).history
+    assert np.isfinite(history["imitation_loss"]).all()
+    after = built.trainer.student.get_weights()
+    assert any((a != b).any() for a, b in zip(before, after))
+    configuration = config.resolve(
+        ["general", "distilled"],
+        overrides=[
+            *SHORT.items(), ("policy/directory", str(tmp_path / "base"))
+        ],
+    )  # fmt: skip
+    student = config.build(configuration).trainer.student
+    for one, other in zip(student.get_weights(), after):
+        np.testing.assert_array_equal(one, other)
