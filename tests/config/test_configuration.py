@@ -115,7 +115,8 @@ def test_an_optimizer_of_keras_is_a_rule_like_any_other():
     trainer = config.build(configuration).trainer
     assert trainer.teacher_names == ["muon"]
     (made,) = trainer.teachers
-    assert isinstance(made, policies.Cosine) and made.warmup == 0.05
+    assert isinstance(made, policies.Cosine)
+    assert made.warmup == 0.05
     optimizer = made.rule.optimizer
     assert isinstance(optimizer, keras.optimizers.Muon)
     assert float(optimizer.learning_rate) == pytest.approx(0.02)
