@@ -22,6 +22,7 @@ from keras_l2o.policies.directions import build_in_turn
 from keras_l2o.policies.directions import rectified
 from keras_l2o.policies.moments import average
 from keras_l2o.policies.moments import check_decay
+from keras_l2o.policies.orthogonal import each_orthogonalized
 from keras_l2o.policies.policy import Horizon
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
@@ -57,6 +58,11 @@ class General(Policy):
     returns the logarithm `r` of the rate. The update flips with the signs of
     all gradients and parameters, and without a gradient there is none.
 
+    With `orthogonal`, `d` of a matrix also has a multiple of its momentum with
+    all singular values near one, as in Muon. The network of tensors returns
+    the factor. A coordinate without a gradient then stays where it is if its
+    whole row or column is without; among others it moves.
+
     Untrained, it is Adam at `learning_rate`, along a cosine if the horizon is
     known: tell it with `LearnedOptimizer(total_steps=...)` or
     `keras_l2o.callbacks.Horizon`. It keeps four numbers for each parameter of
@@ -72,6 +78,8 @@ class General(Policy):
         beta_2: Float in `[0, 1)`. Decay of the mean square. Defaults to
             `0.999`.
         epsilon: Float. Added inside the root. Defaults to `1e-16`.
+        orthogonal: Bool. Whether directions of matrices are orthogonalized,
+            too. Defaults to `False`.
         **kwargs: `name` and `dtype`, as in `Policy`.
 
     Raises:
@@ -91,6 +99,8 @@ class General(Policy):
           tensor
         - [Moudgil et al., 2025](https://arxiv.org/abs/2501.12670), for a
           direction and a rate that are apart
+        - [Jordan et al., 2024](https://kellerjordan.github.io/posts/muon/),
+          for `orthogonal`
     """
 
     reads_horizon = True
@@ -102,6 +112,7 @@ class General(Policy):
         rate_units: Sequence[int] = (16,),
         beta_2: float = 0.999,
         epsilon: float = 1e-16,
+        orthogonal: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -110,6 +121,7 @@ class General(Policy):
         )
         self.beta_2 = check_decay("beta_2", beta_2)
         self.epsilon = check_number("epsilon", epsilon, above=0.0)
+        self.orthogonal = bool(orthogonal)
         self.units = check_widths("units", units)
         self.rate_units = check_widths("rate_units", rate_units)
         self.direction = DirectionNetwork(
@@ -117,11 +129,14 @@ class General(Policy):
         )
         dense, dtype = keras.layers.Dense, self.dtype_policy
         self.rate_hidden = rectified(self.rate_units, dtype, "rate_hidden")
+        # The logarithm of the rate, and the share of what is orthogonalized.
+        outputs = 1 + self.orthogonal
         self.rate_readout = dense(
-            1, kernel_initializer="zeros", dtype=dtype, name="rate_readout"
-        )
+            outputs, kernel_initializer="zeros", dtype=dtype,
+            name="rate_readout",
+        )  # fmt: skip
         self.rate_linear = dense(
-            1, use_bias=False, kernel_initializer="zeros", dtype=dtype,
+            outputs, use_bias=False, kernel_initializer="zeros", dtype=dtype,
             name="rate_linear",
         )  # fmt: skip
 
@@ -203,10 +218,19 @@ class General(Policy):
         means = ops.stack(
             [ops.mean(part, axis=-1) for part in cut(figures, sizes)]
         )
-        rates = self._rates(means, shapes, clock)
+        rates, *shares = self._rates(means, shapes, clock)
+        parts = cut(raw, sizes)
+        if self.orthogonal:
+            matrices = each_orthogonalized(
+                cut(momenta[ADAM], sizes), shapes, self.epsilon
+            )
+            parts = [
+                part + shares[0][index] * matrix
+                for index, (part, matrix) in enumerate(zip(parts, matrices))
+            ]
         updates = [
             ops.reshape(rates[index] * part, shape)
-            for index, (part, shape) in enumerate(zip(cut(raw, sizes), shapes))
+            for index, (part, shape) in enumerate(zip(parts, shapes))
         ]
         new = [
             ops.reshape(part, (rows.shape[0], *shape))
@@ -224,7 +248,7 @@ class General(Policy):
         return average(rows, new, decays)
 
     def _rates(self, means, shapes, clock):
-        """The rates `(tensors,)`.
+        """The rates `(tensors,)`, and the shares of what is orthogonalized.
 
         Args:
             means: `(tensors, 4)`. Mean squares of the parameters, of the
@@ -252,10 +276,10 @@ class General(Policy):
         hidden = features
         for layer in self.rate_hidden:
             hidden = layer(hidden)
-        log_rate = self.rate_readout(hidden) + self.rate_linear(features)
-        log_rate = log_rate[:, 0] + clock.log_decay
-        log_rate = log_rate + math.log(self.learning_rate)
-        return ops.exp(ops.clip(log_rate, -16.0, 2.0))
+        outputs = self.rate_readout(hidden) + self.rate_linear(features)
+        log_rate, *shares = ops.unstack(outputs, 1 + self.orthogonal, axis=1)
+        log_rate = log_rate + clock.log_decay + math.log(self.learning_rate)
+        return ops.exp(ops.clip(log_rate, -16.0, 2.0)), *shares
 
     def warm_up(
         self,
@@ -286,6 +310,7 @@ class General(Policy):
             "rate_units": list(self.rate_units),
             "beta_2": self.beta_2,
             "epsilon": self.epsilon,
+            "orthogonal": self.orthogonal,
         }
 
 

@@ -68,6 +68,9 @@ POLICIES = {
     "feature_mlp": lambda: policies.FeatureMLP(units=(4, 3)),
     "feature_mlp_not_odd": lambda: policies.FeatureMLP(units=(4,), odd=False),
     "general": lambda: policies.General(0.1, units=(4,), rate_units=(3,)),
+    "general_orthogonal": lambda: policies.General(
+        0.1, units=(4,), rate_units=(3,), orthogonal=True
+    ),
     "cosine": lambda: policies.Cosine(policies.Momentum(0.1), warmup=0.2),
     "scale_hierarchical": lambda: policies.Scale(units=(4, 3, 2)),
     "scale_two_levels": lambda: policies.Scale(units=(3, 2), timescales=2),

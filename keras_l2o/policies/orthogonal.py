@@ -1,0 +1,105 @@
+"""Matrices whose singular values are near one, from any of their shape."""
+
+import math
+from collections.abc import Sequence
+
+from keras import ops
+
+from keras_l2o import backend
+from keras_l2o import numerics
+from keras_l2o.typing import Tensor
+
+#: Of the polynomial `a x + b x^3 + c x^5`, and how often it is applied.
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
+
+
+def matrix_shape(shape: Sequence[int]) -> tuple[int, int] | None:
+    """Rows and columns of a tensor as a matrix: all but the last axis are rows.
+
+    Args:
+        shape: The tensor's shape.
+
+    Returns:
+        Pair of ints, or `None` if there are not two of both.
+    """
+    if len(shape) < 2:
+        return None
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    return (rows, columns) if min(rows, columns) > 1 else None
+
+
+def orthogonalized(matrices: Tensor, epsilon: float) -> Tensor:
+    """Sets the singular values of matrices near to one, and their entries too.
+
+    With `M = U S V^T`, the result is about `sqrt(n) U V^T`, where `n` is the
+    larger of rows and columns. So the root mean square of its entries is near
+    to one, whatever the size of `M`; a row or column of zeros stays zero, and
+    the result flips with the sign of `M`.
+
+    Args:
+        matrices: Tensor `(..., rows, columns)` with no more rows than columns.
+        epsilon: Float. Added to the sum of squares under the root.
+
+    Returns:
+        Tensor of the same shape. Singular values of `U V^T` come out between
+        0.7 and 1.2; small ones, relative to the norm, below that.
+
+    Reference:
+        - [Jordan et al., 2024](https://kellerjordan.github.io/posts/muon/)
+    """
+    a, b, c = COEFFICIENTS
+    total = ops.sum(ops.square(matrices), axis=(-2, -1), keepdims=True)
+    start = matrices * numerics.inverse_root(total, epsilon)
+
+    def body(matrix, _):
+        square = ops.matmul(matrix, ops.swapaxes(matrix, -1, -2))
+        polynomial = b * square + c * ops.matmul(square, square)
+        return a * matrix + ops.matmul(polynomial, matrix), ()
+
+    result, _ = backend.scan(
+        body, start, ops.zeros((ITERATIONS,)), ITERATIONS, outputs=()
+    )
+    return math.sqrt(matrices.shape[-1]) * result
+
+
+def each_orthogonalized(
+    parts: Sequence[Tensor], shapes: Sequence[Sequence[int]], epsilon: float
+) -> list[Tensor]:
+    """Orthogonalizes tensors, those of one size together.
+
+    Args:
+        parts: List of tensors in a row, `(coordinates,)`.
+        shapes: List of their shapes.
+        epsilon: As for `orthogonalized`.
+
+    Returns:
+        List of tensors `(coordinates,)`; of a vector, zeros.
+    """
+    results = [ops.zeros_like(part) for part in parts]
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, shape in enumerate(shapes):
+        matrix = matrix_shape(shape)
+        if matrix is not None:
+            groups.setdefault((min(matrix), max(matrix)), []).append(index)
+    for (rows, columns), indices in groups.items():
+        found = orthogonalized(
+            ops.stack(
+                [
+                    _lying(parts[index], matrix_shape(shapes[index]))
+                    for index in indices
+                ]
+            ),
+            epsilon,
+        )
+        for index, matrix in zip(indices, ops.unstack(found, len(indices))):
+            if matrix_shape(shapes[index]) != (rows, columns):
+                matrix = ops.transpose(matrix)
+            results[index] = ops.reshape(matrix, (-1,))
+    return results
+
+
+def _lying(part, shape):
+    """A row of coordinates as a matrix with no more rows than columns."""
+    matrix = ops.reshape(part, shape)
+    return matrix if shape[0] <= shape[1] else ops.transpose(matrix)
