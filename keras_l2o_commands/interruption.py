@@ -29,7 +29,6 @@ class Interruption:
 
     def __init__(self, line):
         self.line, self.number = lambda: line, None
-        self._report = sys.unraisablehook
 
     def interrupt(self, number, frame):
         """Handles a signal: keeps its number and raises `KeyboardInterrupt`.
@@ -41,15 +40,16 @@ class Interruption:
         self.number = signal.Signals(number)
         raise KeyboardInterrupt
 
-    def report(self, lost):
+    def report(self, hook, lost):
         """Reports an exception that was ignored, but for that of the signal.
 
         Args:
+            hook: What reports the others.
             lost: As for `sys.unraisablehook`.
         """
         ours = issubclass(lost.exc_type, KeyboardInterrupt)
         if not (ours and self.number is not None):
-            self._report(lost)
+            hook(lost)
 
 
 #: The `Interruption`s of the `interruptible` blocks that are running, the
@@ -90,7 +90,8 @@ def interruptible(line):
     """
     interruption = Interruption(line)
     before = _handle(interruption.interrupt)
-    report, sys.unraisablehook = sys.unraisablehook, interruption.report
+    hook = sys.unraisablehook
+    sys.unraisablehook = functools.partial(interruption.report, hook)
     _AWAITED.append(interruption)
     try:
         yield interruption
@@ -107,7 +108,7 @@ def interruptible(line):
         raise typer.Exit(128 + number) from None
     finally:
         _AWAITED.remove(interruption)
-        sys.unraisablehook = report
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 

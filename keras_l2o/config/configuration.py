@@ -163,7 +163,7 @@ def _checked(nest):
     teachers = nest["training"].get("teachers")
     if isinstance(teachers, list):
         nest["training"]["teachers"] = [
-            _teacher(teacher, f"training/teachers/{index}")
+            _rule(teacher, f"training/teachers/{index}")
             for index, teacher in enumerate(teachers)
         ]
     return _validate(Configuration, nest, "")
@@ -202,7 +202,7 @@ def description(
 def _policy(nest):
     nest = dict(nest)
     perturbation = nest.pop("perturbation", None)
-    result = _teacher(nest, "policy", "perturbation")
+    result = _rule(nest, "policy", "perturbation")
     if perturbation is not None:
         perturbation = _named(
             sections.perturbation,
@@ -228,33 +228,32 @@ def _named(section, nest, path, **dump):
     return {"name": nest["name"], "config": config}
 
 
-def _teacher(nest, path, *more):
-    """Checks a rule and its arguments, or where a trained policy is."""
+def _rule(nest, path, *more):
+    """Checks a policy and its arguments, or where a trained policy is.
+
+    So, too, the policies within it.
+    """
     if not isinstance(nest, dict):
         raise ConfigurationError(
             f"Field {path} must hold fields. Received: {nest!r}"
         )
     if nest.get("directory") is not None:
         trained = pydantic.create_model(
-            "Teacher",
+            "Trained",
             __base__=sections.Section,
             name=(str, "trained"),
             directory=(str, ...),
         )
         return _section(trained, nest, path, *more)
-    return _rule(nest, path, "directory", *more)
-
-
-def _rule(nest, path, *more):
-    """Checks a policy and its arguments, and the policies within it."""
+    more = ("directory", *more)
     rule = _section(sections.policy(nest.get("name"), path), nest, path, *more)
     if rule.get("pool") is not None:
         rule["pool"] = [
-            _teacher(member, f"{path}/pool/{index}")
+            _rule(member, f"{path}/pool/{index}")
             for index, member in enumerate(rule["pool"])
         ]
     if rule.get("rule") is not None:
-        rule["rule"] = _teacher(rule["rule"], f"{path}/rule")
+        rule["rule"] = _rule(rule["rule"], f"{path}/rule")
     if rule.get("optimizer") is not None:
         rule["optimizer"] = _named(
             sections.optimizer, rule["optimizer"], f"{path}/optimizer"

@@ -99,18 +99,49 @@ def _choice(name, *pool):
     }
 
 
-def _along_a_cosine(*rates):
-    """Adam at several rates, each of which falls along a cosine."""
-    return [
-        {"name": "cosine", "rule": {"name": "adam", "learning_rate": rate}}
-        for rate in rates
-    ]
+def _falling(name, warmup=0.0, **arguments):
+    """A rule whose update warms up and then falls along a cosine."""
+    rule = {"name": name, **arguments}
+    return {"name": "cosine", "rule": rule, "warmup": warmup}
 
 
-def _keras(name, warmup=0.05, **config):
+def _keras(name, **config):
     """An optimizer of Keras that warms up and falls along a cosine."""
-    rule = {"name": "keras", "optimizer": {"name": name, "config": config}}
-    return {"name": "cosine", "warmup": warmup, "rule": rule}
+    return _falling(
+        "keras", warmup=0.05, optimizer={"name": name, "config": config}
+    )
+
+
+def _general(steps, training, strategy):
+    """What the recipes for `General` have in common.
+
+    Args:
+        steps: Int. Outer steps of the run.
+        training: Dict of further fields of the section `training`.
+        strategy: Dict of further fields of the section `strategy`.
+    """
+    return {
+        "policy": {"name": "general"},
+        "training": {
+            "step_weights": "late",
+            "tasks": 1,
+            "validation_tasks": 1,
+            "parameter_scale_spread": {"whole": 1.5},
+            "hidden_horizon": 0.15,
+            "gradient_clipping": None,
+            **training,
+        },
+        "optimizer": {
+            "config": {"learning_rate": _cosine(3e-3, steps), "beta_2": 0.98}
+        },
+        "strategy": {
+            "name": "simple",
+            "unroll": 50,
+            "shortest_depth": 1,
+            "validation_depth": 20,
+            **strategy,
+        },
+    }
 
 
 def _amalgamated(family):
@@ -206,81 +237,45 @@ PRESETS: dict[str, dict[str, Any]] = {
     "compact_narrow": _compact("digits_noisy_narrow"),
     # a rule with nothing to set
     "breadth": {"problems": [{"name": name} for name in BREADTH]},
-    "general": {
-        "policy": {"name": "general"},
-        "training": {
-            "teachers": _along_a_cosine(0.003, 0.01, 0.03),
+    "general": _general(
+        320,
+        training={
+            "teachers": [
+                _falling("adam", learning_rate=rate)
+                for rate in (0.003, 0.01, 0.03)
+            ],
             "estimator": {"name": "full_unroll"},
             "mode": "meta",
             "floor": 0.02,
-            "step_weights": "late",
             "synchronize_teachers": False,
-            "tasks": 1,
-            "validation_tasks": 1,
-            "parameter_scale_spread": {"whole": 1.5},
-            "hidden_horizon": 0.15,
             "problems_per_step": 5,
-            "gradient_clipping": None,
             "balance": {"clipping": 1.0, "emphasis": 3.0},
         },
-        "optimizer": {
-            "config": {"learning_rate": _cosine(3e-3, 320), "beta_2": 0.98}
-        },
         # Episodes of 50 to 400 inner steps at first, then of 50 to 2,000.
-        "strategy": {
-            "name": "simple",
+        strategy={
             "num_periods": 16,
-            "unroll": 50,
             "depth": [*[8] * 10, 40],
-            "shortest_depth": 1,
             "episodes": 20,
-            "validation_depth": 20,
         },
-    },
-    # Distillation, from which `general` can start. The settings are those that
-    # `benchmarks.unseen.run single` found best over these problems.
-    "general_base": {
-        "policy": {"name": "general"},
-        "training": {
+    ),
+    # Distillation, from which `general` can start. AdamW's and Muon's settings
+    # are those that `benchmarks.unseen.run single` found over these problems.
+    "general_base": _general(
+        48,
+        training={
             "teachers": [
                 _keras("adamw", learning_rate=0.0234, weight_decay=0.00886),
                 _keras("muon", learning_rate=0.0113, weight_decay=0.00144),
-                {
-                    "name": "cosine",
-                    "rule": {"name": "momentum", "learning_rate": 0.3},
-                },
-                {
-                    "name": "cosine",
-                    "rule": {
-                        "name": "choice",
-                        "directory": "choice-large-compact/3",
-                    },
-                },
+                _falling("momentum", learning_rate=0.3),
+                _falling("choice", directory="choice-large-compact/3"),
             ],
             "reduce": "mean",
             "mode": "imitation",
-            "step_weights": "late",
             "synchronize_teachers": True,
-            "tasks": 1,
-            "validation_tasks": 1,
-            "parameter_scale_spread": {"whole": 1.5},
-            "hidden_horizon": 0.15,
             "balance": {"clipping": 1.0, "emphasis": 0.0},
-            "gradient_clipping": None,
         },
-        "optimizer": {
-            "config": {"learning_rate": _cosine(3e-3, 48), "beta_2": 0.98}
-        },
-        "strategy": {
-            "name": "simple",
-            "num_periods": 2,
-            "unroll": 50,
-            "depth": 8,
-            "shortest_depth": 1,
-            "episodes": 3,
-            "validation_depth": 20,
-        },
-    },
+        strategy={"num_periods": 2, "depth": 8, "episodes": 3},
+    ),
     "distilled": {
         "policy": {"name": "general", "directory": "results/general/base"}
     },

@@ -77,29 +77,24 @@ def each_orthogonalized(
         List of tensors `(coordinates,)`; of a vector, zeros.
     """
     results = [ops.zeros_like(part) for part in parts]
+    matrices = [matrix_shape(shape) for shape in shapes]
     groups: dict[tuple[int, int], list[int]] = {}
-    for index, shape in enumerate(shapes):
-        matrix = matrix_shape(shape)
+    for index, matrix in enumerate(matrices):
         if matrix is not None:
             groups.setdefault((min(matrix), max(matrix)), []).append(index)
-    for (rows, columns), indices in groups.items():
-        found = orthogonalized(
-            ops.stack(
-                [
-                    _lying(parts[index], matrix_shape(shapes[index]))
-                    for index in indices
-                ]
-            ),
-            epsilon,
+    for lying, indices in groups.items():
+        stacked = ops.stack(
+            [
+                _turned(ops.reshape(parts[i], matrices[i]), matrices[i], lying)
+                for i in indices
+            ]
         )
-        for index, matrix in zip(indices, ops.unstack(found, len(indices))):
-            if matrix_shape(shapes[index]) != (rows, columns):
-                matrix = ops.transpose(matrix)
-            results[index] = ops.reshape(matrix, (-1,))
+        found = orthogonalized(stacked, epsilon)
+        for i, matrix in zip(indices, ops.unstack(found, len(indices))):
+            results[i] = ops.reshape(_turned(matrix, matrices[i], lying), (-1,))
     return results
 
 
-def _lying(part, shape):
-    """A row of coordinates as a matrix with no more rows than columns."""
-    matrix = ops.reshape(part, shape)
-    return matrix if shape[0] <= shape[1] else ops.transpose(matrix)
+def _turned(matrix, shape, lying):
+    """The matrix, transposed unless its tensor's shape is the lying one."""
+    return matrix if shape == lying else ops.transpose(matrix)

@@ -61,6 +61,8 @@ class FullUnroll(Estimator):
     def estimate(self, task: Task, weights: Sequence[Tensor]) -> TaskResult:
         parts, depth = _truncations(task)
         fresh = task.fresh()
+        reduced = task.differentiated()
+        count = len(reduced.distillation.pool)
 
         def run(task, weights, start, part):
             trajectories, running = start
@@ -92,7 +94,8 @@ class FullUnroll(Estimator):
             reached, figures = backend.only_if(
                 counts(part), ahead, (start, task.no_figures())
             )
-            return reached, (start, figures)
+            trajectories, running = start
+            return reached, ((trajectories[:count], running), figures)
 
         def backward(carry, inputs):
             return (
@@ -105,8 +108,6 @@ class FullUnroll(Estimator):
         def back(carry, inputs):
             gradients, slopes = carry
             (trajectories, running), part = inputs
-            reduced = task.differentiated()
-            trajectories = trajectories[: len(reduced.distillation.pool)]
 
             def loss(variables):
                 weights = variables[: len(gradients)]
@@ -126,9 +127,9 @@ class FullUnroll(Estimator):
             _, found = backend.value_and_grad(loss)(
                 [*weights, *_floats(trajectories[0])]
             )
-            count = len(gradients)
-            total = [a + b for a, b in zip(gradients, found[:count])]
-            return total, found[count:]
+            own = len(gradients)
+            total = [a + b for a, b in zip(gradients, found[:own])]
+            return total, found[own:]
 
         first = (fresh, ops.convert_to_tensor(True))
         _, (starts, figures) = backend.scan(forward, first, parts, depth)
