@@ -145,6 +145,7 @@ results: install
 		$(VENV)/bin/keras-l2o plot distances $$stored \
 			--output=$$stored/distances.png || exit 1; \
 	done
+	$(PYTHON) -m benchmarks.unseen.table
 
 benchmark: install
 	$(PYTHON) benchmarks/start_up.py
