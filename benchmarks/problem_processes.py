@@ -342,7 +342,7 @@ def train(options):
             for name, answer in answers.items():
                 row = _figures(answer)
                 leads[name] = row[3]
-                rows.writerow([step, name, *row])
+                rows.writerow([step, name, *(f"{value:.5g}" for value in row)])
             file.flush()
             step += 1
             if step % 5 == 0:
@@ -367,15 +367,10 @@ def _figures(answer):
     return [
         answer.horizon,
         int(result.counts.sum()),
-        *(
-            f"{number:.5g}"
-            for number in (
-                result.figures.losses[:, 1].mean(),
-                leads.mean() if leads.size else np.nan,
-                np.median(norms),
-                answer.seconds,
-            )
-        ),
+        result.figures.losses[:, 1].mean(),
+        leads.mean() if leads.size else np.nan,
+        np.median(norms),
+        answer.seconds,
     ]
 
 
