@@ -40,8 +40,6 @@ import keras_l2o
 from keras_l2o import config
 from keras_l2o.problems import BREADTH
 from keras_l2o.training import inner_loop
-from keras_l2o.training.episodes import finite_batches
-from keras_l2o.training.episodes import stack
 from keras_l2o.training.outer_loop import outer_loop_of
 from keras_l2o.training.task import Task
 from keras_l2o.training.task import Tensors
@@ -78,8 +76,8 @@ def horizon(step: int, seed: int, depth: int) -> int:
     return round(UNROLL * depth**share)
 
 
-def configured(options, problem=None):
-    """The configuration of a run; `problem` is the name of its only one."""
+def configured(options, problem):
+    """The configuration of a run whose only problem has this name."""
     found = config.resolve(
         ["breadth", "general"],
         overrides=[
@@ -92,8 +90,6 @@ def configured(options, problem=None):
         ],
         seed=options.seed,
     )
-    if problem is None:
-        return found
     alone = [p for p in found.problems if p.name == problem]
     return found.model_copy(update={"problems": alone})
 
@@ -103,12 +99,11 @@ class Data:
 
     Args:
         episodes: `Episodes` of the one problem.
-        seed: Int.
-        index: Int, the problem's.
+        seed: Int, of the horizons.
     """
 
-    def __init__(self, episodes, seed, index):
-        self.episodes, self.seed, self.index = episodes, seed, index
+    def __init__(self, episodes, seed):
+        self.episodes, self.seed = episodes, seed
         problem = episodes.problems[0]
         made = functools.cache(problem.initial_values)
         problem.initial_values = lambda seed: made(seed % STARTS)
@@ -133,43 +128,12 @@ class Data:
 
     def make(self, step):
         episodes = self.episodes
-        depth = episodes.depth[1]
-        steps = horizon(step, self.seed, depth)
-        used = -(-steps // UNROLL) * UNROLL
-        tasks = [
-            self._task([self.seed, self.index, task, step], steps, used)
-            for task in range(episodes.tasks)
-        ]
-        batches = stack([task.pop("batches") for task in tasks])
-
-        def padded(leaf):
-            """Zeros after the horizon: one program for all."""
-            whole = np.zeros(
-                (leaf.shape[0], UNROLL * depth, *leaf.shape[2:]), leaf.dtype
-            )
-            whole[:, :used] = leaf
-            return whole
-
-        batches = keras.tree.map_structure(padded, batches)
-        return {**stack(tasks), "batches": batches}, np.int32(steps)
-
-    def _task(self, key, steps, used):
-        episodes = self.episodes
-        depth = episodes.depth[1]
+        steps = np.int32(horizon(step, self.seed, episodes.depth[1]))
         with keras.device("cpu"):
-            first = episodes._first_values(0, key, depth)
-        del first["horizon"]
-        told = first["total_steps"] > 0
-        batches, _ = finite_batches(
-            episodes.problems[0], np.random.default_rng([*key, 1]), used
-        )
-        return {
-            **first,
-            "total_steps": np.int32(steps if told else 0),
-            "batches": batches,
-            "warming": np.zeros(depth, bool),
-            "draw": np.float32(0.0),
-        }
+            (data,) = episodes.at(step)
+        del data["horizon"]
+        told = data["total_steps"] > 0
+        return {**data, "total_steps": np.where(told, steps, 0)}, steps
 
 
 def estimate_of(loop):
@@ -228,10 +192,10 @@ def _work(name, index, pipe, options):
     jax.config.update("jax_default_matmul_precision", "highest")
     trainer = config.build(configured(options, name)).trainer
     trainer.episodes = trainer.episodes.changed(
-        unroll=UNROLL, depth=(1, options.depth)
+        unroll=UNROLL, depth=(1, options.depth), seed=(options.seed, index)
     )
     loop = outer_loop_of(trainer)
-    data = Data(trainer.episodes, options.seed, index)
+    data = Data(trainer.episodes, options.seed)
     weights = _values(trainer.student.trainable_variables)
     estimate = estimate_of(loop).lower(weights, *data.make(0)).compile()
     pipe.send(name)
@@ -380,7 +344,7 @@ def _save(trainer, folder, options, steps):
         + " ".join(
             f"--{key} {value}"
             for key, value in vars(options).items()
-            if key not in ("directory", "problems")
+            if key not in ("directory", "problems") and value is not None
         ),
         "problems": options.problems,
         "outer_steps": steps,
