@@ -11,6 +11,9 @@ from keras_l2o.policies.policy import float_step
 
 #: The rate at the end of a known horizon, as a share of that at its start.
 LAST_RATE = 0.01
+#: A training whose length is not known is taken as one of so many steps, and
+#: after these as one that ends with the next step.
+USUAL_STEPS = 400
 #: How many features `Clock.features` and `Clock.context` have.
 TIME_FEATURES, CONTEXT = 10, 6
 
@@ -19,35 +22,59 @@ class Clock(NamedTuple):
     """What a step's number and its horizon say, as tensors."""
 
     step: Any  # scalar, the number of this update, from 1
-    log_decay: Any  # scalar, of the rate along the horizon
+    unknown: Any  # scalar, 1 if the horizon is not known, else 0
+    log_rise: Any  # scalar, of the rate in the warm-up
+    log_decay: Any  # scalar, of the rate after it, along the horizon
+    log_steps: Any  # scalar, of the horizon relative to the usual one
     features: Any  # (TIME_FEATURES,), for the network of tensors
     context: Any  # (CONTEXT,), for the network of coordinates
     dtype: str
 
     @classmethod
-    def of(cls, state, dtype):
-        """Reads the clock of a `PolicyState` that has a `Horizon`."""
+    def of(cls, state, dtype, warmup):
+        """Reads the clock of a `PolicyState` that has a `Horizon`.
+
+        Args:
+            state: `PolicyState`.
+            dtype: String, the type of what is returned but for the step.
+            warmup: Float in `[0, 1)`. The share of the training in which the
+                rate rises.
+        """
         made = float_step(state.step, dtype)
         first, total = (float_step(part, dtype) for part in state.shared)
         known = ops.cast(total > 0, made.dtype)
-        total = ops.maximum(total, 1.0)
-        past = ops.clip((made - first) / total, 0.0, 1.0) * known
-        wave = ops.cos(math.pi * past)
-        log_decay = ops.log(LAST_RATE + (1.0 - LAST_RATE) * 0.5 * (1.0 + wave))
+        made_here = made - first
+        steps = ops.where(
+            total > 0, total, ops.maximum(made_here + 1.0, USUAL_STEPS)
+        )
+        past = ops.clip(made_here / steps, 0.0, 1.0) * known
+        rise = (made_here + 1.0) / ops.maximum(steps * warmup, 1.0)
+        share = ops.clip((past - warmup) / (1.0 - warmup), 0.0, 1.0)
+        fall = 0.5 * (1.0 + ops.cos(math.pi * share))
+        log_decay = ops.log(LAST_RATE + (1.0 - LAST_RATE) * fall)
+        wave = ops.cos(math.pi * past) * known
         step = made + 1.0
         early = [ops.exp(-made / steps) for steps in (3.0, 10.0, 30.0)]
         log_step = ops.log(step) / 5.0 - 1.0
-        log_total = (ops.log(total) / 5.0 - 1.0) * known
+        log_total = (ops.log(steps) / 5.0 - 1.0) * known
         features = [
-            ops.ones_like(made), known, past, known * wave, log_decay / 2.0,
+            ops.ones_like(made), known, past, wave, log_decay / 2.0,
             log_total, log_step, *early,
         ]  # fmt: skip
-        context = [known, past, known * wave, log_total, log_step, early[0]]
+        context = [known, past, wave, log_total, log_step, early[0]]
         return cls(
             step,
-            ops.cast(log_decay, dtype),
-            ops.cast(ops.stack(features), dtype),
-            ops.cast(ops.stack(context), dtype),
+            *(
+                ops.cast(part, dtype)
+                for part in (
+                    1.0 - known,
+                    ops.log(ops.clip(rise, 1e-6, 1.0)),
+                    log_decay,
+                    ops.log(steps / USUAL_STEPS),
+                    ops.stack(features),
+                    ops.stack(context),
+                )
+            ),
             dtype,
         )
 

@@ -1,5 +1,6 @@
 """A small network that combines directions, odd in the gradient."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,27 +26,38 @@ class DirectionNetwork(keras.layers.Layer):
     directions and the coefficients `c_i` and `m` are what a network makes of
     even features: absolute values of directions and products of two. So the
     result has the directions' sign: it flips with them, and is zero where they
-    are. The weights of the last layer start at zero, so that an untrained
-    network returns direction 1.
+    are. An untrained network returns a fixed combination, divided by the sum
+    of its coefficients.
 
     Args:
         units: Tuple of ints. Widths of the hidden layers.
         context: Int. How many features all coordinates share.
+        start: Four floats, the coefficients before training. Defaults to
+            direction 1 alone.
         **kwargs: `name` and `dtype`, as in every Keras layer.
     """
 
     directions = 4
 
     def __init__(
-        self, units: Sequence[int], context: int, **kwargs: Any
+        self,
+        units: Sequence[int],
+        context: int,
+        start: Sequence[float] = (0.0, 1.0, 0.0, 0.0),
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        bias = [*start, -math.log(sum(start))]
+        bias[ADAM] -= 1.0
         self.units = check_widths("units", units)
         self.context = context
         self.hidden = rectified(self.units, self.dtype_policy)
         self.readout = keras.layers.Dense(
             self.directions + 1,
             kernel_initializer="zeros",
+            bias_initializer=lambda shape, dtype: ops.convert_to_tensor(
+                bias, dtype
+            ),
             dtype=self.dtype_policy,
             name="readout",
         )

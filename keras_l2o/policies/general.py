@@ -10,19 +10,18 @@ import numpy as np
 from keras import ops
 
 from keras_l2o import numerics
+from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
 from keras_l2o.policies.arguments import check_widths
 from keras_l2o.policies.clock import CONTEXT
-from keras_l2o.policies.clock import TIME_FEATURES
 from keras_l2o.policies.clock import Clock
 from keras_l2o.policies.directions import ADAM
 from keras_l2o.policies.directions import DECAYS
 from keras_l2o.policies.directions import DirectionNetwork
-from keras_l2o.policies.directions import build_in_turn
-from keras_l2o.policies.directions import rectified
 from keras_l2o.policies.moments import average
 from keras_l2o.policies.moments import check_decay
 from keras_l2o.policies.orthogonal import each_orthogonalized
+from keras_l2o.policies.orthogonal import matrix_shape
 from keras_l2o.policies.policy import Horizon
 from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
@@ -32,13 +31,23 @@ from keras_l2o.policies.policy import told
 from keras_l2o.policies.rows import cut
 from keras_l2o.policies.rows import grouped
 from keras_l2o.policies.rows import joined
+from keras_l2o.policies.tensor_rates import Measures
+from keras_l2o.policies.tensor_rates import TensorRates
 from keras_l2o.typing import Config
 from keras_l2o.typing import Tensor
 
 #: Small tensors go through the network together, until there are so many
 #: coordinates. What tensors share is then computed once.
 GROUP = 2**18
-SHAPE_FEATURES = 3
+#: Root mean square of what is orthogonalized, about that of Adam's direction.
+ORTHOGONAL_SIZE = 0.5
+#: The coefficients of the directions before any training.
+DIRECTIONS = (0.234, 1.0, -0.102, 0.114)
+#: How much of the direction's size is divided out before any training.
+NORMALIZATION = 0.732
+#: What is orthogonalized before any training: multiples of the slow momentum
+#: and of the gradient that are added to Adam's momentum.
+MIX = (-0.216, 0.951)
 
 
 class GeneralTensorState(NamedTuple):
@@ -52,31 +61,39 @@ class General(Policy):
 
     The update of a tensor is `exp(r) * d`. For each coordinate, a small
     network combines the momenta and the gradient, each divided by the root of
-    the mean square, into the direction `d`. For each tensor, another network
-    reads the horizon, the sizes of the parameters and of `d`, the signal to
-    noise of the momenta, the tensor's shape and the number of the step, and
-    returns the logarithm `r` of the rate. The update flips with the signs of
-    all gradients and parameters, and without a gradient there is none.
+    the mean square, into the direction `d`. For each tensor, the logarithm `r`
+    of the rate is a linear function of what is measured of it: its shape, the
+    size of its parameters, the signal to noise of its momenta, how evenly the
+    gradient is spread over it, how many tensors there are, and the horizon. A
+    second network reads the same and changes it within a bound. The update
+    flips with the signs of all gradients and parameters, and without a
+    gradient there is none.
 
-    With `orthogonal`, `d` of a matrix also has a multiple of its momentum with
-    all singular values near one, as in Muon. The network of tensors returns
-    the factor. A coordinate without a gradient then stays where it is if its
-    whole row or column is without; among others it moves.
+    With `orthogonal`, a share of `d` of a matrix is its momentum with all
+    singular values near one, as in Muon. A coordinate without a gradient then
+    stays where it is if its whole row or column is without; among others it
+    moves.
 
-    Untrained, it is Adam at `learning_rate`, along a cosine if the horizon is
-    known: tell it with `LearnedOptimizer(total_steps=...)` or
-    `keras_l2o.callbacks.Horizon`. It keeps four numbers for each parameter of
-    a model.
+    Before any training the networks change nothing, and the linear function is
+    that of a good rule: Adam with Nesterov's momentum, whose rates rise, fall
+    along a cosine if the horizon is known, and are smaller in larger models,
+    wider tensors and longer trainings. Its two dozen numbers were found over
+    `keras_l2o.problems.BREADTH`. Tell the horizon with
+    `LearnedOptimizer(total_steps=...)` or `keras_l2o.callbacks.Horizon`. The
+    rule keeps four numbers for each parameter of a model.
 
     Args:
-        learning_rate: Float. The rate of Adam before training. Defaults to
-            `0.01`.
+        learning_rate: Float. What all rates are multiplied with, in units of
+            which 0.01 is right. Defaults to `0.01`.
         units: Tuple of ints. Widths of the hidden layers of the network of
             coordinates. Defaults to `(8, 8)`.
         rate_units: Tuple of ints. Widths of the hidden layers of the network
             of tensors. Defaults to `(16,)`.
         beta_2: Float in `[0, 1)`. Decay of the mean square. Defaults to
-            `0.999`.
+            `0.976`.
+        warmup: Float in `[0, 1)`. The share of a training in which the rate
+            rises; if the horizon is not known, of 400 steps. Defaults to
+            `0.027`.
         epsilon: Float. Added inside the root. Defaults to `1e-16`.
         orthogonal: Bool. Whether directions of matrices are orthogonalized,
             too. Defaults to `False`.
@@ -88,11 +105,9 @@ class General(Policy):
     Example:
 
     >>> policy = keras_l2o.policies.General()
-    >>> policy.build()
-    >>> state = policy.initial_state([np.zeros(1)])
-    >>> [update], state = policy.update([np.ones(1)], [np.zeros(1)], state)
-    >>> f"{float(update[0]):.4f}"  # untrained: Adam's first step
-    '0.0100'
+    >>> model.compile(keras_l2o.LearnedOptimizer(policy), loss="mse")
+    >>> history = model.fit(
+    ...     x, y, epochs=2, callbacks=[keras_l2o.callbacks.Horizon()])
 
     References:
         - [Metz et al., 2022](https://arxiv.org/abs/2211.09760), for rates by
@@ -110,7 +125,8 @@ class General(Policy):
         learning_rate: float = 0.01,
         units: Sequence[int] = (8, 8),
         rate_units: Sequence[int] = (16,),
-        beta_2: float = 0.999,
+        beta_2: float = 0.976,
+        warmup: float = 0.027,
         epsilon: float = 1e-16,
         orthogonal: bool = False,
         **kwargs: Any,
@@ -120,32 +136,35 @@ class General(Policy):
             "learning_rate", learning_rate, above=0.0
         )
         self.beta_2 = check_decay("beta_2", beta_2)
+        self.warmup = check_decay("warmup", warmup)
         self.epsilon = check_number("epsilon", epsilon, above=0.0)
-        self.orthogonal = bool(orthogonal)
+        self.orthogonal = check_flag("orthogonal", orthogonal)
         self.units = check_widths("units", units)
         self.rate_units = check_widths("rate_units", rate_units)
         self.direction = DirectionNetwork(
-            self.units, CONTEXT, dtype=self.dtype_policy, name="direction"
-        )
-        dense, dtype = keras.layers.Dense, self.dtype_policy
-        self.rate_hidden = rectified(self.rate_units, dtype, "rate_hidden")
-        # The logarithm of the rate, and the share of what is orthogonalized.
-        outputs = 1 + self.orthogonal
-        self.rate_readout = dense(
-            outputs, kernel_initializer="zeros", dtype=dtype,
-            name="rate_readout",
+            self.units, CONTEXT, DIRECTIONS, dtype=self.dtype_policy,
+            name="direction",
         )  # fmt: skip
-        self.rate_linear = dense(
-            outputs, use_bias=False, kernel_initializer="zeros", dtype=dtype,
-            name="rate_linear",
+        self.rates = TensorRates(
+            self.rate_units, self.orthogonal, dtype=self.dtype_policy,
+            name="rates",
         )  # fmt: skip
 
     def build(self, input_shape: Any = None) -> None:
         self.direction.build()
-        width = 3 + SHAPE_FEATURES + TIME_FEATURES
-        self.rate_linear.build((None, width))
-        build_in_turn([*self.rate_hidden, self.rate_readout], width)
+        self.rates.build()
+        self.normalization = self._number("normalization", NORMALIZATION)
+        if self.orthogonal:
+            self.mix = [
+                self._number(name, value)
+                for name, value in zip(("slow_share", "gradient_share"), MIX)
+            ]
         self.built = True
+
+    def _number(self, name, value):
+        """A trainable number that starts at this value."""
+        start = keras.initializers.Constant(value)
+        return self.add_weight(name=name, shape=(), initializer=start)
 
     def initial_state(self, parameters: Sequence[Tensor]) -> PolicyState:
         rows = len(DECAYS) + 1
@@ -170,7 +189,7 @@ class General(Policy):
         state: PolicyState,
         training: bool = False,
     ) -> tuple[list[Tensor | None], PolicyState]:
-        clock = Clock.of(state, self.variable_dtype)
+        clock = Clock.of(state, self.variable_dtype, self.warmup)
         updates: list[Any] = [None] * len(gradients)
         tensors = list(state.tensors)
         present = [i for i, g in enumerate(gradients) if g is not None]
@@ -181,6 +200,7 @@ class General(Policy):
                 [gradients[i] for i in indices],
                 [parameters[i] for i in indices],
                 [state.tensors[i].averages for i in indices],
+                len(gradients),
                 clock,
             )
             for index, update, averages in zip(indices, *found):
@@ -190,8 +210,8 @@ class General(Policy):
             step=next_step(state.step), tensors=tuple(tensors)
         )
 
-    def _update_run(self, gradients, parameters, averages, clock):
-        """Updates and new averages of some tensors, computed together."""
+    def _update_run(self, gradients, parameters, averages, count, clock):
+        """Updates and new averages of some of `count` tensors, together."""
         shapes = [tuple(gradient.shape) for gradient in gradients]
         sizes = [math.prod(shape) for shape in shapes]
         gradient = joined([self.cast_gradient(g) for g in gradients])
@@ -213,21 +233,26 @@ class General(Policy):
                 ops.square(raw),
                 ops.square(momenta[ADAM]),
                 second,
+                second * scale,
             ]
         )
         means = ops.stack(
-            [ops.mean(part, axis=-1) for part in cut(figures, sizes)]
+            [ops.mean(part, axis=-1) for part in cut(figures, sizes)], axis=1
         )
-        rates, *shares = self._rates(means, shapes, clock)
-        parts = cut(raw, sizes)
+        measures = Measures(*ops.unstack(means, figures.shape[0]))
+        log_rates, *shares = self.rates.find(measures, shapes, count, clock)
+        rates = self.learning_rate * ops.exp(log_rates)
+        factors = ops.exp(
+            -0.5 * self.normalization * ops.log(4.0 * measures.direction + 4e-6)
+        )
+        parts = [
+            factors[index] * part for index, part in enumerate(cut(raw, sizes))
+        ]
         if self.orthogonal:
-            matrices = each_orthogonalized(
-                cut(momenta[ADAM], sizes), shapes, self.epsilon
+            mixed = momenta[ADAM] + self.mix[0] * momenta[-1]
+            parts = self._with_matrices(
+                parts, mixed + self.mix[1] * gradient, shapes, *shares
             )
-            parts = [
-                part + shares[0][index] * matrix
-                for index, (part, matrix) in enumerate(zip(parts, matrices))
-            ]
         updates = [
             ops.reshape(rates[index] * part, shape)
             for index, (part, shape) in enumerate(zip(parts, shapes))
@@ -238,6 +263,19 @@ class General(Policy):
         ]
         return updates, new
 
+    def _with_matrices(self, parts, momentum, shapes, shares):
+        """Puts orthogonalized momenta in the place of shares of directions."""
+        sizes = [math.prod(shape) for shape in shapes]
+        found = each_orthogonalized(cut(momentum, sizes), shapes, self.epsilon)
+        return [
+            part
+            if matrix_shape(shape) is None
+            else part + share * (ORTHOGONAL_SIZE * matrix - part)
+            for part, matrix, shape, share in zip(
+                parts, found, shapes, ops.unstack(shares, len(shapes))
+            )
+        ]
+
     def _averages(self, rows, gradient):
         """The averages `(4, coordinates)` after one more gradient."""
         decays = ops.convert_to_tensor(
@@ -246,40 +284,6 @@ class General(Policy):
         square = ops.square(gradient)
         new = ops.stack([gradient] * len(DECAYS) + [square])
         return average(rows, new, decays)
-
-    def _rates(self, means, shapes, clock):
-        """The rates `(tensors,)`, and the shares of what is orthogonalized.
-
-        Args:
-            means: `(tensors, 4)`. Mean squares of the parameters, of the
-                direction and of Adam's momentum, and the mean of the mean
-                square.
-            shapes: List of the tensors' shapes.
-            clock: `Clock`.
-        """
-        sizes = 0.5 * ops.log(means[:, :2] + 1e-6)
-        signal = means[:, 2] / (means[:, 3] + self.epsilon)
-        features = ops.concatenate(
-            [
-                sizes / 2.0,
-                ops.log(signal + 1e-4)[:, None] / 6.0,
-                ops.convert_to_tensor(
-                    np.array([_shape_features(shape) for shape in shapes]),
-                    self.variable_dtype,
-                ),
-                ops.broadcast_to(
-                    clock.features[None], (len(shapes), TIME_FEATURES)
-                ),
-            ],
-            axis=1,
-        )
-        hidden = features
-        for layer in self.rate_hidden:
-            hidden = layer(hidden)
-        outputs = self.rate_readout(hidden) + self.rate_linear(features)
-        log_rate, *shares = ops.unstack(outputs, 1 + self.orthogonal, axis=1)
-        log_rate = log_rate + clock.log_decay + math.log(self.learning_rate)
-        return ops.exp(ops.clip(log_rate, -16.0, 2.0)), *shares
 
     def warm_up(
         self,
@@ -309,14 +313,7 @@ class General(Policy):
             "units": list(self.units),
             "rate_units": list(self.rate_units),
             "beta_2": self.beta_2,
+            "warmup": self.warmup,
             "epsilon": self.epsilon,
             "orthogonal": self.orthogonal,
         }
-
-
-def _shape_features(shape):
-    """What the network of tensors reads of a tensor's shape."""
-    fan_in = math.prod(shape[:-1]) if len(shape) > 1 else 1
-    fan_out = shape[-1] if shape else 1
-    vector = float(len(shape) <= 1)
-    return [vector, math.log(fan_in) / 4.0, math.log(fan_out) / 4.0]

@@ -12,6 +12,7 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_l2o.problems import fragile
 from keras_l2o.problems import text
 from keras_l2o.problems.datasets import load
 from keras_l2o.problems.drawn import Drawn
@@ -19,26 +20,17 @@ from keras_l2o.problems.drawn import IllConditioned
 from keras_l2o.problems.drawn import LowRank
 from keras_l2o.problems.drawn import RandomTeacher
 from keras_l2o.problems.functions import value_loss
-from keras_l2o.problems.noisy import NoisyImages
+from keras_l2o.problems.noisy import images_then
+from keras_l2o.problems.noisy import noisy_digits
 from keras_l2o.problems.places import Places
 from keras_l2o.problems.problem import Problem
 
 
-def _digits(name, model, batch_size, pixels=0.2, labels=0.03):
-    """A classifier of digits that never repeat."""
-    data = NoisyImages(load("digits"), batch_size, pixels, labels)
-    return Problem(model, data, batch_size=batch_size, name=name)
-
-
-def _sequence(*inner):
-    return keras.Sequential([keras.Input((8, 8, 1)), *inner])
-
-
 def _perceptron() -> Problem:
     """A perceptron with one hidden layer of rectified units."""
-    return _digits(
+    return noisy_digits(
         "tiny_perceptron",
-        lambda: _sequence(
+        lambda: images_then(
             layers.Flatten(),
             layers.Dense(48, "relu", kernel_initializer="he_normal"),
             layers.Dense(10),
@@ -50,9 +42,9 @@ def _perceptron() -> Problem:
 
 def _deep_tanh() -> Problem:
     """A perceptron with three hidden layers, on images without noise."""
-    return _digits(
+    return noisy_digits(
         "tiny_deep_tanh",
-        lambda: _sequence(
+        lambda: images_then(
             layers.Flatten(),
             *(layers.Dense(32, "tanh") for _ in range(3)),
             layers.Dense(10),
@@ -73,9 +65,9 @@ def _batch_norm() -> Problem:
             layers.Activation("relu"),
         )
 
-    return _digits(
+    return noisy_digits(
         "tiny_batch_norm",
-        lambda: _sequence(
+        lambda: images_then(
             layers.Flatten(), *block(), *block(), layers.Dense(10)
         ),
         64,
@@ -84,9 +76,9 @@ def _batch_norm() -> Problem:
 
 def _label_noise() -> Problem:
     """A linear classifier of few images a batch and many wrong labels."""
-    return _digits(
+    return noisy_digits(
         "tiny_label_noise",
-        lambda: _sequence(layers.Flatten(), layers.Dense(10)),
+        lambda: images_then(layers.Flatten(), layers.Dense(10)),
         8,
         labels=0.3,
     )
@@ -105,14 +97,14 @@ def _residual() -> Problem:
         outputs = layers.Dense(10)(layers.LayerNormalization()(x))
         return keras.Model(inputs, outputs)
 
-    return _digits("tiny_residual", model, 64, labels=0.1)
+    return noisy_digits("tiny_residual", model, 64, labels=0.1)
 
 
 def _convolutions() -> Problem:
     """Two convolutions and a pooling."""
-    return _digits(
+    return noisy_digits(
         "tiny_convolutions",
-        lambda: _sequence(
+        lambda: images_then(
             layers.Conv2D(8, 3, activation="relu"),
             layers.MaxPooling2D(2),
             layers.Conv2D(16, 3, activation="relu"),
@@ -125,9 +117,9 @@ def _convolutions() -> Problem:
 
 def _strided() -> Problem:
     """Strided convolutions with group normalization and a mean at the end."""
-    return _digits(
+    return noisy_digits(
         "tiny_strided",
-        lambda: _sequence(
+        lambda: images_then(
             layers.Conv2D(12, 3, strides=2, padding="same", use_bias=False),
             layers.GroupNormalization(4),
             layers.Activation("silu"),
@@ -324,7 +316,7 @@ MAKERS: dict[str, Callable[[], Problem]] = {
         _deep_transformer,
         _recurrent,
     )
-}
+} | fragile.MAKERS
 
 #: The names of the problems.
 BREADTH = tuple(MAKERS)

@@ -102,6 +102,41 @@ class RandomTeacher(_Fixed):
         return ops.matmul(hidden, self.readout)
 
 
+class LinearTeacher(_Fixed):
+    """What a random linear map makes of its input.
+
+    Args:
+        units: Int. How many numbers it returns.
+        **kwargs: `name` and `dtype`, as in every Keras layer.
+    """
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Draws the map.
+
+        Args:
+            input_shape: Tuple, `(batch, features)`.
+        """
+        features = input_shape[-1]
+        assert features is not None
+        shape = (features, self.units)
+        self.kernel = self.draw("kernel", shape, features**-0.5)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Applies the map.
+
+        Args:
+            inputs: Tensor `(batch, features)`.
+
+        Returns:
+            Tensor `(batch, units)`.
+        """
+        return ops.matmul(inputs, self.kernel)
+
+
 class LowRank(_Fixed):
     """Entries of a random matrix of low rank.
 

@@ -1,8 +1,14 @@
 """Data that never repeats, made of a small data set."""
 
+from collections.abc import Callable
+from typing import Any
+
+import keras
 import numpy as np
 
 from keras_l2o.problems.datasets import Dataset
+from keras_l2o.problems.datasets import load
+from keras_l2o.problems.problem import Problem
 
 
 class NoisyImages:
@@ -53,3 +59,28 @@ class NoisyImages:
             data.y_train[chosen],
         )
         return images + self.pixels * noise, labels.astype("int32")
+
+
+def noisy_digits(
+    name: str,
+    model: Callable[[], keras.Model],
+    batch_size: int,
+    pixels: float = 0.2,
+    labels: float = 0.03,
+) -> Problem:
+    """A classifier of digits that never repeat.
+
+    Args:
+        name: String.
+        model: Function that returns a model of images `(8, 8, 1)`.
+        batch_size: Int.
+        pixels: Float, as in `NoisyImages`. Defaults to `0.2`.
+        labels: Float, as in `NoisyImages`. Defaults to `0.03`.
+    """
+    data = NoisyImages(load("digits"), batch_size, pixels, labels)
+    return Problem(model, data, batch_size=batch_size, name=name)
+
+
+def images_then(*inner: Any) -> keras.Sequential:
+    """A model of digits that has these layers."""
+    return keras.Sequential([keras.Input((8, 8, 1)), *inner])

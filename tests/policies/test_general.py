@@ -31,10 +31,15 @@ def drawn(seed=0, steps=6):
     return parameters, gradients
 
 
-def trained_general(seed=1):
-    """A `General` whose weights are those of no rule in particular."""
+def untrained_general():
     policy = policies.General()
     policy.build()
+    return policy
+
+
+def trained_general(seed=1):
+    """A `General` whose weights are those of no rule in particular."""
+    policy = untrained_general()
     rng = np.random.default_rng(seed)
     for weight in policy.trainable_variables:
         noise = 0.2 * rng.normal(size=weight.shape)
@@ -66,41 +71,56 @@ def run(policy, parameters, gradients, told=None):
     return rows
 
 
-@pytest.mark.parametrize("total", [None, 12])
-def test_untrained_it_is_adam_along_a_cosine(total):
-    parameters, gradients = drawn()
-    policy = policies.General(0.01)
-    policy.build()
-    told = None if total is None else horizon(0, total)
-    rows = run(policy, parameters, gradients, told)
-    means, squares = ([np.zeros(s) for s in SHAPES] for _ in range(2))
-    for step, (row, updates) in enumerate(zip(gradients, rows)):
-        wave = np.cos(np.pi * step / total) if total else 1.0
-        rate = 0.01 * (0.01 + 0.99 * 0.5 * (1.0 + wave))
-        for index, gradient in enumerate(np.asarray(g, "float64") for g in row):
-            means[index] = 0.9 * means[index] + 0.1 * gradient
-            squares[index] = 0.999 * squares[index] + 0.001 * gradient**2
-            corrected = squares[index] / (1.0 - 0.999 ** (step + 1))
-            adam = means[index] / (1.0 - 0.9 ** (step + 1))
-            np.testing.assert_allclose(
-                updates[index], rate * adam / np.sqrt(corrected), rtol=2e-4
-            )
+def sizes_of(parameter, shape):
+    """Features of a tensor's shape and size, in float64."""
+    size = 0.5 * np.log(np.mean(parameter**2) + 1e-6) + 2.0
+    count = np.log(len(SHAPES) / 6.0)
+    if len(shape) < 2:
+        length = np.prod(shape) if shape else 1.0
+        return [0, 1, 0, size], [0, 0, np.log(length / 32.0), count]
+    fans = np.log([np.prod(shape[:-1]) / 48.0, shape[-1] / 32.0])
+    return [1, 0, size, 0], [*fans, 0, count]
 
 
-def test_the_formula_in_numpy():
+def dense(layer, x):
+    kernel, *bias = (ops.convert_to_numpy(w) for w in layer.weights)
+    return x @ kernel + (bias[0] if bias else 0.0)
+
+
+def times_of(step, total, warmup):
+    """Features of time of a step from 0, for the networks and the rate."""
+    known, steps = (0.0, 400.0) if total is None else (1.0, total)
+    past = known * step / steps
+    share = max(past - warmup, 0.0) / (1.0 - warmup)
+    wave = known * np.cos(np.pi * past)
+    log_decay = np.log(0.01 + 0.99 * 0.5 * (1.0 + np.cos(np.pi * share)))
+    log_rise = np.log(min((step + 1) / max(warmup * steps, 1.0), 1.0))
+    log_total = known * (np.log(steps) / 5.0 - 1.0)
+    log_step = np.log(step + 1) / 5.0 - 1.0
+    early = np.exp(-step / np.array([3.0, 10.0, 30.0]))
+    features = [
+        1.0, known, past, wave, log_decay / 2.0, log_total, log_step, *early
+    ]  # fmt: skip
+    context = [known, past, wave, log_total, log_step, early[0]]
+    linear = [np.log(steps / 400.0), 1.0 - known, log_decay, log_rise]
+    return features, context, linear
+
+
+@pytest.mark.parametrize("total", [None, 30])
+@pytest.mark.parametrize("make", [untrained_general, trained_general])
+def test_the_formula_in_numpy(total, make):
     """The whole rule once more, tensor by tensor, in float64."""
     parameters, gradients = drawn()
-    policy = trained_general()
-    rows = run(policy, parameters, gradients, horizon(-2, 30))
-
-    def dense(layer, x):
-        kernel, *bias = (ops.convert_to_numpy(w) for w in layer.weights)
-        return x @ kernel + (bias[0] if bias else 0.0)
-
-    decays = np.array([0.5, 0.9, 0.99, 0.999])
+    policy = make()
+    told = None if total is None else horizon(0, total)
+    rows = run(policy, parameters, gradients, told)
+    linear = ops.convert_to_numpy(policy.rates.linear)[:, 0]
+    normalization = float(ops.convert_to_numpy(policy.normalization))
+    decays = np.array([0.5, 0.9, 0.99, policy.beta_2])
     for index, parameter in enumerate(parameters):
         parameter = parameter.astype("float64")
-        averages = np.zeros((4, *parameter.shape))
+        shape = parameter.shape
+        averages = np.zeros((4, *shape))
         for step, row in enumerate(gradients):
             gradient = row[index].astype("float64")
             new = np.stack([gradient] * 3 + [gradient**2])
@@ -109,16 +129,11 @@ def test_the_formula_in_numpy():
             corrected = averages / (1.0 - by ** (step + 1))
             scale = 1.0 / np.sqrt(corrected[3] + 1e-16)
             d = [m * scale for m in corrected[:3]] + [np.tanh(gradient * scale)]
-            past = (step + 2) / 30
-            wave = np.cos(np.pi * past)
-            log_decay = np.log(0.01 + 0.99 * 0.5 * (1.0 + wave))
-            log_total, log_step = np.log([30.0, step + 1.0]) / 5.0 - 1.0
-            early = np.exp(-step / np.array([3.0, 10.0, 30.0]))
-            context = [1.0, past, wave, log_total, log_step, early[0]]
+            features, context, times = times_of(step, total, policy.warmup)
             products = [3 * d[0] * d[1], 3 * d[1] * d[2], 3 * d[3] * d[1]]
             read = np.tanh(np.stack([*map(np.abs, d), *products], axis=-1))
             read = np.concatenate(
-                [read, np.broadcast_to(context, (*parameter.shape, 6))], axis=-1
+                [read, np.broadcast_to(context, (*shape, 6))], axis=-1
             )
             for layer in policy.direction.hidden:
                 read = np.maximum(dense(layer, read), 0.0)
@@ -126,28 +141,53 @@ def test_the_formula_in_numpy():
             direction = d[1] + sum(a * b for a, b in zip(c, d))
             direction = direction * np.exp(np.clip(m, -5.0, 5.0))
 
-            shape = parameter.shape
-            fan_in = np.prod(shape[:-1]) if len(shape) > 1 else 1.0
-            fan_out = shape[-1] if shape else 1.0
             signal = np.mean(corrected[1] ** 2) / np.mean(corrected[3])
-            features = [
-                np.log(np.mean(parameter**2) + 1e-6) / 4.0,
-                np.log(np.mean(direction**2) + 1e-6) / 4.0,
-                np.log(signal + 1e-4) / 6.0,
-                float(len(shape) <= 1), np.log(fan_in) / 4.0,
-                np.log(fan_out) / 4.0,
-                1.0, 1.0, past, wave, log_decay / 2.0, log_total, log_step,
-                *early,
-            ]  # fmt: skip
-            features = hidden = np.array(features)
-            for layer in policy.rate_hidden:
+            evenness = np.mean(np.sqrt(corrected[3])) ** 2
+            evenness = np.log(evenness / np.mean(corrected[3]))
+            first, last = sizes_of(parameter, shape)
+            own = [*first, np.log(signal + 1e-4) + 2.0, evenness, *last]
+            size = 0.5 * np.log(np.mean(direction**2) + 1e-6)
+            hidden = np.tanh(np.array([*own, times[0], size]) / 3.0)
+            hidden = np.concatenate([hidden, features])
+            for layer in policy.rates.hidden:
                 hidden = np.maximum(dense(layer, hidden), 0.0)
-            log_rate = dense(policy.rate_readout, hidden)[0]
-            log_rate += dense(policy.rate_linear, features)[0]
-            rate = np.exp(log_rate + log_decay + np.log(0.01))
+            change = np.tanh(dense(policy.rates.readout, hidden)[0])
+            rate = 0.01 * np.exp(linear @ [*own, *times] + change)
+            factor = np.exp(-normalization * (size + np.log(2.0)))
             np.testing.assert_allclose(
-                rows[step][index], rate * direction, rtol=2e-3, atol=1e-6
+                rows[step][index],
+                rate * factor * direction,
+                rtol=2e-3,
+                atol=1e-6,
             )
+
+
+@pytest.mark.parametrize("orthogonal", [False, True])
+def test_untrained_the_networks_change_nothing(orthogonal):
+    parameters, gradients = drawn()
+    policy, other = (policies.General(orthogonal=orthogonal) for _ in range(2))
+    for each in (policy, other):
+        each.build()
+    for layer in (*other.direction.hidden, *other.rates.hidden):
+        for weight in layer.weights:
+            weight.assign(np.ones(weight.shape))
+    for one, twin in zip(
+        run(policy, parameters, gradients, horizon(0, 9)),
+        run(other, parameters, gradients, horizon(0, 9)),
+    ):
+        for a, b in zip(one, twin):
+            assert (a != 0.0).any()
+            np.testing.assert_array_equal(a, b)
+
+
+def test_no_weight_changes_a_rate_beyond_a_bound():
+    parameters, gradients = drawn(steps=2)
+    policy = untrained_general()
+    plain = run(policy, parameters, gradients)
+    policy.rates.readout.bias.assign([1e6])
+    for one, other in zip(plain, run(policy, parameters, gradients)):
+        for a, b in zip(one, other):
+            np.testing.assert_allclose(b, np.e * a, rtol=1e-4)
 
 
 def test_tensors_together_or_apart_give_the_same(monkeypatch):

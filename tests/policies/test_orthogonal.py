@@ -77,31 +77,33 @@ def test_rows_of_zeros_stay_zero_and_zeros_have_a_slope():
     assert not ops.convert_to_numpy(orthogonalized(zeros, 1e-16)).any()
 
 
-def test_untrained_nothing_of_it_is_used():
-    arrays = [np.ones((3, 4), "float32"), np.ones(3, "float32")]
-    tensors = [ops.convert_to_tensor(array) for array in arrays]
-    updates = []
-    for orthogonal in (False, True):
-        policy = policies.General(orthogonal=orthogonal)
-        policy.build()
-        found, _ = policy.update(
-            tensors, tensors, policy.initial_state(tensors)
-        )
-        updates.append([ops.convert_to_numpy(update) for update in found])
-    for one, other in zip(*updates):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_the_share_of_a_matrix_is_added_to_its_direction():
+def test_a_share_of_a_matrix_takes_the_place_of_its_direction():
     rng = np.random.default_rng(3)
     gradient = rng.normal(size=(4, 5)).astype("float32")
     bias = rng.normal(size=4).astype("float32")
     tensors = [ops.convert_to_tensor(array) for array in (gradient, bias)]
-    policy = policies.General(0.01, orthogonal=True)
-    policy.build()
-    policy.rate_readout.bias.assign([0.0, 0.5])
-    found, _ = policy.update(tensors, tensors, policy.initial_state(tensors))
-    found = [ops.convert_to_numpy(update) for update in found]
-    expected = np.sign(gradient) + 0.5 * each([gradient])[0]
-    np.testing.assert_allclose(found[0], 0.01 * expected, rtol=1e-4)
-    np.testing.assert_allclose(found[1], 0.01 * np.sign(bias), rtol=1e-4)
+    found = []
+    for odds in (-100.0, 100.0, 0.0):
+        policy = policies.General(orthogonal=True)
+        policy.build()
+        linear = ops.convert_to_numpy(policy.rates.linear)
+        linear[:, 1] = 0.0
+        policy.rates.linear.assign(linear)
+        policy.rates.readout.bias.assign([0.0, 0.0])
+        linear[0, 1] = odds
+        policy.rates.linear.assign(linear)
+        updates, _ = policy.update(
+            tensors, tensors, policy.initial_state(tensors)
+        )
+        found.append([ops.convert_to_numpy(update) for update in updates])
+    none, whole, half = found
+    np.testing.assert_allclose(
+        half[0], 0.5 * (none[0] + whole[0]), rtol=1e-4, atol=1e-7
+    )
+    # At the first step all momenta are the gradient.
+    np.testing.assert_allclose(np.sign(none[0]), np.sign(gradient))
+    matrix = each([gradient])[0]
+    ratio = whole[0] / matrix
+    np.testing.assert_allclose(ratio, ratio.mean(), rtol=1e-3)
+    for one in (whole, half):
+        np.testing.assert_array_equal(one[1], none[1])

@@ -1,0 +1,85 @@
+"""The search for the numbers that `General` starts at, on one problem."""
+
+import keras
+import numpy as np
+import pytest
+
+pytestmark = [
+    pytest.mark.backend,
+    pytest.mark.skipif(
+        keras.backend.backend() != "jax", reason="it runs on JAX"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def parts():
+    from benchmarks.evolution import __main__ as search
+    from benchmarks.evolution import rules
+    from benchmarks.evolution import runs
+    from benchmarks.evolution.numbers import Numbers
+
+    return search, rules, runs, Numbers
+
+
+def test_a_setting_of_zeros_is_where_general_starts(parts):
+    _, rules, _, Numbers = parts
+    policy, weights = rules.general()
+    numbers = Numbers(policy)
+    before = policy.get_weights()
+    found, factor = weights(np.zeros(len(numbers)))
+    assert factor == 1.0
+    for one, other in zip(found, before):
+        np.testing.assert_array_equal(one, other)
+    numbers.assign(np.ones(len(numbers)))
+    changed = sum((a != b).sum() for a, b in zip(before, policy.get_weights()))
+    assert changed == len(numbers)
+    # and no number is counted twice
+    assert len({place[:2] for place in numbers.places}) == len(numbers)
+
+
+def test_trainings_side_by_side_are_those_of_the_rule(parts):
+    _, rules, runs, _ = parts
+    policy, weights = rules.general()
+    made = runs.Runs("tiny_quadratic", policy, weights)
+    size = len(runs_numbers := rules.Numbers(policy))
+    settings = np.zeros((2, size))
+    settings[1, [p[1:2] == ((0, 0),) for p in runs_numbers.places].index(1)] = 1
+    short, long = (made(settings, 0, horizon) for horizon in (5, 30))
+    assert short.judged.shape == (2,)
+    assert (long.judged < short.judged).all()
+    assert (long.judged < long.first).all()
+    # The one with the larger rate of matrices has the same vectors.
+    np.testing.assert_allclose(long.judged[0], long.judged[1], rtol=1e-5)
+
+    reference = runs.Runs("tiny_quadratic", *rules.reference())
+    losses = reference([[0.0], [0.03]], 0, 30)
+    np.testing.assert_allclose(losses.end[0], losses.first[0], rtol=0.2)
+    assert losses.judged[1] < losses.judged[0]
+
+
+def test_scores_are_bounded_and_what_diverges_is_as_bad_as_can_be(parts):
+    search, _, runs, _ = parts
+    reference = runs.Losses(np.float64(0.5), np.float64(0.5), np.float64(2.0))
+    own = runs.Losses(
+        np.array([0.5, 0.0, np.nan, 1.0]),
+        np.array([0.5, 0.0, 0.5, 0.5]),
+        np.full(4, 2.0),
+    )
+    found = search.scores(own, reference)
+    half = 0.5 * np.log(1.006 / 0.506)
+    np.testing.assert_allclose(found, [0.0, -0.4, 2.5, half])
+    rows = np.array([[0.0, 1.0], [0.2, 0.0], [0.0, 0.0], [0.0, 0.0]])
+    np.testing.assert_allclose(search.value(rows), [0.05 + 0.1, 0.25 + 0.5])
+
+
+def test_a_generation_has_jobs_for_so_many_seconds(parts):
+    search, *_ = parts
+    cost = {"a": 0.001, "b": 0.01, "c": 0.5}
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        jobs = search.drawn(rng, list(cost), 10.0, cost)
+        spent = sum(cost[job.problem] * job.horizon for job in jobs)
+        assert 0.0 < spent <= 10.0
+        assert all(job.problem != "c" for job in jobs)
+        assert len({job.problem for job in jobs}) == len(jobs)
