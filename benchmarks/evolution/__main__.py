@@ -44,15 +44,17 @@ FLOOR = 0.003
 BOUNDS = (-0.4, 2.5)
 
 
-def reference_losses(path: pathlib.Path, cores: list[int]) -> dict[Job, Any]:
+def reference_losses(
+    path: pathlib.Path, names: list[str], cores: list[int]
+) -> dict[Job, Any]:
     """Losses of the reference at the best rate of each problem and horizon."""
     found = pickle.loads(path.read_bytes()) if path.exists() else {}
     workers = None
-    for name in BREADTH:
+    for name in names:
         jobs = [Job(name, s, h) for s in range(SEEDS) for h in HORIZONS]
         if jobs[0] in found:
             continue
-        workers = workers or Workers("reference", cores)
+        workers = workers or Workers("reference", names, cores)
         settings = np.array(rules.RATES)[:, None]
         for answer in workers.run(settings, jobs):
             found[answer.job] = answer.losses
@@ -62,6 +64,8 @@ def reference_losses(path: pathlib.Path, cores: list[int]) -> dict[Job, Any]:
         workers.stop()
     best = {}
     for job in found:
+        if job.problem not in names:
+            continue
         seeds = [found[job._replace(seed=s)] for s in range(SEEDS)]
         mean = np.mean([_log(s.judged, s.first[0]) for s in seeds], axis=0)
         index = int(np.argmin(mean))
@@ -111,7 +115,9 @@ def search(options):
     folder = pathlib.Path(options.directory)
     folder.mkdir(parents=True, exist_ok=True)
     cores = sorted(os.sched_getaffinity(0))[: options.processes]
-    reference = reference_losses(folder / "reference.pkl", cores)
+    reference = reference_losses(
+        folder / "reference.pkl", options.problems, cores
+    )
     policy, _ = rules.general()
     numbers = Numbers(policy)
     path = folder / "search.pkl"
@@ -127,9 +133,9 @@ def search(options):
                 "verbose": -9,
             },
         )
-    workers = Workers("general", cores)
+    workers = Workers("general", options.problems, cores)
     first = np.repeat(np.array(strategy.mean)[None], options.settings, axis=0)
-    workers.run(first, [Job(name, 0, min(HORIZONS)) for name in BREADTH])
+    workers.run(first, [Job(n, 0, min(HORIZONS)) for n in options.problems])
     while strategy.countiter < options.generations:
         began = time.perf_counter()
         rng = np.random.default_rng((options.seed, strategy.countiter))
@@ -160,9 +166,9 @@ def search(options):
         + " ".join(
             f"--{key} {value}"
             for key, value in vars(options).items()
-            if key != "directory"
+            if key not in ("directory", "problems")
         ),
-        "problems": list(BREADTH),
+        "problems": options.problems,
         "generations": strategy.countiter,
         "versions": versions(),
     }
@@ -178,6 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--settings", type=int, default=14)
     parser.add_argument("--seconds", type=float, default=22.0)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--problems", nargs="+", default=list(BREADTH))
     search(parser.parse_args(arguments))
 
 

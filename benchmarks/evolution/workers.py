@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
-from keras_l2o.problems import BREADTH
-
 
 class Job(NamedTuple):
     """A training with each of some settings."""
@@ -57,12 +55,15 @@ class Workers:
 
     Args:
         kind: String, what they train with, a key of `rules.RULES`.
+        names: List of strings, the problems.
         cores: List of ints. There is a process for each.
     """
 
-    def __init__(self, kind: str, cores: Sequence[int]) -> None:
+    def __init__(
+        self, kind: str, names: Sequence[str], cores: Sequence[int]
+    ) -> None:
         context = multiprocessing.get_context("spawn")
-        self.problems = [BREADTH[k :: len(cores)] for k in range(len(cores))]
+        self.problems = [names[k :: len(cores)] for k in range(len(cores))]
         self.pipes = []
         self.seconds: dict[str, float] = {}
         for core in cores:
