@@ -106,8 +106,8 @@ class General(Policy):
 
     >>> policy = keras_l2o.policies.General()
     >>> model.compile(keras_l2o.LearnedOptimizer(policy), loss="mse")
-    >>> history = model.fit(
-    ...     x, y, epochs=2, callbacks=[keras_l2o.callbacks.Horizon()])
+    >>> history = model.fit(x, y, epochs=2, verbose=0,
+    ...     callbacks=[keras_l2o.callbacks.Horizon()])
 
     References:
         - [Metz et al., 2022](https://arxiv.org/abs/2211.09760), for rates by
