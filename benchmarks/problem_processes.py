@@ -36,14 +36,13 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-import keras_l2o
+from benchmarks import students
 from keras_l2o import config
 from keras_l2o.problems import BREADTH
 from keras_l2o.training import inner_loop
 from keras_l2o.training.outer_loop import outer_loop_of
 from keras_l2o.training.task import Task
 from keras_l2o.training.task import Tensors
-from keras_l2o.version import versions
 
 #: Inner steps of a truncation; a horizon has at least so many.
 UNROLL = 50
@@ -317,7 +316,13 @@ def train(options):
                     flush=True,
                 )
     processes.stop()
-    _save(trainer, folder / "optimizer", options, step)
+    students.save(
+        trainer.student,
+        folder / "optimizer",
+        "benchmarks.problem_processes",
+        options,
+        outer_steps=step,
+    )
 
 
 def _figures(answer):
@@ -336,22 +341,6 @@ def _figures(answer):
         np.median(norms),
         answer.seconds,
     ]
-
-
-def _save(trainer, folder, options, steps):
-    metadata = {
-        "command": "python -m benchmarks.problem_processes "
-        + " ".join(
-            f"--{key} {value}"
-            for key, value in vars(options).items()
-            if key not in ("directory", "problems") and value is not None
-        ),
-        "problems": options.problems,
-        "outer_steps": steps,
-        "versions": versions(),
-    }
-    optimizer = keras_l2o.LearnedOptimizer(trainer.student)
-    keras_l2o.save(optimizer, folder, metadata, overwrite=True)
 
 
 def _values(variables):

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-import keras_l2o
+from benchmarks import students
 from benchmarks.evolution import rules
 from benchmarks.evolution.numbers import Numbers
 from benchmarks.evolution.runs import HORIZONS
@@ -36,7 +36,6 @@ from benchmarks.evolution.workers import Job
 from benchmarks.evolution.workers import Workers
 from keras_l2o.files import whole
 from keras_l2o.problems import BREADTH
-from keras_l2o.version import versions
 
 #: Of the losses of a problem's first weights; it keeps those without a floor
 #: from asking for nothing but smaller ones.
@@ -50,15 +49,21 @@ def reference_losses(
     """Losses of the reference at the best rate of each problem and horizon."""
     found = pickle.loads(path.read_bytes()) if path.exists() else {}
     workers = None
-    for name in names:
-        jobs = [Job(name, s, h) for s in range(SEEDS) for h in HORIZONS]
-        if jobs[0] in found:
-            continue
-        workers = workers or Workers("reference", names, cores)
-        settings = np.array(rules.RATES)[:, None]
+    missing = [name for name in names if Job(name, 0, HORIZONS[0]) not in found]
+    settings = np.array(rules.RATES)[:, None]
+    while missing:
+        workers = workers or Workers("reference", missing, cores)
+        # One problem for each process, so that none waits for long.
+        now, missing = missing[: len(cores)], missing[len(cores) :]
+        jobs = [
+            Job(name, seed, horizon)
+            for name in now
+            for seed in range(SEEDS)
+            for horizon in HORIZONS
+        ]
         for answer in workers.run(settings, jobs):
             found[answer.job] = answer.losses
-        print(f"reference: {name}", flush=True)
+        print(f"reference: {', '.join(now)}", flush=True)
         whole.write(path, pickle.dumps(found))
     if workers:
         workers.stop()
@@ -161,19 +166,13 @@ def search(options):
         )
     workers.stop()
     numbers.assign(np.array(strategy.mean))
-    metadata = {
-        "command": "python -m benchmarks.evolution "
-        + " ".join(
-            f"--{key} {value}"
-            for key, value in vars(options).items()
-            if key not in ("directory", "problems")
-        ),
-        "problems": options.problems,
-        "generations": strategy.countiter,
-        "versions": versions(),
-    }
-    optimizer = keras_l2o.LearnedOptimizer(policy)
-    keras_l2o.save(optimizer, folder / "optimizer", metadata, overwrite=True)
+    students.save(
+        policy,
+        folder / "optimizer",
+        "benchmarks.evolution",
+        options,
+        generations=strategy.countiter,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

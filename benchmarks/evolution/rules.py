@@ -1,4 +1,4 @@
-"""What trains: `General` at some numbers, and the AdamW it is compared with."""
+"""What trains: `General` at some numbers, and the Adam to compare it with."""
 
 from benchmarks.evolution.numbers import Numbers
 from keras_l2o import policies

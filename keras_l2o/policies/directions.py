@@ -55,9 +55,7 @@ class DirectionNetwork(keras.layers.Layer):
         self.readout = keras.layers.Dense(
             self.directions + 1,
             kernel_initializer="zeros",
-            bias_initializer=lambda shape, dtype: ops.convert_to_tensor(
-                bias, dtype
-            ),
+            bias_initializer=starting_at(bias),
             dtype=self.dtype_policy,
             name="readout",
         )
@@ -93,6 +91,11 @@ class DirectionNetwork(keras.layers.Layer):
 
     def call(self, directions, context):
         return self.combine(directions, context)
+
+
+def starting_at(values):
+    """An initializer of a weight that starts at these values, in a nest."""
+    return lambda shape, dtype: ops.convert_to_tensor(values, dtype)
 
 
 def rectified(units, dtype, prefix="hidden"):

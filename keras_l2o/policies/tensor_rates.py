@@ -14,6 +14,7 @@ from keras_l2o.policies.clock import TIME_FEATURES
 from keras_l2o.policies.clock import Clock
 from keras_l2o.policies.directions import build_in_turn
 from keras_l2o.policies.directions import rectified
+from keras_l2o.policies.directions import starting_at
 from keras_l2o.typing import Tensor
 
 #: The network changes logarithms by less than this.
@@ -85,9 +86,7 @@ class TensorRates(keras.layers.Layer):
         self.linear = self.add_weight(
             name="linear",
             shape=(len(LOG_RATE), len(self.starts)),
-            initializer=lambda shape, dtype: ops.convert_to_tensor(
-                start, dtype
-            ),
+            initializer=starting_at(start),
         )
         # The features of tensors but for `unknown`, `decay` and `warmup`,
         # which are among those of time, and the size of the direction.

@@ -264,21 +264,15 @@ def _characters(length, width, heads, depth, scale):
 
 def _transformer() -> Problem:
     """A transformer of one block, on characters."""
-    return Problem(
-        _characters(16, 24, 2, 1, 0.05),
-        text.Text(16, 16),
-        batch_size=16,
-        name="tiny_transformer",
+    return text.next_characters(
+        "tiny_transformer", _characters(16, 24, 2, 1, 0.05), 16, 16
     )
 
 
 def _deep_transformer() -> Problem:
     """A narrower transformer of three blocks, with larger embeddings."""
-    return Problem(
-        _characters(12, 16, 4, 3, 0.5),
-        text.Text(16, 12),
-        batch_size=16,
-        name="tiny_deep_transformer",
+    return text.next_characters(
+        "tiny_deep_transformer", _characters(12, 16, 4, 3, 0.5), 16, 12
     )
 
 
@@ -291,9 +285,7 @@ def _recurrent() -> Problem:
         x = layers.GRU(24, return_sequences=True, unroll=True)(x)
         return keras.Model(inputs, layers.Dense(text.SYMBOLS)(x))
 
-    return Problem(
-        model, text.Text(16, 12), batch_size=16, name="tiny_recurrent"
-    )
+    return text.next_characters("tiny_recurrent", model, 16, 12)
 
 
 #: What makes each problem, by its name.

@@ -267,9 +267,7 @@ def _post_norm() -> Problem:
             x = layers.LayerNormalization()(x + y)
         return keras.Model(inputs, layers.Dense(text.SYMBOLS)(x))
 
-    return Problem(
-        model, text.Text(16, 16), batch_size=16, name="tiny_post_norm"
-    )
+    return text.next_characters("tiny_post_norm", model, 16, 16)
 
 
 def _elman() -> Problem:
@@ -281,7 +279,7 @@ def _elman() -> Problem:
         x = layers.SimpleRNN(48, return_sequences=True, unroll=True)(x)
         return keras.Model(inputs, layers.Dense(text.SYMBOLS)(x))
 
-    return Problem(model, text.Text(16, 20), batch_size=16, name="tiny_elman")
+    return text.next_characters("tiny_elman", model, 16, 20)
 
 
 def _wide_transformer() -> Problem:
@@ -298,9 +296,7 @@ def _wide_transformer() -> Problem:
         x = layers.LayerNormalization()(x)
         return keras.Model(inputs, layers.Dense(text.SYMBOLS)(x))
 
-    return Problem(
-        model, text.Text(8, 16), batch_size=8, name="tiny_wide_transformer"
-    )
+    return text.next_characters("tiny_wide_transformer", model, 8, 16)
 
 
 #: What makes each problem, by its name.

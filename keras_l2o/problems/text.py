@@ -1,8 +1,12 @@
 """Text that comes with Python, as characters."""
 
 import functools
+from collections.abc import Callable
 
+import keras
 import numpy as np
+
+from keras_l2o.problems.problem import Problem
 
 #: Lower-case letters, the space, and a few marks; all else is a space.
 ALPHABET = " abcdefghijklmnopqrstuvwxyz.,;:()'\"-=_0123456789"
@@ -55,3 +59,21 @@ class Text:
         )
         windows = characters[starts + np.arange(self.length + 1)]
         return windows[..., :-1], windows[..., 1:]
+
+
+def next_characters(
+    name: str,
+    model: Callable[[], keras.Model],
+    batch_size: int,
+    length: int,
+) -> Problem:
+    """The next character at each place of Python's documentation.
+
+    Args:
+        name: String.
+        model: Function that returns a model of int32 `(length,)`.
+        batch_size: Int.
+        length: Int. Characters of a window.
+    """
+    data = Text(batch_size, length)
+    return Problem(model, data, batch_size=batch_size, name=name)
