@@ -11,6 +11,7 @@ from rich.text import Text
 from keras_l2o_commands import baselines
 from keras_l2o_commands import bundled
 from keras_l2o_commands import hub
+from keras_l2o_commands import interruption
 from keras_l2o_commands import measure
 from keras_l2o_commands import plot
 from keras_l2o_commands import presets
@@ -67,6 +68,9 @@ def main():
     given = {}
     try:
         application(prog_name="keras-l2o", obj=given)
+    except SystemExit as ended:
+        interruption.end(ended.code)
+        raise
     except Exception as error:
         if given.get("traceback") or not is_ours(error):
             raise

@@ -1,7 +1,9 @@
 """How commands end when Ctrl-C or SIGTERM interrupts them."""
 
+import atexit
 import contextlib
 import functools
+import os
 import signal
 import sys
 
@@ -111,6 +113,24 @@ def interruptible(line):
         sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end(status):
+    """Ends the process if it was interrupted; else nothing happens.
+
+    Threads of TensorFlow may still be drawing data in Python. Python takes
+    itself apart while they do, and now and then that is a segmentation fault.
+    So what is registered with `atexit` runs, and the process ends as it is.
+
+    Args:
+        status: What `SystemExit` has as its code.
+    """
+    if status in {128 + number for number in _WORDS}:
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
 
 
 def _handle(handler):

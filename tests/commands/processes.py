@@ -7,6 +7,7 @@ exit code, or null as long as it runs.
 """
 
 import contextlib
+import faulthandler
 import json
 import os
 import pathlib
@@ -142,6 +143,7 @@ def run(arguments, path, eager):
         opened = os.open(name, flags)
         os.dup2(opened, number)
         os.close(opened)
+    faulthandler.enable()
     sys.argv = ["keras-l2o", *arguments]
     main()
     sys.exit()

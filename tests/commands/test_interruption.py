@@ -1,6 +1,7 @@
 import gc
 import re
 import signal
+import subprocess
 import sys
 import time
 
@@ -59,7 +60,7 @@ def test_an_interrupted_run_says_what_is_saved_and_the_command_that_goes_on(
         "train", f"--directory={directory}", *ENDLESS, eager=eager
     )
     output, errors = interrupt(train, directory / "summary.csv", number)
-    assert train.returncode == code
+    assert train.returncode == code, errors
     assert "Traceback" not in errors
     assert output == ""
     count = len(strategies.RunDirectory(directory).rows())
@@ -75,7 +76,7 @@ def test_an_interrupted_run_says_what_is_saved_and_the_command_that_goes_on(
             assert resume.poll() is None, resume.communicate()
             time.sleep(0.05)
         _, errors = interrupt(resume, directory)
-        assert resume.returncode == 130
+        assert resume.returncode == 130, errors
         later = len(strategies.RunDirectory(directory).rows())
         assert later > count
         assert f"interrupted: {later} periods are saved" in errors
@@ -225,3 +226,39 @@ def test_a_signal_in_a_callback_is_neither_reported_there_nor_lost(
     assert ended.value.exit_code == 130
     assert [lost.exc_type for lost in reported] == [KeyError]
     assert sys.unraisablehook == reported.append
+
+
+#: A process that would crash if Python took itself apart in it.
+INTERRUPTED = """
+import atexit
+import os
+import signal
+import subprocess
+import sys
+from keras_l2o_commands import application
+from keras_l2o_commands import interruption
+
+class Last:
+    def __del__(self, abort=os.abort):
+        abort()
+
+@application.application.command()
+def work():
+    with interruption.interruptible("all is saved"):
+        signal.raise_signal(signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+atexit.register(print, "registered")
+sys.last = Last()
+sys.argv = ["keras-l2o", "work"]
+application.main()
+"""
+
+
+def test_an_interrupted_process_ends_before_python_takes_itself_apart():
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True
+    )
+    assert ended.returncode == 130, ended.stderr
+    assert ended.stdout == "registered\n"
+    assert ended.stderr == "interrupted: all is saved\n"
