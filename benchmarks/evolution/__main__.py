@@ -1,6 +1,6 @@
 """Finds the numbers that `General` starts at, by evolution over trainings.
 
-    KERAS_BACKEND=jax python -m benchmarks.evolution results/general/rule
+    KERAS_BACKEND=jax python -m benchmarks.evolution results/evolution
 
 A setting of some twenty numbers of the rule is judged by what its trainings of
 tiny problems (`keras_l2o.problems.BREADTH`) come to, over horizons of 100, 400
@@ -13,9 +13,12 @@ the mean over problems and half of the mean over the worst quarter of them.
 
 CMA-ES (the package `cma`) moves the settings. In each generation, a process on
 each core trains such of its problems, drawn at random, as take `--seconds`. So
-two runs are not bit for bit alike. The search is stored after each generation
+two runs are not bit for bit alike. There is a search for each of `--seeds`,
+whose processes are the same, since they compile for minutes. It is stored after each generation
 and goes on where it was stopped; the end of it is a folder that
-`keras_l2o.load` reads.
+`keras_l2o.load` reads. Its `val_log_loss`, by which runs with several seeds are
+compared, is the mean of the logarithm of the loss on fresh batches of another
+problem, which no setting was judged by.
 """
 
 import argparse
@@ -23,15 +26,19 @@ import os
 import pathlib
 import pickle
 import time
+from collections.abc import Collection
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
+import keras_l2o
 from benchmarks import students
 from benchmarks.evolution import rules
 from benchmarks.evolution.numbers import Numbers
 from benchmarks.evolution.runs import HORIZONS
 from benchmarks.evolution.runs import SEEDS
+from benchmarks.evolution.runs import Runs
 from benchmarks.evolution.workers import Job
 from benchmarks.evolution.workers import Workers
 from keras_l2o.files import whole
@@ -40,6 +47,8 @@ from keras_l2o.problems import BREADTH
 #: Of the losses of a problem's first weights; it keeps those without a floor
 #: from asking for nothing but smaller ones.
 FLOOR = 0.003
+#: The problem that the finished rule is judged by, and how often.
+VALIDATION, VALIDATIONS = "digits_noisy_mlp", 4
 BOUNDS = (-0.4, 2.5)
 
 
@@ -67,6 +76,11 @@ def reference_losses(
         whole.write(path, pickle.dumps(found))
     if workers:
         workers.stop()
+    return best_of(found, names)
+
+
+def best_of(found: dict[Job, Any], names: Collection[str]) -> dict[Job, Any]:
+    """Losses at the best of the rates, by all there are."""
     best = {}
     for job in found:
         if job.problem not in names:
@@ -99,6 +113,18 @@ def value(rows: np.ndarray) -> np.ndarray:
     return rows.mean(axis=0) + 0.5 * worst.mean(axis=0)
 
 
+def validation(policy):
+    """The mean log loss of a policy's trainings of the other problem."""
+    weights = [jnp.asarray(v.value) for v in policy.trainable_variables]
+    runs = Runs(VALIDATION, policy, lambda _: (weights, 1.0))
+    losses = [
+        runs(np.zeros((1, 0)), seed, horizon).judged.item()
+        for seed in range(VALIDATIONS)
+        for horizon in HORIZONS
+    ]
+    return float(np.mean(np.log(losses)))
+
+
 def drawn(rng, names, seconds, of_a_step):
     """Jobs of a process for so many seconds."""
     jobs = []
@@ -115,35 +141,47 @@ def drawn(rng, names, seconds, of_a_step):
 
 
 def search(options):
-    import cma
-
+    """Searches with one seed after the other, in the same processes."""
     folder = pathlib.Path(options.directory)
     folder.mkdir(parents=True, exist_ok=True)
     cores = sorted(os.sched_getaffinity(0))[: options.processes]
-    reference = reference_losses(
-        folder / "reference.pkl", options.problems, cores
+    stored = options.reference or folder / "reference.pkl"
+    reference = reference_losses(pathlib.Path(stored), options.problems, cores)
+    workers = None
+    for seed in options.seeds:
+        path = folder / str(seed)
+        path.mkdir(exist_ok=True)
+        strategy = started(path, options, seed)
+        if strategy.countiter < options.generations:
+            if workers is None:
+                workers = Workers("general", options.problems, cores)
+                settings = np.array([strategy.mean] * options.settings)
+                first = [Job(n, 0, min(HORIZONS)) for n in options.problems]
+                workers.run(settings, first)
+            evolve(strategy, workers, reference, path, options, seed)
+        save(strategy, path, options, seed)
+    if workers:
+        workers.stop()
+
+
+def started(path, options, seed):
+    """A search as it was stored, or a new one."""
+    import cma
+
+    if (path / "search.pkl").exists():
+        return pickle.loads((path / "search.pkl").read_bytes())
+    return cma.CMAEvolutionStrategy(
+        np.zeros(len(Numbers(rules.general()[0]))),
+        options.spread,
+        {"popsize": options.settings, "seed": seed, "verbose": -9},
     )
-    policy, _ = rules.general()
-    numbers = Numbers(policy)
-    path = folder / "search.pkl"
-    if path.exists():
-        strategy = pickle.loads(path.read_bytes())
-    else:
-        strategy = cma.CMAEvolutionStrategy(
-            np.zeros(len(numbers)),
-            0.5,
-            {
-                "popsize": options.settings,
-                "seed": options.seed,
-                "verbose": -9,
-            },
-        )
-    workers = Workers("general", options.problems, cores)
-    first = np.repeat(np.array(strategy.mean)[None], options.settings, axis=0)
-    workers.run(first, [Job(n, 0, min(HORIZONS)) for n in options.problems])
+
+
+def evolve(strategy, workers, reference, path, options, seed):
+    """Makes the generations that are missing."""
     while strategy.countiter < options.generations:
         began = time.perf_counter()
-        rng = np.random.default_rng((options.seed, strategy.countiter))
+        rng = np.random.default_rng((seed, strategy.countiter))
         of_a_step = {
             name: seconds * options.settings
             for name, seconds in workers.seconds.items()
@@ -157,32 +195,46 @@ def search(options):
         answers = workers.run(np.array(settings), jobs)
         rows = np.stack([scores(a.losses, reference[a.job]) for a in answers])
         strategy.tell(settings, value(rows).tolist())
-        whole.write(path, strategy.pickle_dumps())
+        whole.write(path / "search.pkl", strategy.pickle_dumps())
         print(
-            f"generation {strategy.countiter}: {len(jobs)} problems, value "
-            f"{value(rows).mean():+.3f}, mean score {rows.mean():+.3f}, "
-            f"{time.perf_counter() - began:.0f} s",
+            f"seed {seed}, generation {strategy.countiter}: {len(jobs)} "
+            f"problems, value {value(rows).mean():+.3f}, mean score "
+            f"{rows.mean():+.3f}, {time.perf_counter() - began:.0f} s",
             flush=True,
         )
-    workers.stop()
-    numbers.assign(np.array(strategy.mean))
+
+
+def save(strategy, path, options, seed):
+    """Writes the rule at the mean of the settings, if it is not there."""
+    folder = path / "optimizer"
+    if folder.exists():
+        stored = keras_l2o.hub.folder.read_metadata(folder)
+        if stored["generations"] == strategy.countiter:
+            return
+    policy, _ = rules.general()
+    Numbers(policy).assign(np.array(strategy.mean))
     students.save(
         policy,
-        folder / "optimizer",
+        folder,
         "benchmarks.evolution",
-        options,
+        argparse.Namespace(
+            **{**vars(options), "seeds": seed, "reference": None}
+        ),
         generations=strategy.countiter,
+        figures={"val_log_loss": validation(policy)},
     )
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--generations", type=int, default=100)
     parser.add_argument("--settings", type=int, default=14)
     parser.add_argument("--seconds", type=float, default=22.0)
+    parser.add_argument("--spread", type=float, default=0.5, help="at first")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--reference", help="file, to share it between runs")
     parser.add_argument("--problems", nargs="+", default=list(BREADTH))
     search(parser.parse_args(arguments))
 

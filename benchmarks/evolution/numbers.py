@@ -13,11 +13,12 @@ from keras_l2o.policies.directions import ADAM
 SPREADS = {
     "matrix": 0.3,
     "vector": 0.4,
-    "size of a matrix": 0.15,
-    "size of a vector": 0.15,
+    "size of a matrix": 0.25,
+    "size of a vector": 0.25,
     "signal": 0.12,
     "evenness": 0.15,
-    "rows": 0.12,
+    "fall": 0.1,
+    "rows": 0.2,
     "columns": 0.12,
     "length": 0.12,
     "tensors": 0.2,
@@ -25,6 +26,7 @@ SPREADS = {
     "decay": 0.3,
 }
 ODDS, DIRECTIONS, NORMALIZATION, MIX = 1.2, (0.4, 0.0, 0.2, 0.2), 0.2, 0.3
+SHRINKAGE = 0.02
 
 
 class Numbers:
@@ -49,6 +51,7 @@ class Numbers:
             if index != ADAM:
                 self._add(policy.direction.readout.bias, (index,), spread)
         self._add(policy.normalization, (), NORMALIZATION)
+        self._add(policy.shrinkage, (), SHRINKAGE)
         for variable in policy.mix:
             self._add(variable, (), MIX)
 

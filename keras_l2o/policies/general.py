@@ -31,6 +31,7 @@ from keras_l2o.policies.policy import told
 from keras_l2o.policies.rows import cut
 from keras_l2o.policies.rows import grouped
 from keras_l2o.policies.rows import joined
+from keras_l2o.policies.tensor_rates import SECOND
 from keras_l2o.policies.tensor_rates import Measures
 from keras_l2o.policies.tensor_rates import TensorRates
 from keras_l2o.typing import Config
@@ -42,17 +43,21 @@ GROUP = 2**18
 #: Root mean square of what is orthogonalized, about that of Adam's direction.
 ORTHOGONAL_SIZE = 0.5
 #: The coefficients of the directions before any training.
-DIRECTIONS = (0.234, 1.0, -0.102, 0.114)
+DIRECTIONS = (0.221, 1.0, -0.55, 0.363)
 #: How much of the direction's size is divided out before any training.
-NORMALIZATION = 0.732
+NORMALIZATION = 0.959
+#: The decay of matrices, relative to their rates, before any training.
+SHRINKAGE = 0.0152
 #: What is orthogonalized before any training: multiples of the slow momentum
 #: and of the gradient that are added to Adam's momentum.
-MIX = (-0.216, 0.951)
+MIX = (-0.272, 1.271)
 
 
 class GeneralTensorState(NamedTuple):
     # The three momenta and the mean square: 4, then the parameter's shape.
     averages: Any
+    # The largest that the mean of the mean square has been: scalar.
+    peak: Any
 
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
@@ -64,9 +69,10 @@ class General(Policy):
     the mean square, into the direction `d`. For each tensor, the logarithm `r`
     of the rate is a linear function of what is measured of it: its shape, the
     size of its parameters, the signal to noise of its momenta, how evenly the
-    gradient is spread over it, how many tensors there are, and the horizon. A
-    second network reads the same and changes it within a bound. The update
-    flips with the signs of all gradients and parameters, and without a
+    gradient is spread over it, how far it has fallen from its largest, how
+    many tensors there are, and the horizon. A second network reads the same
+    and changes it within a bound. Matrices decay, relative to their rate; the
+    update flips with the signs of all gradients and parameters, and without a
     gradient there is none.
 
     With `orthogonal`, a share of `d` of a matrix is its momentum with all
@@ -80,7 +86,8 @@ class General(Policy):
     wider tensors and longer trainings. Its two dozen numbers were found over
     `keras_l2o.problems.BREADTH`. Tell the horizon with
     `LearnedOptimizer(total_steps=...)` or `keras_l2o.callbacks.Horizon`. The
-    rule keeps four numbers for each parameter of a model.
+    rule keeps four numbers for each parameter of a model, and one for each
+    tensor.
 
     Args:
         learning_rate: Float. What all rates are multiplied with, in units of
@@ -154,6 +161,7 @@ class General(Policy):
         self.direction.build()
         self.rates.build()
         self.normalization = self._number("normalization", NORMALIZATION)
+        self.shrinkage = self._number("shrinkage", SHRINKAGE)
         if self.orthogonal:
             self.mix = [
                 self._number(name, value)
@@ -172,7 +180,8 @@ class General(Policy):
             step=ops.zeros((), "int32"),
             tensors=tuple(
                 GeneralTensorState(
-                    ops.zeros((rows, *parameter.shape), self.variable_dtype)
+                    ops.zeros((rows, *parameter.shape), self.variable_dtype),
+                    ops.zeros((), self.variable_dtype),
                 )
                 for parameter in parameters
             ),
@@ -199,23 +208,23 @@ class General(Policy):
             found = self._update_run(
                 [gradients[i] for i in indices],
                 [parameters[i] for i in indices],
-                [state.tensors[i].averages for i in indices],
+                [state.tensors[i] for i in indices],
                 len(gradients),
                 clock,
             )
-            for index, update, averages in zip(indices, *found):
-                updates[index] = update
-                tensors[index] = GeneralTensorState(averages)
+            for index, update, tensor in zip(indices, *found):
+                updates[index], tensors[index] = update, tensor
         return updates, state._replace(
             step=next_step(state.step), tensors=tuple(tensors)
         )
 
-    def _update_run(self, gradients, parameters, averages, count, clock):
-        """Updates and new averages of some of `count` tensors, together."""
+    def _update_run(self, gradients, parameters, states, count, clock):
+        """Updates and new states of some of `count` tensors, together."""
         shapes = [tuple(gradient.shape) for gradient in gradients]
         sizes = [math.prod(shape) for shape in shapes]
         gradient = joined([self.cast_gradient(g) for g in gradients])
-        rows = self._averages(joined(averages, 1), gradient)
+        rows = joined([state.averages for state in states], 1)
+        rows = self._averages(rows, gradient)
         corrections = clock.corrections((*DECAYS, self.beta_2))
         *momenta, second = ops.unstack(
             rows * corrections[:, None], len(DECAYS) + 1
@@ -239,7 +248,9 @@ class General(Policy):
         means = ops.stack(
             [ops.mean(part, axis=-1) for part in cut(figures, sizes)], axis=1
         )
-        measures = Measures(*ops.unstack(means, figures.shape[0]))
+        means = ops.unstack(means, figures.shape[0])
+        peaks = ops.stack([state.peak for state in states])
+        measures = Measures(*means, ops.maximum(peaks, means[SECOND]))
         log_rates, *shares = self.rates.find(measures, shapes, count, clock)
         rates = self.learning_rate * ops.exp(log_rates)
         factors = ops.exp(
@@ -253,13 +264,21 @@ class General(Policy):
             parts = self._with_matrices(
                 parts, mixed + self.mix[1] * gradient, shapes, *shares
             )
+        # Without a gradient there is no decay, either.
+        shrunk = self.shrinkage * parameter * second * ops.square(scale)
+        parts = [
+            part if len(shape) < 2 else part + decay
+            for part, decay, shape in zip(parts, cut(shrunk, sizes), shapes)
+        ]
         updates = [
             ops.reshape(rates[index] * part, shape)
             for index, (part, shape) in enumerate(zip(parts, shapes))
         ]
         new = [
-            ops.reshape(part, (rows.shape[0], *shape))
-            for part, shape in zip(cut(rows, sizes), shapes)
+            GeneralTensorState(
+                ops.reshape(part, (rows.shape[0], *shape)), measures.peak[index]
+            )
+            for index, (part, shape) in enumerate(zip(cut(rows, sizes), shapes))
         ]
         return updates, new
 
@@ -291,15 +310,18 @@ class General(Policy):
         parameters: Sequence[Tensor],
         state: PolicyState,
     ) -> PolicyState:
+        clock = Clock.of(state, self.variable_dtype, self.warmup)
+        corrections = clock.corrections((*DECAYS, self.beta_2))
         tensors = []
         for gradient, tensor in zip(gradients, state.tensors):
             if gradient is not None:
                 rows = ops.reshape(tensor.averages, (len(DECAYS) + 1, -1))
                 flat = ops.reshape(self.cast_gradient(gradient), (-1,))
+                rows = self._averages(rows, flat)
+                second = ops.mean(rows[-1]) * corrections[-1]
                 tensor = GeneralTensorState(
-                    ops.reshape(
-                        self._averages(rows, flat), tensor.averages.shape
-                    )
+                    ops.reshape(rows, tensor.averages.shape),
+                    ops.maximum(tensor.peak, second),
                 )
             tensors.append(tensor)
         return state._replace(

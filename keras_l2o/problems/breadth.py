@@ -12,7 +12,9 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_l2o.problems import few
 from keras_l2o.problems import fragile
+from keras_l2o.problems import scaled
 from keras_l2o.problems import text
 from keras_l2o.problems.datasets import load
 from keras_l2o.problems.drawn import Drawn
@@ -308,7 +310,8 @@ MAKERS: dict[str, Callable[[], Problem]] = {
         _deep_transformer,
         _recurrent,
     )
-} | fragile.MAKERS
+}
+MAKERS |= fragile.MAKERS | few.MAKERS | scaled.MAKERS
 
 #: The names of the problems.
 BREADTH = tuple(MAKERS)

@@ -83,3 +83,17 @@ def test_a_generation_has_jobs_for_so_many_seconds(parts):
         assert 0.0 < spent <= 10.0
         assert all(job.problem != "c" for job in jobs)
         assert len({job.problem for job in jobs}) == len(jobs)
+
+
+def test_what_is_found_is_judged_by_another_problem(parts, monkeypatch):
+    search, rules, *_ = parts
+    assert search.VALIDATION not in search.BREADTH
+    monkeypatch.setattr(search, "HORIZONS", (5, 20))
+    monkeypatch.setattr(search, "VALIDATIONS", 1)
+    policy, _ = rules.general()
+    before = search.validation(policy)
+    assert before < np.log(2.3)
+    linear = keras.ops.convert_to_numpy(policy.rates.linear).copy()
+    linear[0, 0] -= 6.0
+    policy.rates.linear.assign(linear)
+    assert search.validation(policy) > before + 0.1

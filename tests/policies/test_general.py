@@ -8,6 +8,7 @@ from keras import ops
 from keras_l2o import backend
 from keras_l2o import numerics
 from keras_l2o import policies
+from keras_l2o.policies import tensor_rates
 from keras_l2o.policies.rows import grouped
 
 pytestmark = pytest.mark.backend
@@ -116,11 +117,12 @@ def test_the_formula_in_numpy(total, make):
     rows = run(policy, parameters, gradients, told)
     linear = ops.convert_to_numpy(policy.rates.linear)[:, 0]
     normalization = float(ops.convert_to_numpy(policy.normalization))
+    shrinkage = float(ops.convert_to_numpy(policy.shrinkage))
     decays = np.array([0.5, 0.9, 0.99, policy.beta_2])
     for index, parameter in enumerate(parameters):
         parameter = parameter.astype("float64")
         shape = parameter.shape
-        averages = np.zeros((4, *shape))
+        averages, peak = np.zeros((4, *shape)), 0.0
         for step, row in enumerate(gradients):
             gradient = row[index].astype("float64")
             new = np.stack([gradient] * 3 + [gradient**2])
@@ -144,8 +146,10 @@ def test_the_formula_in_numpy(total, make):
             signal = np.mean(corrected[1] ** 2) / np.mean(corrected[3])
             evenness = np.mean(np.sqrt(corrected[3])) ** 2
             evenness = np.log(evenness / np.mean(corrected[3]))
+            peak = max(peak, np.mean(corrected[3]))
+            fall = 0.5 * np.log(np.mean(corrected[3]) / peak)
             first, last = sizes_of(parameter, shape)
-            own = [*first, np.log(signal + 1e-4) + 2.0, evenness, *last]
+            own = [*first, np.log(signal + 1e-4) + 2.0, evenness, fall, *last]
             size = 0.5 * np.log(np.mean(direction**2) + 1e-6)
             hidden = np.tanh(np.array([*own, times[0], size]) / 3.0)
             hidden = np.concatenate([hidden, features])
@@ -154,9 +158,10 @@ def test_the_formula_in_numpy(total, make):
             change = np.tanh(dense(policy.rates.readout, hidden)[0])
             rate = 0.01 * np.exp(linear @ [*own, *times] + change)
             factor = np.exp(-normalization * (size + np.log(2.0)))
+            decay = shrinkage * parameter if len(shape) > 1 else 0.0
             np.testing.assert_allclose(
                 rows[step][index],
-                rate * factor * direction,
+                rate * (factor * direction + decay),
                 rtol=2e-3,
                 atol=1e-6,
             )
@@ -178,6 +183,40 @@ def test_untrained_the_networks_change_nothing(orthogonal):
         for a, b in zip(one, twin):
             assert (a != 0.0).any()
             np.testing.assert_array_equal(a, b)
+
+
+def test_matrices_decay_where_they_have_had_a_gradient():
+    parameters, gradients = drawn()
+    policy = untrained_general()
+    plain = run(policy, parameters, gradients)
+    policy.shrinkage.assign(0.5)
+    gradients[0][0][1:] = 0.0
+    decayed = run(policy, parameters, gradients[:1])[0]
+    assert (decayed[0][1:] == 0.0).all()
+    added = decayed[2] - plain[0][2]
+    np.testing.assert_allclose(
+        added / parameters[2], (added / parameters[2]).mean(), rtol=1e-3
+    )
+    assert (added * parameters[2] > 0.0).all()
+    for index in (1, 3):
+        np.testing.assert_array_equal(decayed[index], plain[0][index])
+
+
+def test_a_gradient_that_has_fallen_changes_the_rate():
+    parameters, gradients = drawn(steps=1)
+    policy = untrained_general()
+    linear = ops.convert_to_numpy(policy.rates.linear).copy()
+    row = list(tensor_rates.LOG_RATE).index("fall")
+    rows = [gradients[0], [1e-3 * g for g in gradients[0]]]
+    plain = run(policy, parameters, rows)
+    linear[row] = 0.5
+    policy.rates.linear.assign(linear)
+    found = run(policy, parameters, rows)
+    fell = ((policy.beta_2 + 1e-6) / (1.0 + policy.beta_2)) ** 0.25
+    for before, after in zip(plain[0], found[0]):
+        np.testing.assert_allclose(after, before, rtol=1e-5)
+    for before, after in zip(plain[1], found[1]):
+        np.testing.assert_allclose(after, fell * before, rtol=1e-4)
 
 
 def test_no_weight_changes_a_rate_beyond_a_bound():
@@ -210,6 +249,7 @@ def test_groups_hold_all_tensors_in_their_order():
 def test_the_rate_sees_the_tensor_and_the_horizon():
     parameters, gradients = drawn()
     policy = trained_general()
+    policy.shrinkage.assign(0.0)
     plain = run(policy, parameters, gradients[:1])[0]
     told = run(policy, parameters, gradients[:1], horizon(0, 100))[0]
     scaled = run(policy, [9.0 * p for p in parameters], gradients[:1])[0]
@@ -253,12 +293,12 @@ def test_warm_up_moves_the_averages_alone():
         )
 
 
-def test_it_keeps_four_numbers_a_parameter():
+def test_it_keeps_four_numbers_a_parameter_and_one_a_tensor():
     parameters, _ = drawn()
     state = policies.General().initial_state(parameters)
     leaves = keras.tree.flatten(state.tensors)
     kept = sum(math.prod(leaf.shape) for leaf in leaves)
-    assert kept == 4 * sum(parameter.size for parameter in parameters)
+    assert kept == 4 * sum(p.size for p in parameters) + len(parameters)
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.3])
