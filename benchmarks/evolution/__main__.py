@@ -13,12 +13,12 @@ the mean over problems and half of the mean over the worst quarter of them.
 
 CMA-ES (the package `cma`) moves the settings. In each generation, a process on
 each core trains such of its problems, drawn at random, as take `--seconds`. So
-two runs are not bit for bit alike. There is a search for each of `--seeds`,
-whose processes are the same, since they compile for minutes. It is stored after each generation
-and goes on where it was stopped; the end of it is a folder that
-`keras_l2o.load` reads. Its `val_log_loss`, by which runs with several seeds are
-compared, is the mean of the logarithm of the loss on fresh batches of another
-problem, which no setting was judged by.
+two runs are not bit for bit alike. There is a search for each of `--seeds`, in
+the same processes, since they compile for minutes. It is stored after each
+generation and goes on where it was stopped; the end of it is a folder that
+`keras_l2o.load` reads. Its `val_log_loss`, by which the seeds are compared, is
+the mean of the logarithm of the loss on fresh batches of another problem, which
+no setting was judged by.
 """
 
 import argparse

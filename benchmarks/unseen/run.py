@@ -34,6 +34,8 @@ ALL = (
 )
 #: What follows a learned optimizer's name if its rate is to fall.
 COSINE = "+cosine"
+#: And if it is not told the horizon, and its weights are averaged.
+OPEN = "+open"
 
 
 def folder_name(text: str) -> str:
@@ -44,8 +46,9 @@ def folder_name(text: str) -> str:
             name; of a path alone, it is the path.
     """
     name = text.partition("=")[0]
-    if "=" in text and text.endswith(COSINE):
-        name += COSINE
+    for end in (COSINE, OPEN):
+        if "=" in text and text.endswith(end):
+            name += end
     return re.sub(r"[^\w./+-]+", "-", name).strip("./")
 
 
@@ -70,22 +73,33 @@ def make_contender(text, problem, steps, directory):
         make = functools.partial(opponents.optimizer, name, setting, steps)
         return Contender(text, make)
     where = text.partition("=")[2] or text
-    found = contender(where.removesuffix(COSINE))
+    found = contender(where.removesuffix(COSINE).removesuffix(OPEN))
     make = found.make
     if text.endswith(COSINE):
         make = functools.partial(_with_cosine, found.make, steps)
+    elif text.endswith(OPEN):
+        make = functools.partial(_open, found.make)
     return Contender(folder_name(text), make)
 
 
 def _with_cosine(make, steps):
     """A learned optimizer whose updates fall along a cosine."""
-    optimizer = make()
+    return _changed(make(), learning_rate=schedules.CosineDecay(1.0, steps))
+
+
+def _open(make):
+    """A learned optimizer for a training of unknown length."""
+    optimizer = _changed(make(), use_ema=True)
+    optimizer.policy.reads_horizon = False
+    return optimizer
+
+
+def _changed(optimizer, **arguments):
     if not isinstance(optimizer, LearnedOptimizer):
-        raise ValueError(f"{COSINE!r} is for learned optimizers alone.")
-    cosine = schedules.CosineDecay(1.0, steps)
-    return LearnedOptimizer.from_config(
-        {**optimizer.get_config(), "learning_rate": cosine}
-    )
+        raise ValueError(
+            f"{COSINE!r} and {OPEN!r} are for learned optimizers alone."
+        )
+    return LearnedOptimizer.from_config({**optimizer.get_config(), **arguments})
 
 
 def evaluate(names, contenders, steps, seeds, directory):

@@ -62,7 +62,8 @@ def train(
 ) -> TrainingRun:
     """Trains a new model of a problem and validates it after each epoch.
 
-    With `keras.optimizers.ScheduleFreeAdamW`, the average is validated.
+    With `keras.optimizers.ScheduleFreeAdamW`, and with an optimizer that has
+    `use_ema`, the average is validated.
 
     Args:
         problem: A `Problem`.

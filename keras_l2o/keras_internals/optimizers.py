@@ -124,7 +124,8 @@ def averages(
     """The weights to validate a model with, if they are not its own.
 
     `keras.optimizers.ScheduleFreeAdamW` trains a model at points between its
-    momentum and the average of its path. The average is the result.
+    momentum and the average of its path. The average is the result, as is that
+    of an optimizer with `use_ema`.
 
     Args:
         optimizer: A built Keras optimizer.
@@ -134,6 +135,9 @@ def averages(
         List of tensors, one for each variable; `None` if the variables have
         the values to validate.
     """
+    if optimizer.use_ema:
+        moving = take("keras", optimizer, "_model_variables_moving_average")
+        return [keras.ops.convert_to_tensor(variable) for variable in moving]
     if not isinstance(optimizer, keras.optimizers.ScheduleFreeAdamW):
         return None
     share = optimizer.beta_1

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_l2o
 from benchmarks.unseen import figures
 from benchmarks.unseen import opponents
 from benchmarks.unseen import run
@@ -14,7 +15,9 @@ from benchmarks.unseen import search
 from benchmarks.unseen import table
 from benchmarks.unseen import tasks
 from keras_l2o import evaluation
+from keras_l2o import policies
 from keras_l2o import problems
+from keras_l2o.learned_optimizer import reads_horizon
 
 
 def lines():
@@ -254,12 +257,26 @@ def test_a_directory_without_whole_cells_is_an_error(tmp_path):
         table.tables(tmp_path, 5)
 
 
+def test_an_open_contender_has_averages_and_is_not_told_the_horizon(tmp_path):
+    policy = policies.General()
+    folder = tmp_path / "rule"
+    keras_l2o.save(keras_l2o.LearnedOptimizer(policy), folder)
+    for end, told in (("", True), ("+open", False)):
+        found = run.make_contender(f"mine={folder}{end}", lines(), 5, tmp_path)
+        optimizer = found.make()
+        assert reads_horizon(optimizer) is told
+        assert optimizer.use_ema is not told
+    for a, b in zip(policy.get_weights(), optimizer.policy.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_folders_have_the_names_of_contenders():
     names = {
         "general/1": "general/1",
         "min-max/1+cosine": "min-max/1+cosine",
         "mine=/tmp/run": "mine",
         "mine=/tmp/run+cosine": "mine+cosine",
+        "mine=/tmp/run+open": "mine+open",
         "/tmp/run 2": "tmp/run-2",
     }
     assert {text: run.folder_name(text) for text in names} == names

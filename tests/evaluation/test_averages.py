@@ -59,6 +59,36 @@ def test_a_schedule_free_run_is_validated_at_the_average():
     np.testing.assert_allclose(run.validation_loss[-1], expected, rtol=1e-4)
 
 
+@pytest.mark.backend
+@pytest.mark.usefixtures("few_steps")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **options: keras.optimizers.SGD(0.3, **options),
+        lambda **options: keras_l2o.LearnedOptimizer("sgd", 30.0, **options),
+    ],
+)
+def test_a_run_with_moving_averages_is_validated_at_them(make):
+    problem = lines()
+    plain = [
+        evaluation.train(problem, make(), steps, seed=1).validation_loss[-1]
+        for steps in (1, 3)
+    ]
+    # The average of three steps that forgets nothing is its first step.
+    frozen, moving = (
+        {"use_ema": True, "ema_momentum": momentum} for momentum in (1.0, 0.0)
+    )
+    for options, expected in zip((frozen, moving), plain):
+        run = evaluation.train(problem, make(**options), 3, seed=1)
+        np.testing.assert_allclose(run.validation_loss[-1], expected, rtol=1e-4)
+        frame = evaluation.evaluate(
+            make(**options), problem, repeat=1, steps=3, seed=1
+        )
+        found = frame["validation_loss"].iloc[-1]
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert abs(plain[0] - plain[1]) > 1e-3
+
+
 @pytest.mark.usefixtures("few_steps")
 def test_runs_are_validated_as_often_as_asked(tmp_path):
     frame = keras_l2o.evaluate(

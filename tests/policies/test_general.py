@@ -209,7 +209,7 @@ def test_a_gradient_that_has_fallen_changes_the_rate():
     row = list(tensor_rates.LOG_RATE).index("fall")
     rows = [gradients[0], [1e-3 * g for g in gradients[0]]]
     plain = run(policy, parameters, rows)
-    linear[row] = 0.5
+    linear[row] += 0.5
     policy.rates.linear.assign(linear)
     found = run(policy, parameters, rows)
     fell = ((policy.beta_2 + 1e-6) / (1.0 + policy.beta_2)) ** 0.25

@@ -86,6 +86,7 @@ def test_a_share_of_a_matrix_takes_the_place_of_its_direction():
     for odds in (-100.0, 100.0, 0.0):
         policy = policies.General(orthogonal=True)
         policy.build()
+        policy.shrinkage.assign(0.0)
         linear = ops.convert_to_numpy(policy.rates.linear)
         linear[:, 1] = 0.0
         policy.rates.linear.assign(linear)
