@@ -27,6 +27,7 @@ help:
 	@echo "make fashion-mnist  Fashion-MNIST, from Debian's package"
 	@echo "make FAMILY         distil pre-trained/FAMILY again, about an hour:"
 	@echo "                    $(FAMILIES)"
+	@echo "make general        search for pre-trained/general again, about an hour"
 	@echo "make magnitudes     search for the perturbations of min-max-gaussian, -cgd"
 	@echo "make results        tables of the families, from the stored runs"
 	@echo "make benchmark      all of benchmarks/, for a machine at rest"
@@ -123,14 +124,11 @@ choice-small-base choice-large-base: %-base: install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
 		--presets=release,$(subst -,_,$@) --directory=results/$*/base
 
-# Each replicate is a run of its own, on one core: `make -j2 general`.
-general: $(addprefix general-,1 2 3 4 5 6 7 8)
-
-general-%: install
-	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
-		--presets=breadth,general --seed=$* --directory=results/general/$*
-	$(VENV)/bin/keras-l2o package results/general/$* pre-trained/general/$* \
-		--overwrite
+# Searches instead of distillation, from the numbers in the package.
+general: install
+	KERAS_BACKEND=jax $(PYTHON) -m benchmarks.evolution results/evolution \
+		--seeds 1 2 3 4 5 6 7 8 --generations 16 --spread 0.25 \
+		--package pre-trained/general
 
 magnitudes: install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o tune \

@@ -6,7 +6,7 @@
 Each arm meta-trains the same rule on the same few problems of
 `keras_l2o.problems.BREADTH` for the same number of inner steps of the student:
 by backpropagation through whole episodes, or by NRES in truncations; after
-distilling the pool of the preset `general_base` with a quarter of the inner
+distilling the pool of the preset `general_base` with a fifth of the inner
 steps, or without. `train` runs the arms of one seed one after the other with
 `keras-l2o train`, goes on where it was stopped, and passes over what is done.
 
@@ -59,19 +59,18 @@ UNROLL, DEPTH, AT_ONCE = 50, 8, 4
 #: The mean of log-uniform horizons of `UNROLL` to `DEPTH * UNROLL` steps.
 MEAN_HORIZON = UNROLL * (DEPTH - 1) / np.log(DEPTH)
 #: The share of the inner steps that the distillation has.
-DISTILLATION = 0.25
-PERIODS = 4
+DISTILLATION = 0.2
+PERIODS = 2
 ESTIMATORS = ("backpropagation", "nres")
 
 
 def outer_steps(estimator, inner):
     """How many outer steps have so many inner steps of a student."""
-    of_one = (
-        AT_ONCE * MEAN_HORIZON
-        if estimator == "backpropagation"
-        else len(PROBLEMS) * UNROLL * 2  # a pair of particles
-    )
-    return round(inner / of_one / PERIODS) * PERIODS
+    if estimator == "backpropagation":
+        return round(inner / (AT_ONCE * MEAN_HORIZON) / PERIODS) * PERIODS
+    # A truncation of each problem with a pair of particles.
+    of_one, period = len(PROBLEMS) * UNROLL * 2, PERIODS * DEPTH
+    return round(inner / of_one / period) * period
 
 
 def fields(estimator, steps, periods):
@@ -88,8 +87,8 @@ def fields(estimator, steps, periods):
     else:
         chosen["training/problems_per_step"] = None
         chosen["training/estimator"] = {"name": "nres", "config": {"pairs": 1}}
-        # As many outer steps as there are truncations in an episode.
-        chosen["strategy/episodes"] = max(1, steps // periods // DEPTH)
+        # An episode has as many outer steps as truncations.
+        chosen["strategy/episodes"] = steps // periods // DEPTH
     return chosen
 
 

@@ -160,6 +160,9 @@ def search(options):
                 workers.run(settings, first)
             evolve(strategy, workers, reference, path, options, seed)
         save(strategy, path, options, seed)
+        if options.package:
+            target = pathlib.Path(options.package, str(seed))
+            keras_l2o.hub.folder.copy(path / "optimizer", target, True)
     if workers:
         workers.stop()
 
@@ -218,7 +221,12 @@ def save(strategy, path, options, seed):
         folder,
         "benchmarks.evolution",
         argparse.Namespace(
-            **{**vars(options), "seeds": seed, "reference": None}
+            **{
+                **vars(options),
+                "seeds": seed,
+                "reference": None,
+                "package": None,
+            }
         ),
         generations=strategy.countiter,
         figures={"val_log_loss": validation(policy)},
@@ -235,6 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--spread", type=float, default=0.5, help="at first")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--reference", help="file, to share it between runs")
+    parser.add_argument("--package", help="folder for the rules of all seeds")
     parser.add_argument("--problems", nargs="+", default=list(BREADTH))
     search(parser.parse_args(arguments))
 
