@@ -66,10 +66,11 @@ def main():
     # TensorFlow warns of a retrace at the first step of every new model.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     given = {}
+    ending = interruption.Ending()
     try:
         application(prog_name="keras-l2o", obj=given)
     except SystemExit as ended:
-        interruption.end(ended.code)
+        ending.status = ended.code
         raise
     except Exception as error:
         if given.get("traceback") or not is_ours(error):

@@ -115,22 +115,29 @@ def interruptible(line):
             signal.signal(number, handler)
 
 
-def end(status):
-    """Ends the process if it was interrupted; else nothing happens.
+class Ending:
+    """Ends a process that was interrupted before Python takes itself apart.
 
     Threads of TensorFlow may still be drawing data in Python. Python takes
     itself apart while they do, and now and then that is a segmentation fault.
-    So what is registered with `atexit` runs, and the process ends as it is.
+    So the process ends as it is, after all that is registered with `atexit`
+    later than this.
 
-    Args:
-        status: What `SystemExit` has as its code.
+    Attributes:
+        status: What `SystemExit` has as its code. If it is that of a signal,
+            the process ends with it.
     """
-    if status in {128 + number for number in _WORDS}:
-        atexit._run_exitfuncs()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(status)
+
+    def __init__(self):
+        self.status = None
+        atexit.register(self._end)
+
+    def _end(self):
+        if self.status in {128 + number for number in _WORDS}:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(self.status)
 
 
 def _handle(handler):

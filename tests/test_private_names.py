@@ -21,7 +21,7 @@ ROOMS = (
 )
 
 #: Public, though they start with an underscore.
-NAMED_TUPLES = {"_asdict", "_field_defaults", "_fields", "_make", "_replace"}
+PUBLIC = {"_asdict", "_exit", "_field_defaults", "_fields", "_make", "_replace"}
 
 
 def sources():
@@ -32,7 +32,7 @@ def sources():
 
 
 def is_private(name):
-    return re.fullmatch(r"_[^_].*", name) and name not in NAMED_TUPLES
+    return re.fullmatch(r"_[^_].*", name) and name not in PUBLIC
 
 
 def defined(tree):

@@ -244,11 +244,11 @@ class Last:
 
 @application.application.command()
 def work():
+    atexit.register(print, "registered")
     with interruption.interruptible("all is saved"):
         signal.raise_signal(signal.SIGINT)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-atexit.register(print, "registered")
 sys.last = Last()
 sys.argv = ["keras-l2o", "work"]
 application.main()
