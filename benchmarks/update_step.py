@@ -14,7 +14,8 @@ activations, at the rates of one product of that shape and one `tanh` over
 arrays of a chunk's size.
 
 On TensorFlow, a whole training step comes last: conv_train on Fashion-MNIST's
-shapes (random images), batch 128, with Adam, `min-max/1` and `FeatureMLP`.
+shapes (random images), batch 128, with Adam, Muon, `min-max/1`, `FeatureMLP`
+and `general`.
 
 Last printouts, on two cores of an AMD EPYC at rest, TensorFlow 2.21, JAX 0.10,
 Keras 3.15.1, no GPU, `--sizes 18000 1000000 --rounds 5`:
@@ -273,6 +274,8 @@ def training_steps():
         "adam": keras.optimizers.Adam(),
         "min-max/1": keras_l2o.from_hub("min-max/1"),
         "feature_mlp": keras_l2o.LearnedOptimizer(policies.FeatureMLP()),
+        "general": keras_l2o.from_hub("general"),
+        "muon": keras.optimizers.Muon(),
     }
     steps = {}
     for name, optimizer in made.items():

@@ -177,7 +177,11 @@ def _averaged(optimizer, model):
     if values is None:
         yield
         return
-    own = [np.array(ops.convert_to_numpy(v)) for v in variables]
+    # Copies: on JAX, variables that share an array are donated twice.
+    own, values = (
+        [np.array(ops.convert_to_numpy(v)) for v in part]
+        for part in (variables, values)
+    )
     for variable, value in zip(variables, values):
         variable.assign(value)
     yield
