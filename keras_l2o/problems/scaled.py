@@ -21,26 +21,31 @@ def _uniform(scale):
     )
 
 
-def _small_weights() -> Problem:
-    """A perceptron whose small weights are multiplied by 12."""
+def _multiplied(name, factor, activation, labels):
+    """A perceptron whose weights are multiplied, and so much smaller."""
 
     def layer(units):
         return (
-            layers.Dense(units, kernel_initializer=_uniform(1 / 12)),
-            layers.Rescaling(12.0),
+            layers.Dense(units, kernel_initializer=_uniform(1 / factor)),
+            layers.Rescaling(factor),
         )
 
     return noisy_digits(
-        "tiny_small_weights",
+        name,
         lambda: images_then(
             layers.Flatten(),
-            *layer(40), layers.Activation("gelu"),
-            *layer(40), layers.Activation("gelu"),
+            *layer(40), layers.Activation(activation),
+            *layer(40), layers.Activation(activation),
             *layer(10),
         ),
         32,
-        labels=0.0,
+        labels=labels,
     )  # fmt: skip
+
+
+def _small_weights() -> Problem:
+    """A perceptron whose small weights are multiplied by 12."""
+    return _multiplied("tiny_small_weights", 12.0, "gelu", labels=0.0)
 
 
 def _steep() -> Problem:
@@ -67,24 +72,7 @@ def _steep() -> Problem:
 
 def _large_weights() -> Problem:
     """A perceptron with large weights, which small numbers multiply."""
-
-    def layer(units):
-        return (
-            layers.Dense(units, kernel_initializer=_uniform(8.0)),
-            layers.Rescaling(1 / 8),
-        )
-
-    return noisy_digits(
-        "tiny_large_weights",
-        lambda: images_then(
-            layers.Flatten(),
-            *layer(40), layers.Activation("silu"),
-            *layer(40), layers.Activation("silu"),
-            *layer(10),
-        ),
-        32,
-        labels=0.1,
-    )  # fmt: skip
+    return _multiplied("tiny_large_weights", 1 / 8, "silu", labels=0.1)
 
 
 def _saturated() -> Problem:
