@@ -13,7 +13,8 @@ steps, or without. `train` runs the arms of one seed one after the other with
 `score` trains problems with each arm's student, and with that which they start
 from, as [benchmarks/evolution](evolution/__main__.py) does, and writes
 `scores.csv`: for each arm, seed, problem and horizon the mean of the logarithms
-of two losses' ratios to those of Adam along a cosine at the best of nine rates.
+of two losses' ratios to those of Adam along a cosine at the best of nine rates
+(of one, that on fresh data, where the examples are few).
 REFERENCE is the file that such a search has stored. `show` prints means of what
 has been written.
 """
@@ -175,6 +176,7 @@ def score(options):
                 scores = evolution.scores(
                     made(settings, seed, horizon),
                     reference[Job(name, seed, horizon)],
+                    evolution.by_heart(name),
                 )
                 rows += [
                     (*key, name, name in PROBLEMS, seed, horizon, value)

@@ -8,13 +8,16 @@ and 1,600 steps, beside Adam along a cosine at the best of nine rates for that
 problem and horizon, with the same weights and data. A score is the mean of two
 logarithms of ratios, of the loss on fresh batches and of that at the end of the
 training, from -0.4 to 2.5: so no problem is worth much more than another, and
-what does not come to a finite loss is as bad as can be. A setting's value is
+what does not come to a finite loss is as bad as can be. Where the examples are
+few, and the end of the training is what was learned by heart, the first counts
+alone. A setting's value is
 the mean over problems and half of the mean over the worst quarter of them.
 
 CMA-ES (the package `cma`) moves the settings. In each generation, a process on
 each core trains such of its problems, drawn at random, as take `--seconds`. So
 two runs are not bit for bit alike. There is a search for each of `--seeds`, in
-the same processes, since they compile for minutes. It is stored after each
+the same processes, since they compile for minutes; with `--first`, they begin
+where another of so many generations has ended. It is stored after each
 generation and goes on where it was stopped; the end of it is a folder that
 `keras_l2o.load` reads. Its `val_log_loss`, by which the seeds are compared, is
 the mean of the logarithm of the loss on fresh batches of another problem, which
@@ -22,6 +25,7 @@ no setting was judged by.
 """
 
 import argparse
+import functools
 import os
 import pathlib
 import pickle
@@ -41,8 +45,10 @@ from benchmarks.evolution.runs import SEEDS
 from benchmarks.evolution.runs import Runs
 from benchmarks.evolution.workers import Job
 from benchmarks.evolution.workers import Workers
+from keras_l2o import problems
 from keras_l2o.files import whole
 from keras_l2o.problems import BREADTH
+from keras_l2o.problems.few import Few
 
 #: Of the losses of a problem's first weights; it keeps those without a floor
 #: from asking for nothing but smaller ones.
@@ -50,6 +56,8 @@ FLOOR = 0.003
 #: The problem that the finished rule is judged by, and how often.
 VALIDATION, VALIDATIONS = "digits_noisy_mlp", 4
 BOUNDS = (-0.4, 2.5)
+#: Of the search in whose end the others begin.
+FIRST_SPREAD = 0.5
 
 
 def reference_losses(
@@ -97,12 +105,18 @@ def _log(loss, first):
     return np.log(np.maximum(loss, 0.0) + FLOOR * first)
 
 
-def scores(losses: Any, reference: Any) -> np.ndarray:
+@functools.cache
+def by_heart(name: str) -> bool:
+    """Whether a problem has so few examples that they are learned by heart."""
+    return isinstance(problems.get(name).data, Few)
+
+
+def scores(losses: Any, reference: Any, fresh_only: bool) -> np.ndarray:
     """What trainings are worth beside the reference's; lower is better."""
-    first = reference.first
+    first, count = reference.first, 1 if fresh_only else 2
     parts = [
         _log(own, first) - _log(other, first)
-        for own, other in zip(losses[:2], reference[:2])
+        for own, other in zip(losses[:count], reference[:count])
     ]
     return np.clip(np.mean(parts, axis=0), *BOUNDS)
 
@@ -148,41 +162,49 @@ def search(options):
     stored = options.reference or folder / "reference.pkl"
     reference = reference_losses(pathlib.Path(stored), options.problems, cores)
     workers = None
-    for seed in options.seeds:
+    searches = [
+        (seed, options.generations, options.spread) for seed in options.seeds
+    ]
+    if options.first:
+        searches.insert(0, (0, options.first, FIRST_SPREAD))
+    start = np.zeros(len(Numbers(rules.general()[0])))
+    for seed, generations, spread in searches:
         path = folder / str(seed)
         path.mkdir(exist_ok=True)
-        strategy = started(path, options, seed)
-        if strategy.countiter < options.generations:
+        strategy = started(path, start, spread, options.settings, seed)
+        if strategy.countiter < generations:
             if workers is None:
                 workers = Workers("general", options.problems, cores)
                 settings = np.array([strategy.mean] * options.settings)
                 first = [Job(n, 0, min(HORIZONS)) for n in options.problems]
                 workers.run(settings, first)
-            evolve(strategy, workers, reference, path, options, seed)
+            evolve(
+                strategy, generations, workers, reference, path, options, seed
+            )
         save(strategy, path, options, seed)
-        if options.package:
+        if seed == 0:
+            start = np.array(strategy.mean)
+        elif options.package:
             target = pathlib.Path(options.package, str(seed))
             keras_l2o.hub.folder.copy(path / "optimizer", target, True)
     if workers:
         workers.stop()
 
 
-def started(path, options, seed):
+def started(path, start, spread, settings, seed):
     """A search as it was stored, or a new one."""
     import cma
 
     if (path / "search.pkl").exists():
         return pickle.loads((path / "search.pkl").read_bytes())
     return cma.CMAEvolutionStrategy(
-        np.zeros(len(Numbers(rules.general()[0]))),
-        options.spread,
-        {"popsize": options.settings, "seed": seed, "verbose": -9},
+        start, spread, {"popsize": settings, "seed": seed + 1, "verbose": -9}
     )
 
 
-def evolve(strategy, workers, reference, path, options, seed):
+def evolve(strategy, generations, workers, reference, path, options, seed):
     """Makes the generations that are missing."""
-    while strategy.countiter < options.generations:
+    while strategy.countiter < generations:
         began = time.perf_counter()
         rng = np.random.default_rng((seed, strategy.countiter))
         of_a_step = {
@@ -196,7 +218,12 @@ def evolve(strategy, workers, reference, path, options, seed):
         ]
         settings = strategy.ask()
         answers = workers.run(np.array(settings), jobs)
-        rows = np.stack([scores(a.losses, reference[a.job]) for a in answers])
+        rows = np.stack(
+            [
+                scores(a.losses, reference[a.job], by_heart(a.job.problem))
+                for a in answers
+            ]
+        )
         strategy.tell(settings, value(rows).tolist())
         whole.write(path / "search.pkl", strategy.pickle_dumps())
         print(
@@ -237,6 +264,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument(
+        "--first",
+        type=int,
+        default=0,
+        help=("generations of a search with seed 0, where the others begin"),
+    )
     parser.add_argument("--generations", type=int, default=100)
     parser.add_argument("--settings", type=int, default=14)
     parser.add_argument("--seconds", type=float, default=22.0)

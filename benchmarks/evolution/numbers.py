@@ -13,7 +13,8 @@ from keras_l2o.policies.directions import ADAM
 SPREADS = {
     "matrix": 0.3,
     "vector": 0.4,
-    "size of a matrix": 0.25,
+    "size of a matrix": 0.2,
+    "smallness of a matrix": 0.25,
     "size of a vector": 0.25,
     "signal": 0.12,
     "evenness": 0.15,
@@ -25,8 +26,18 @@ SPREADS = {
     "steps": 0.12,
     "decay": 0.3,
 }
-ODDS, DIRECTIONS, NORMALIZATION, MIX = 1.2, (0.4, 0.0, 0.2, 0.2), 0.2, 0.3
-SHRINKAGE = 0.02
+DIRECTIONS, NORMALIZATION, MIX = (0.4, 0.0, 0.2, 0.2), 0.2, 0.3
+#: The same for the decay of matrices.
+SHRINKAGE = {
+    "matrix": 0.8,
+    "size of a matrix": 0.25,
+    "signal": 0.25,
+    "fall": 0.4,
+    "tensors": 0.4,
+    "steps": 0.3,
+}
+#: And for the odds of what is orthogonalized.
+ODDS = {"matrix": 1.2}
 
 
 class Numbers:
@@ -42,16 +53,14 @@ class Numbers:
         self.starts = [keras.ops.convert_to_numpy(v) for v in self.variables]
         #: For each number, the variable, the place in it, and the spread.
         self.places: list[tuple[int, tuple[int, ...], float]] = []
-        for row, name in enumerate(tensor_rates.LOG_RATE):
-            if name in SPREADS:
-                self._add(policy.rates.linear, (row, 0), SPREADS[name])
-        matrix = list(tensor_rates.LOG_RATE).index("matrix")
-        self._add(policy.rates.linear, (matrix, 1), ODDS)
+        rows = {name: i for i, name in enumerate(tensor_rates.LOG_RATE)}
+        for column, spreads in enumerate((SPREADS, SHRINKAGE, ODDS)):
+            for name, spread in spreads.items():
+                self._add(policy.rates.linear, (rows[name], column), spread)
         for index, spread in enumerate(DIRECTIONS):
             if index != ADAM:
                 self._add(policy.direction.readout.bias, (index,), spread)
         self._add(policy.normalization, (), NORMALIZATION)
-        self._add(policy.shrinkage, (), SHRINKAGE)
         for variable in policy.mix:
             self._add(variable, (), MIX)
 

@@ -46,8 +46,8 @@ ORTHOGONAL_SIZE = 0.5
 DIRECTIONS = (0.221, 1.0, -0.55, 0.363)
 #: How much of the direction's size is divided out before any training.
 NORMALIZATION = 0.959
-#: The decay of matrices, relative to their rates, before any training.
-SHRINKAGE = 0.0152
+#: No more of a parameter than this decays in a step.
+MOST_DECAY = 0.5
 #: What is orthogonalized before any training: multiples of the slow momentum
 #: and of the gradient that are added to Adam's momentum.
 MIX = (-0.272, 1.271)
@@ -71,9 +71,9 @@ class General(Policy):
     size of its parameters, the signal to noise of its momenta, how evenly the
     gradient is spread over it, how far it has fallen from its largest, how
     many tensors there are, and the horizon. A second network reads the same
-    and changes it within a bound. Matrices decay, relative to their rate; the
-    update flips with the signs of all gradients and parameters, and without a
-    gradient there is none.
+    and changes it within a bound. Matrices decay, relative to their rate, by
+    as much as another such function says; the update flips with the signs of
+    all gradients and parameters, and without a gradient there is none.
 
     With `orthogonal`, a share of `d` of a matrix is its momentum with all
     singular values near one, as in Muon. A coordinate without a gradient then
@@ -161,7 +161,6 @@ class General(Policy):
         self.direction.build()
         self.rates.build()
         self.normalization = self._number("normalization", NORMALIZATION)
-        self.shrinkage = self._number("shrinkage", SHRINKAGE)
         if self.orthogonal:
             self.mix = [
                 self._number(name, value)
@@ -251,8 +250,11 @@ class General(Policy):
         means = ops.unstack(means, figures.shape[0])
         peaks = ops.stack([state.peak for state in states])
         measures = Measures(*means, ops.maximum(peaks, means[SECOND]))
-        log_rates, *shares = self.rates.find(measures, shapes, count, clock)
+        log_rates, log_shrinkages, shares = self.rates.find(
+            measures, shapes, count, clock
+        )
         rates = self.learning_rate * ops.exp(log_rates)
+        decays = ops.minimum(rates * ops.exp(log_shrinkages), MOST_DECAY)
         factors = ops.exp(
             -0.5 * self.normalization * ops.log(4.0 * measures.direction + 4e-6)
         )
@@ -265,15 +267,13 @@ class General(Policy):
                 parts, mixed + self.mix[1] * gradient, shapes, *shares
             )
         # Without a gradient there is no decay, either.
-        shrunk = self.shrinkage * parameter * second * ops.square(scale)
-        parts = [
-            part if len(shape) < 2 else part + decay
-            for part, decay, shape in zip(parts, cut(shrunk, sizes), shapes)
-        ]
-        updates = [
-            ops.reshape(rates[index] * part, shape)
-            for index, (part, shape) in enumerate(zip(parts, shapes))
-        ]
+        decaying = cut(parameter * second * ops.square(scale), sizes)
+        updates = []
+        for index, shape in enumerate(shapes):
+            update = rates[index] * parts[index]
+            if len(shape) > 1:
+                update = update + decays[index] * decaying[index]
+            updates.append(ops.reshape(update, shape))
         new = [
             GeneralTensorState(
                 ops.reshape(part, (rows.shape[0], *shape)), measures.peak[index]

@@ -21,18 +21,21 @@ from keras_l2o.typing import Tensor
 LARGEST_CHANGE = 1.0
 #: Of the logarithm of a rate.
 LOG_RATES = (-12.0, 6.0)
+#: Of the logarithm of a decay relative to a rate.
+LOG_SHRINKAGES = (-12.0, 2.0)
 #: What the logarithm of a rate is before any training: the sum of these, each
 #: times a feature. Zero is what a tensor of 48 by 32 of a model of six has in
 #: a training of 400 steps.
 LOG_RATE: Mapping[str, float] = {
     "matrix": 0.92,
     "vector": 1.605,
-    "size of a matrix": 0.982,
+    "size of a matrix": 0.4,
+    "smallness of a matrix": 0.6,
     "size of a vector": 0.361,
     "signal": 0.324,
     "evenness": 0.138,
     "fall": 0.096,
-    "rows": -0.171,
+    "rows": -0.23,
     "columns": 0.26,
     "length": -0.205,
     "tensors": -0.308,
@@ -41,6 +44,8 @@ LOG_RATE: Mapping[str, float] = {
     "decay": 0.905,
     "warmup": 1.0,
 }
+#: The logarithm of the decay, relative to the rate.
+LOG_SHRINKAGE: Mapping[str, float] = {"matrix": -4.2}
 #: And the logarithm of the odds of what is orthogonalized.
 LOG_ODDS: Mapping[str, float] = {"matrix": 1.275}
 
@@ -61,9 +66,9 @@ SECOND = Measures._fields.index("second")
 
 
 class TensorRates(keras.layers.Layer):
-    """The logarithm of each tensor's rate, and a share if asked for.
+    """The logarithms of each tensor's rate and decay, and a share if asked for.
 
-    It is a linear function of features, which starts as a good rule, and what
+    They are linear functions of features, which start as a good rule, and what
     a network makes of them and of time, which starts at zero and stays within
     `LARGEST_CHANGE`.
 
@@ -78,7 +83,7 @@ class TensorRates(keras.layers.Layer):
         self, units: Sequence[int], shares: bool, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.starts = [LOG_RATE, LOG_ODDS] if shares else [LOG_RATE]
+        self.starts = [LOG_RATE, LOG_SHRINKAGE, *([LOG_ODDS] if shares else [])]
         self.hidden = rectified(units, self.dtype_policy)
         self.readout = keras.layers.Dense(
             len(self.starts),
@@ -106,7 +111,7 @@ class TensorRates(keras.layers.Layer):
         shapes: Sequence[Sequence[int]],
         tensors: int,
         clock: Clock,
-    ) -> list[Tensor]:
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Rates of some tensors.
 
         Args:
@@ -116,8 +121,8 @@ class TensorRates(keras.layers.Layer):
             clock: `Clock`.
 
         Returns:
-            List of a tensor `(tensors,)`, the logarithms of the rates, and if
-            asked for, another of shares.
+            Two tensors `(tensors,)`, the logarithms of the rates and of what
+            decays relative to them, and a list of one of shares, if asked for.
         """
         features = self._features(measures, shapes, tensors)
         times = [
@@ -143,10 +148,14 @@ class TensorRates(keras.layers.Layer):
         change = self.readout(hidden) / LARGEST_CHANGE
         outputs = ops.matmul(ops.stack(linear, 1), self.linear)
         outputs = outputs + LARGEST_CHANGE * ops.tanh(change)
-        log_rate, *odds = ops.unstack(outputs, len(self.starts), axis=1)
-        return [
-            ops.clip(log_rate, *LOG_RATES), *(ops.sigmoid(x) for x in odds)
-        ]  # fmt: skip
+        log_rate, log_shrinkage, *odds = ops.unstack(
+            outputs, len(self.starts), axis=1
+        )
+        return (
+            ops.clip(log_rate, *LOG_RATES),
+            ops.clip(log_shrinkage, *LOG_SHRINKAGES),
+            [ops.sigmoid(x) for x in odds],
+        )
 
     def _features(self, measures, shapes, tensors):
         """Features `(tensors,)` of tensors, in the order of `LOG_RATE`."""
@@ -165,6 +174,8 @@ class TensorRates(keras.layers.Layer):
             matrix,
             vector,
             matrix * size,
+            # Below what Glorot's initializer gives a square matrix.
+            matrix * ops.minimum(size + 0.5 * others[0], 0.0),
             vector * size,
             ops.log(signal + 1e-4) + 2.0,
             ops.maximum(evenness, -6.0),

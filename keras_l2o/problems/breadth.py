@@ -15,6 +15,7 @@ from keras import ops
 from keras_l2o.problems import few
 from keras_l2o.problems import fragile
 from keras_l2o.problems import scaled
+from keras_l2o.problems import sparse
 from keras_l2o.problems import text
 from keras_l2o.problems.datasets import load
 from keras_l2o.problems.drawn import Drawn
@@ -311,7 +312,7 @@ MAKERS: dict[str, Callable[[], Problem]] = {
         _recurrent,
     )
 }
-MAKERS |= fragile.MAKERS | few.MAKERS | scaled.MAKERS
+MAKERS |= fragile.MAKERS | few.MAKERS | scaled.MAKERS | sparse.MAKERS
 
 #: The names of the problems.
 BREADTH = tuple(MAKERS)

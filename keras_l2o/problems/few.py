@@ -102,8 +102,41 @@ def _few_windows() -> Problem:
     return Problem(model, data, batch_size=16, name="tiny_few_windows")
 
 
+def _few_images() -> Problem:
+    """Convolutions, batch normalization and 192 digits."""
+    digits = NoisyImages(load("digits"), 32, pixels=0.3, labels=0.1)
+    return Problem(
+        lambda: images_then(
+            layers.Conv2D(12, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Conv2D(16, 3, 2, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(10),
+        ),
+        Few(digits, 6),
+        batch_size=32,
+        name="tiny_few_images",
+    )
+
+
+def _few_votes() -> Problem:
+    """Two classes of 240 rows, with noise before the sign that is the label."""
+
+    def model():
+        x, noise = inputs = keras.Input((24,)), keras.Input((1,))
+        hidden = layers.Dense(32, "tanh")(x)
+        hidden = layers.Dense(32, "tanh")(hidden)
+        sign = ops.sign(2.0 * RandomTeacher()(x) + noise)
+        logits = layers.Dense(1)(hidden)
+        return keras.Model(inputs, ops.softplus(-sign * logits))
+
+    data = Few(Drawn(24, normal=((24,), (1,))), 10)
+    return Problem(model, data, value_loss, 24, "tiny_few_votes")
+
+
 #: What makes each problem, by its name.
 MAKERS: dict[str, Callable[[], Problem]] = {
     f"tiny{make.__name__}": make
-    for make in (_few_digits, _few_rows, _few_windows)
+    for make in (_few_digits, _few_rows, _few_windows, _few_images, _few_votes)
 }

@@ -66,9 +66,14 @@ def test_scores_are_bounded_and_what_diverges_is_as_bad_as_can_be(parts):
         np.array([0.5, 0.0, 0.5, 0.5]),
         np.full(4, 2.0),
     )
-    found = search.scores(own, reference)
+    found = search.scores(own, reference, False)
     half = 0.5 * np.log(1.006 / 0.506)
     np.testing.assert_allclose(found, [0.0, -0.4, 2.5, half])
+    # The end of the training says nothing of what is learned by heart.
+    found = search.scores(own._replace(end=np.zeros(4)), reference, True)
+    np.testing.assert_allclose(found, [0.0, -0.4, 2.5, 2.0 * half])
+    assert search.by_heart("tiny_few_rows")
+    assert not search.by_heart("tiny_perceptron")
     rows = np.array([[0.0, 1.0], [0.2, 0.0], [0.0, 0.0], [0.0, 0.0]])
     np.testing.assert_allclose(search.value(rows), [0.05 + 0.1, 0.25 + 0.5])
 

@@ -78,9 +78,10 @@ def sizes_of(parameter, shape):
     count = np.log(len(SHAPES) / 6.0)
     if len(shape) < 2:
         length = np.prod(shape) if shape else 1.0
-        return [0, 1, 0, size], [0, 0, np.log(length / 32.0), count]
+        return [0, 1, 0, 0, size], [0, 0, np.log(length / 32.0), count]
     fans = np.log([np.prod(shape[:-1]) / 48.0, shape[-1] / 32.0])
-    return [1, 0, size, 0], [*fans, 0, count]
+    small = min(size + fans[0] / 2.0, 0.0)
+    return [1, 0, size, small, 0], [*fans, 0, count]
 
 
 def dense(layer, x):
@@ -115,9 +116,8 @@ def test_the_formula_in_numpy(total, make):
     policy = make()
     told = None if total is None else horizon(0, total)
     rows = run(policy, parameters, gradients, told)
-    linear = ops.convert_to_numpy(policy.rates.linear)[:, 0]
+    linear = ops.convert_to_numpy(policy.rates.linear)
     normalization = float(ops.convert_to_numpy(policy.normalization))
-    shrinkage = float(ops.convert_to_numpy(policy.shrinkage))
     decays = np.array([0.5, 0.9, 0.99, policy.beta_2])
     for index, parameter in enumerate(parameters):
         parameter = parameter.astype("float64")
@@ -155,13 +155,16 @@ def test_the_formula_in_numpy(total, make):
             hidden = np.concatenate([hidden, features])
             for layer in policy.rates.hidden:
                 hidden = np.maximum(dense(layer, hidden), 0.0)
-            change = np.tanh(dense(policy.rates.readout, hidden)[0])
-            rate = 0.01 * np.exp(linear @ [*own, *times] + change)
+            change = np.tanh(dense(policy.rates.readout, hidden))
+            logs = [*own, *times] @ linear + change
+            rate, shrinkage = 0.01 * np.exp(logs[0]), np.exp(logs[1])
             factor = np.exp(-normalization * (size + np.log(2.0)))
-            decay = shrinkage * parameter if len(shape) > 1 else 0.0
+            decay = min(rate * shrinkage, 0.5) * parameter
+            if len(shape) < 2:
+                decay = 0.0
             np.testing.assert_allclose(
                 rows[step][index],
-                rate * (factor * direction + decay),
+                rate * factor * direction + decay,
                 rtol=2e-3,
                 atol=1e-6,
             )
@@ -185,11 +188,20 @@ def test_untrained_the_networks_change_nothing(orthogonal):
             np.testing.assert_array_equal(a, b)
 
 
+def set_decay(policy, value):
+    """Makes the decay of all matrices this, relative to their rates."""
+    linear = ops.convert_to_numpy(policy.rates.linear).copy()
+    linear[:, 1] = 0.0
+    linear[0, 1] = np.log(max(value, 1e-30))
+    policy.rates.linear.assign(linear)
+
+
 def test_matrices_decay_where_they_have_had_a_gradient():
     parameters, gradients = drawn()
     policy = untrained_general()
+    set_decay(policy, 0.0)
     plain = run(policy, parameters, gradients)
-    policy.shrinkage.assign(0.5)
+    set_decay(policy, 0.5)
     gradients[0][0][1:] = 0.0
     decayed = run(policy, parameters, gradients[:1])[0]
     assert (decayed[0][1:] == 0.0).all()
@@ -209,7 +221,7 @@ def test_a_gradient_that_has_fallen_changes_the_rate():
     row = list(tensor_rates.LOG_RATE).index("fall")
     rows = [gradients[0], [1e-3 * g for g in gradients[0]]]
     plain = run(policy, parameters, rows)
-    linear[row] += 0.5
+    linear[row, 0] += 0.5
     policy.rates.linear.assign(linear)
     found = run(policy, parameters, rows)
     fell = ((policy.beta_2 + 1e-6) / (1.0 + policy.beta_2)) ** 0.25
@@ -223,7 +235,7 @@ def test_no_weight_changes_a_rate_beyond_a_bound():
     parameters, gradients = drawn(steps=2)
     policy = untrained_general()
     plain = run(policy, parameters, gradients)
-    policy.rates.readout.bias.assign([1e6])
+    policy.rates.readout.bias.assign([1e6, 0.0])
     for one, other in zip(plain, run(policy, parameters, gradients)):
         for a, b in zip(one, other):
             np.testing.assert_allclose(b, np.e * a, rtol=1e-4)
@@ -249,7 +261,7 @@ def test_groups_hold_all_tensors_in_their_order():
 def test_the_rate_sees_the_tensor_and_the_horizon():
     parameters, gradients = drawn()
     policy = trained_general()
-    policy.shrinkage.assign(0.0)
+    set_decay(policy, 0.0)
     plain = run(policy, parameters, gradients[:1])[0]
     told = run(policy, parameters, gradients[:1], horizon(0, 100))[0]
     scaled = run(policy, [9.0 * p for p in parameters], gradients[:1])[0]

@@ -86,12 +86,9 @@ def test_a_share_of_a_matrix_takes_the_place_of_its_direction():
     for odds in (-100.0, 100.0, 0.0):
         policy = policies.General(orthogonal=True)
         policy.build()
-        policy.shrinkage.assign(0.0)
-        linear = ops.convert_to_numpy(policy.rates.linear)
-        linear[:, 1] = 0.0
-        policy.rates.linear.assign(linear)
-        policy.rates.readout.bias.assign([0.0, 0.0])
-        linear[0, 1] = odds
+        linear = ops.convert_to_numpy(policy.rates.linear).copy()
+        linear[:, 1:] = 0.0
+        linear[0, 1:] = -100.0, odds
         policy.rates.linear.assign(linear)
         updates, _ = policy.update(
             tensors, tensors, policy.initial_state(tensors)
