@@ -10,7 +10,7 @@ logarithms of ratios, of the loss on fresh batches and of that at the end of the
 training, from -0.4 to 2.5: so no problem is worth much more than another, and
 what does not come to a finite loss is as bad as can be. Where the examples are
 few, and the end of the training is what was learned by heart, the first counts
-alone. A setting's value is
+alone, and four times: what users train on is finite, and little of this is. A setting's value is
 the mean over problems and half of the mean over the worst quarter of them.
 
 CMA-ES (the package `cma`) moves the settings. In each generation, a process on
@@ -56,6 +56,8 @@ FLOOR = 0.003
 #: The problem that the finished rule is judged by, and how often.
 VALIDATION, VALIDATIONS = "digits_noisy_mlp", 4
 BOUNDS = (-0.4, 2.5)
+#: How often a problem counts whose examples are few.
+FEW = 4.0
 #: Of the search in whose end the others begin.
 FIRST_SPREAD = 0.5
 
@@ -121,10 +123,10 @@ def scores(losses: Any, reference: Any, fresh_only: bool) -> np.ndarray:
     return np.clip(np.mean(parts, axis=0), *BOUNDS)
 
 
-def value(rows: np.ndarray) -> np.ndarray:
+def value(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The value `(settings,)` of scores `(problems, settings)`."""
     worst = np.sort(rows, axis=0)[-max(1, len(rows) // 4) :]
-    return rows.mean(axis=0) + 0.5 * worst.mean(axis=0)
+    return np.average(rows, 0, weights) + 0.5 * worst.mean(axis=0)
 
 
 def validation(policy):
@@ -218,17 +220,19 @@ def evolve(strategy, generations, workers, reference, path, options, seed):
         ]
         settings = strategy.ask()
         answers = workers.run(np.array(settings), jobs)
+        few = np.array([by_heart(a.job.problem) for a in answers])
         rows = np.stack(
             [
-                scores(a.losses, reference[a.job], by_heart(a.job.problem))
-                for a in answers
+                scores(a.losses, reference[a.job], fresh_only)
+                for a, fresh_only in zip(answers, few)
             ]
         )
-        strategy.tell(settings, value(rows).tolist())
+        values = value(rows, np.where(few, FEW, 1.0))
+        strategy.tell(settings, values.tolist())
         whole.write(path / "search.pkl", strategy.pickle_dumps())
         print(
             f"seed {seed}, generation {strategy.countiter}: {len(jobs)} "
-            f"problems, value {value(rows).mean():+.3f}, mean score "
+            f"problems, value {values.mean():+.3f}, mean score "
             f"{rows.mean():+.3f}, {time.perf_counter() - began:.0f} s",
             flush=True,
         )

@@ -29,12 +29,14 @@ SPREADS = {
 DIRECTIONS, NORMALIZATION, MIX = (0.4, 0.0, 0.2, 0.2), 0.2, 0.3
 #: The same for the decay of matrices.
 SHRINKAGE = {
-    "matrix": 0.8,
-    "size of a matrix": 0.25,
-    "signal": 0.25,
-    "fall": 0.4,
+    "matrix": 1.2,
+    "size of a matrix": 0.4,
+    "signal": 0.4,
+    "evenness": 0.4,
+    "fall": 0.6,
+    "rows": 0.4,
     "tensors": 0.4,
-    "steps": 0.3,
+    "steps": 0.4,
 }
 #: And for the odds of what is orthogonalized.
 ODDS = {"matrix": 1.2}

@@ -73,6 +73,12 @@ def _from_nothing(steps):
     }
 
 
+#: Some of the breadth, of different kinds, for the families of eight.
+KINDS = (
+    "tiny_perceptron", "tiny_batch_norm", "tiny_autoencoder",
+    "tiny_regression", "tiny_factorization", "tiny_transformer",
+)  # fmt: skip
+
 #: Rates found by `keras-l2o gridsearch` on the problems of the preset release;
 #: benchmarks/rates has the table.
 RELEASE_RATES = {
@@ -235,6 +241,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "compact": _compact("digits_noisy_wide", "digits_noisy_mlp"),
     # For a teacher with an LSTM, which is slow: on a smaller problem.
     "compact_narrow": _compact("digits_noisy_narrow"),
+    # Further problems for them, of which none is worth more than another.
+    "kinds": {
+        **_problems(*KINDS),
+        "training": {"balance": {"clipping": 1.0, "emphasis": 0.0}},
+    },
     # a rule with nothing to set
     "breadth": {"problems": [{"name": name} for name in BREADTH]},
     "general": _general(

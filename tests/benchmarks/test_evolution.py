@@ -75,7 +75,10 @@ def test_scores_are_bounded_and_what_diverges_is_as_bad_as_can_be(parts):
     assert search.by_heart("tiny_few_rows")
     assert not search.by_heart("tiny_perceptron")
     rows = np.array([[0.0, 1.0], [0.2, 0.0], [0.0, 0.0], [0.0, 0.0]])
-    np.testing.assert_allclose(search.value(rows), [0.05 + 0.1, 0.25 + 0.5])
+    found = search.value(rows, np.ones(4))
+    np.testing.assert_allclose(found, [0.05 + 0.1, 0.25 + 0.5])
+    found = search.value(rows, np.array([4.0, 1.0, 1.0, 1.0]))
+    np.testing.assert_allclose(found, [0.2 / 7 + 0.1, 4 / 7 + 0.5])
 
 
 def test_a_generation_has_jobs_for_so_many_seconds(parts):
