@@ -10,8 +10,9 @@ logarithms of ratios, of the loss on fresh batches and of that at the end of the
 training, from -0.4 to 2.5: so no problem is worth much more than another, and
 what does not come to a finite loss is as bad as can be. Where the examples are
 few, and the end of the training is what was learned by heart, the first counts
-alone, and four times: what users train on is finite, and little of this is. A setting's value is
-the mean over problems and half of the mean over the worst quarter of them.
+alone, and four times: what users train on is finite, and little of this is. A
+setting's value is the mean over problems and half of the mean over the worst
+quarter of them.
 
 CMA-ES (the package `cma`) moves the settings. In each generation, a process on
 each core trains such of its problems, drawn at random, as take `--seconds`. So
