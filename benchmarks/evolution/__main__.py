@@ -34,7 +34,6 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 import keras_l2o
@@ -130,12 +129,16 @@ def value(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.average(rows, 0, weights) + 0.5 * worst.mean(axis=0)
 
 
-def validation(policy):
-    """The mean log loss of a policy's trainings of the other problem."""
-    weights = [jnp.asarray(v.value) for v in policy.trainable_variables]
-    runs = Runs(VALIDATION, policy, lambda _: (weights, 1.0))
+@functools.cache
+def validating():
+    """Trainings of the other problem, compiled once for all seeds."""
+    return Runs(VALIDATION, *rules.general())
+
+
+def validation(setting: np.ndarray) -> float:
+    """The mean log loss of a setting's trainings of the other problem."""
     losses = [
-        runs(np.zeros((1, 0)), seed, horizon).judged.item()
+        validating()(setting[None], seed, horizon).judged.item()
         for seed in range(VALIDATIONS)
         for horizon in HORIZONS
     ]
@@ -247,7 +250,8 @@ def save(strategy, path, options, seed):
         if stored["generations"] == strategy.countiter:
             return
     policy, _ = rules.general()
-    Numbers(policy).assign(np.array(strategy.mean))
+    setting = np.array(strategy.mean)
+    Numbers(policy).assign(setting)
     students.save(
         policy,
         folder,
@@ -261,7 +265,7 @@ def save(strategy, path, options, seed):
             }
         ),
         generations=strategy.countiter,
-        figures={"val_log_loss": validation(policy)},
+        figures={"val_log_loss": validation(setting)},
     )
 
 

@@ -94,14 +94,16 @@ def test_a_generation_has_jobs_for_so_many_seconds(parts):
 
 
 def test_what_is_found_is_judged_by_another_problem(parts, monkeypatch):
-    search, rules, *_ = parts
+    search, rules, _, Numbers = parts
     assert search.VALIDATION not in search.BREADTH
     monkeypatch.setattr(search, "HORIZONS", (5, 20))
     monkeypatch.setattr(search, "VALIDATIONS", 1)
-    policy, _ = rules.general()
-    before = search.validation(policy)
+    numbers = Numbers(rules.general()[0])
+    setting = np.zeros(len(numbers))
+    before = search.validation(setting)
     assert before < np.log(2.3)
-    linear = keras.ops.convert_to_numpy(policy.rates.linear).copy()
-    linear[0, 0] -= 6.0
-    policy.rates.linear.assign(linear)
-    assert search.validation(policy) > before + 0.1
+    index, place, spread = numbers.places[0]
+    assert numbers.variables[index] is numbers.policy.rates.linear
+    assert place == (0, 0)
+    setting[0] = -6.0 / spread
+    assert search.validation(setting) > before + 0.1
