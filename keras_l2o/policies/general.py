@@ -43,14 +43,14 @@ GROUP = 2**18
 #: Root mean square of what is orthogonalized, about that of Adam's direction.
 ORTHOGONAL_SIZE = 0.5
 #: The coefficients of the directions before any training.
-DIRECTIONS = (0.221, 1.0, -0.55, 0.363)
+DIRECTIONS = (-0.086, 1.0, -0.37, 0.274)
 #: How much of the direction's size is divided out before any training.
-NORMALIZATION = 0.959
+NORMALIZATION = 0.455
 #: No more of a parameter than this decays in a step.
 MOST_DECAY = 0.5
 #: What is orthogonalized before any training: multiples of the slow momentum
 #: and of the gradient that are added to Adam's momentum.
-MIX = (-0.272, 1.271)
+MIX = (-0.126, 0.905)
 
 
 class GeneralTensorState(NamedTuple):
@@ -83,7 +83,7 @@ class General(Policy):
     Before any training the networks change nothing, and the linear function is
     that of a good rule: Adam with Nesterov's momentum, whose rates rise, fall
     along a cosine if the horizon is known, and are smaller in larger models,
-    wider tensors and longer trainings. Its two dozen numbers were found over
+    wider tensors and longer trainings. Its three dozen numbers were found over
     `keras_l2o.problems.BREADTH`. Tell the horizon with
     `LearnedOptimizer(total_steps=...)` or `keras_l2o.callbacks.Horizon`. The
     rule keeps four numbers for each parameter of a model, and one for each
