@@ -43,7 +43,7 @@ $(VENV)/bin/pip:
 		apt-get update -q && apt-get install -y -q python3-venv && \
 		python3 -m venv $(VENV); }
 
-$(VENV)/installed: $(VENV)/bin/pip setup.cfg setup.py constraints.txt
+$(VENV)/installed: $(VENV)/bin/pip setup.cfg constraints.txt
 	$(PYTHON) -m pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
 
@@ -65,14 +65,14 @@ test-torch: $(VENV)/installed-torch
 	KERAS_BACKEND=torch $(PYTHON) -m pytest $(WORKERS) -m backend
 
 # The two ends of what the metadata allow, each in an environment of its own.
-.venv-lowest/installed: setup.cfg setup.py tools/lowest.py
+.venv-lowest/installed: setup.cfg tools/lowest.py
 	python3 -m venv --clear .venv-lowest
 	python3 tools/lowest.py > .venv-lowest/constraints.txt
 	.venv-lowest/bin/python -m pip install -q \
 		-c .venv-lowest/constraints.txt -e '.[dev]'
 	@touch $@
 
-.venv-newest/installed: setup.cfg setup.py
+.venv-newest/installed: setup.cfg
 	python3 -m venv --clear .venv-newest
 	.venv-newest/bin/python -m pip install -q -e '.[dev]'
 	@touch $@
@@ -118,7 +118,7 @@ choice-large choice-large-compact: choice-large-base
 $(FAMILIES): install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
 		--presets=release,$(PRESETS) --directory=results/$@ $(FIELDS)
-	$(VENV)/bin/keras-l2o package results/$@ pre-trained/$@ --overwrite
+	$(VENV)/bin/keras-l2o package results/$@ keras_l2o/pre-trained/$@ --overwrite
 
 choice-small-base choice-large-base: %-base: install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
@@ -128,7 +128,7 @@ choice-small-base choice-large-base: %-base: install
 general: install
 	KERAS_BACKEND=jax $(PYTHON) -m benchmarks.evolution results/evolution \
 		--seeds 1 2 3 4 5 6 7 8 --generations 16 --spread 0.25 \
-		--package pre-trained/general
+		--package keras_l2o/pre-trained/general
 
 magnitudes: install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o tune \

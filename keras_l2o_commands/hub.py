@@ -37,7 +37,7 @@ def publish(
     Log in first: hf auth login. A model card that somebody has edited on the
     Hub is not overwritten.
 
-    Example: keras-l2o publish pre-trained/min-max hf://me/min-max
+    Example: keras-l2o publish results/mine hf://me/min-max
     """
     import keras_l2o
 

@@ -26,12 +26,11 @@ def wheel(tmp_path_factory):
 def _build(source, target):
     # In a copy, since building leaves folders in the source.
     source.mkdir()
-    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md",
+    for name in ("setup.cfg", "pyproject.toml", "README.md",
                  "LICENSE", "MANIFEST.in", "CHANGELOG.md"):  # fmt: skip
         shutil.copy(ROOT / name, source)
     ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("keras_l2o", "keras_l2o_commands", "pre-trained",
-                 "hub_cards"):  # fmt: skip
+    for name in ("keras_l2o", "keras_l2o_commands"):
         shutil.copytree(ROOT / name, source / name, ignore=ignore)
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps",

@@ -8,7 +8,6 @@ from keras_l2o.hub import cards
 from keras_l2o.hub import folder as folders
 from keras_l2o.hub import json_files
 from keras_l2o.hub import names
-from keras_l2o.hub.errors import MissingFile
 from keras_l2o.hub.errors import UnknownName
 
 TEMPLATE = "template.md"
@@ -19,12 +18,8 @@ LARGEST_FIGURE = 2**21
 
 
 def root():
-    """The folder of the cards: the installed one, or the checkout's."""
-    package = pathlib.Path(__file__).resolve().parent.parent
-    for place in (package, package.parent):
-        if (place / "hub_cards" / TEMPLATE).is_file():
-            return place / "hub_cards"
-    raise MissingFile(f"There is no hub_cards/{TEMPLATE} beside keras_l2o.")
+    """The folder of the cards."""
+    return pathlib.Path(__file__).resolve().parent.parent / "hub_cards"
 
 
 def template():

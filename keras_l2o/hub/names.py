@@ -26,13 +26,9 @@ SELECTED_BY = "val_log_loss"
 
 
 def roots():
-    """Folders that hold bundled families: the installed one, the checkout's."""
+    """Folders that hold bundled families."""
     package = pathlib.Path(__file__).resolve().parent.parent
-    return [
-        root
-        for root in (package / "pre-trained", package.parent / "pre-trained")
-        if root.is_dir()
-    ]
+    return [package / "pre-trained"]
 
 
 def bundled():

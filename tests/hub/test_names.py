@@ -166,15 +166,9 @@ def test_folders_that_are_no_replicates_are_not_listed(root):
     assert len(names.bundled()) == 4
 
 
-def test_the_installed_package_comes_before_the_checkout(tmp_path, monkeypatch):
-    package = tmp_path / "keras_l2o"
-    module = package / "hub" / "names.py"
-    module.parent.mkdir(parents=True)
-    monkeypatch.setattr(names, "__file__", str(module))
-    save(tmp_path / "pre-trained" / "min-max" / "1", rate=0.25)
-    assert names.roots() == [tmp_path / "pre-trained"]
-    assert float(keras_l2o.from_hub("min-max/1").learning_rate) == 0.25
-    save(package / "pre-trained" / "min-max" / "1", rate=0.5)
-    save(tmp_path / "pre-trained" / "min-max" / "2", rate=0.125)
-    assert float(keras_l2o.from_hub("min-max/1").learning_rate) == 0.5
-    assert float(keras_l2o.from_hub("min-max/2").learning_rate) == 0.125
+def test_the_folders_lie_in_the_package():
+    package = pathlib.Path(keras_l2o.__file__).parent
+    assert names.roots() == [package / "pre-trained"]
+    assert card_files.root() == package / "hub_cards"
+    assert (card_files.root() / "template.md").is_file()
+    assert len(names.bundled()) > 60
