@@ -142,7 +142,7 @@ keras_l2o.save(trainer.to_optimizer(), "mine")
 keras_l2o.load("mine")
 keras_l2o.from_hub("./mine")
 plan = keras_l2o.strategies.Simple("run", num_periods=1, episodes=1)
-assert len(keras_l2o.hub.listing.figures()) > 60
+assert len(keras_l2o.hub.listing.choices()) > 60
 
 uses = {
     "cli": lambda: __import__("keras_l2o.config"),

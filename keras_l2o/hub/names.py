@@ -23,6 +23,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*/[0-9]+")
 #: The figure by which a family's best replicate is told, smaller is better.
 #: Validation while it was made, so on no problem that it is evaluated on.
 SELECTED_BY = "val_log_loss"
+#: The family to take if in doubt.
+RECOMMENDED = "general"
 
 
 def roots():

@@ -121,43 +121,6 @@ def test_a_damaged_bundled_folder_is_a_digest_error(root):
         keras_l2o.from_hub("min-max/1")
 
 
-def test_available_lists_names_in_order_with_flat_figures(root):
-    save(root / "min-max/2", 0.5, figures={"loss": 0.1, "fmnist": {"a": 2}})
-    frame = keras_l2o.available()
-    assert list(frame["name"]) == [
-        "mean/1",
-        "min-max/1",
-        "min-max/2",
-        "min-max/10",
-    ]
-    assert list(frame.columns) == [
-        "name",
-        "family",
-        "replicate",
-        "loss",
-        "fmnist.a",
-    ]
-    row = frame[frame["name"] == "min-max/2"].iloc[0]
-    assert (row["family"], row["replicate"]) == ("min-max", 2)
-    assert (row["loss"], row["fmnist.a"]) == (0.1, 2)
-
-
-def test_available_has_the_figures_of_the_cards(root, tmp_path):
-    folder = tmp_path / "hub_cards" / "figures" / "min-max"
-    folder.mkdir(parents=True)
-    (folder / "results.json").write_text('{"10": {"digits": {"runs": 3}}}')
-    frame = keras_l2o.available().set_index("name")
-    assert frame.loc["min-max/10", "digits.runs"] == 3
-    assert frame["digits.runs"].isna().sum() == 3
-
-
-def test_available_has_its_columns_when_there_is_nothing(monkeypatch):
-    monkeypatch.setattr(names, "roots", lambda: [])
-    frame = keras_l2o.available()
-    assert list(frame.columns) == ["name", "family", "replicate"]
-    assert frame.empty
-
-
 def test_folders_that_are_no_replicates_are_not_listed(root):
     save(root / ".hidden" / "1", 0.5)
     save(root / "min-max" / "draft", 0.5)
