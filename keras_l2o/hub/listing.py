@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from keras_l2o import extras
 from keras_l2o.hub import card_files
+from keras_l2o.hub import cards
 from keras_l2o.hub import costs
 from keras_l2o.hub import folder as folders
 from keras_l2o.hub import formats
@@ -20,8 +21,6 @@ from keras_l2o.hub.revive import policy_from_config
 if TYPE_CHECKING:
     import pandas
 
-#: The figure of a card that says how far a replicate is from the oracle.
-DISTANCE = "log_loss_from_oracle"
 #: What `best_for` says of a rule that reads how long a training is.
 HORIZON = "known lengths"
 #: The columns of `available`, in order.
@@ -176,7 +175,7 @@ def _distances(results):
     }
     return {
         name: {
-            problem: numbers.get(DISTANCE, math.nan)
+            problem: numbers.get(cards.DISTANCE, math.nan)
             for problem, numbers in problems.items()
             if problem in classified
         }
