@@ -22,7 +22,7 @@ DECADES = 1.5
 #: What the distance between such ticks is a power of ten of.
 STEPS = (1, 2, 5, 10)
 #: Colours of the file, few so that it is small.
-PALETTE = 64
+PALETTE = 32
 
 
 def plot(frame: "pandas.DataFrame", directory: Path, path: Path) -> None:
@@ -117,8 +117,12 @@ def _png(figure):
     from PIL import Image  # matplotlib requires it
 
     drawn = io.BytesIO()
-    figure.savefig(drawn, dpi=100, metadata={"Software": None}, format="png")
-    image = Image.open(drawn).convert("RGB").quantize(PALETTE)
+    figure.savefig(drawn, dpi=80, metadata={"Software": None}, format="png")
+    image = (
+        Image.open(drawn)
+        .convert("RGB")
+        .quantize(PALETTE, Image.Quantize.MAXCOVERAGE)
+    )
     packed = io.BytesIO()
     image.save(packed, format="PNG", optimize=True)
     return packed.getvalue()
