@@ -114,7 +114,7 @@ def _ticks(axis, epochs):
 
 def _png(figure):
     """A figure as the bytes of a small PNG file, the same each time."""
-    from PIL import Image  # matplotlib requires it
+    from PIL import Image
 
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=80, metadata={"Software": None}, format="png")
