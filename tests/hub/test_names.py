@@ -8,6 +8,7 @@ import keras_l2o
 from keras_l2o import hub
 from keras_l2o.hub import card_files
 from keras_l2o.hub import names
+from tools.release_check import first_example
 
 pytestmark = pytest.mark.quick
 
@@ -78,6 +79,16 @@ def test_a_familys_name_is_its_best_replicate(root):
     optimizer = keras_l2o.from_hub("min-max", learning_rate=2.0)
     assert optimizer.source.startswith("min-max/2@")
     assert float(optimizer.learning_rate) == 2.0
+
+
+def test_one_name_is_recommended_everywhere():
+    call = f'from_hub("{names.RECOMMENDED}")'
+    assert call in first_example()
+    assert call in keras_l2o.from_hub.__doc__
+    assert call in keras_l2o.callbacks.Horizon.__doc__
+    assert f'"{names.RECOMMENDED}"' in keras_l2o.available.__doc__
+    for family in card_files.families():
+        assert call in card_files.card(family)
 
 
 def test_an_unknown_name_lists_the_nearest(root):
