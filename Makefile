@@ -3,6 +3,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export TAG
 
 FAMILIES := mean min-max choice-small choice-large \
 	min-max-compact choice-large-compact min-max-gaussian min-max-cgd
@@ -11,8 +12,8 @@ STORED := held_out held_out_25 meta_training
 # Tests that stand together share what they set up and compile.
 WORKERS := -n auto --dist worksteal
 
-.PHONY: help install demo test test-quick test-torch test-lowest test-newest \
-	lint format fashion-mnist \
+.PHONY: help install demo test test-tensorflow test-jax test-quick test-torch \
+	test-lowest test-newest release-check lint format fashion-mnist \
 	magnitudes results benchmark clean \
 	general $(FAMILIES) choice-small-base choice-large-base
 
@@ -23,6 +24,7 @@ help:
 	@echo "make test-torch     the backend tests on torch"
 	@echo "make test-lowest    the tests on the lowest versions that setup.cfg allows"
 	@echo "make test-newest    the tests on the newest versions there are"
+	@echo "make release-check  build a release, install it elsewhere, try it"
 	@echo "make install        the environment alone, in $(VENV)"
 	@echo "make fashion-mnist  Fashion-MNIST, from Debian's package"
 	@echo "make FAMILY         distil pre-trained/FAMILY again, about an hour:"
@@ -43,7 +45,7 @@ $(VENV)/bin/pip:
 		apt-get update -q && apt-get install -y -q python3-venv && \
 		python3 -m venv $(VENV); }
 
-$(VENV)/installed: $(VENV)/bin/pip setup.cfg setup.py constraints.txt
+$(VENV)/installed: $(VENV)/bin/pip setup.cfg constraints.txt
 	$(PYTHON) -m pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
 
@@ -54,8 +56,12 @@ $(VENV)/installed-torch: $(VENV)/installed
 demo: install
 	$(VENV)/bin/keras-l2o demo
 
-test: install lint
+test: lint test-tensorflow test-jax
+
+test-tensorflow: install
 	KERAS_BACKEND=tensorflow $(PYTHON) -m pytest $(WORKERS)
+
+test-jax: install
 	KERAS_BACKEND=jax $(PYTHON) -m pytest $(WORKERS) -m backend
 
 test-quick: install
@@ -65,14 +71,14 @@ test-torch: $(VENV)/installed-torch
 	KERAS_BACKEND=torch $(PYTHON) -m pytest $(WORKERS) -m backend
 
 # The two ends of what the metadata allow, each in an environment of its own.
-.venv-lowest/installed: setup.cfg setup.py tools/lowest.py
+.venv-lowest/installed: setup.cfg tools/lowest.py
 	python3 -m venv --clear .venv-lowest
 	python3 tools/lowest.py > .venv-lowest/constraints.txt
 	.venv-lowest/bin/python -m pip install -q \
 		-c .venv-lowest/constraints.txt -e '.[dev]'
 	@touch $@
 
-.venv-newest/installed: setup.cfg setup.py
+.venv-newest/installed: setup.cfg
 	python3 -m venv --clear .venv-newest
 	.venv-newest/bin/python -m pip install -q -e '.[dev]'
 	@touch $@
@@ -80,6 +86,18 @@ test-torch: $(VENV)/installed-torch
 test-lowest test-newest: test-%: .venv-%/installed
 	KERAS_BACKEND=tensorflow .venv-$*/bin/python -m pytest $(WORKERS)
 	KERAS_BACKEND=jax .venv-$*/bin/python -m pytest $(WORKERS) -m backend
+
+# Both files of a release, checked as their users get them; TAG is its name.
+.venv-release/installed:
+	python3 -m venv --clear .venv-release
+	.venv-release/bin/python -m pip install -q 'build>=1.6.1' 'twine>=7.0.0'
+	@touch $@
+
+release-check: install .venv-release/installed
+	rm -rf dist
+	.venv-release/bin/python -m build --outdir dist
+	.venv-release/bin/python -m twine check --strict dist/*
+	$(PYTHON) tools/release_check.py dist --tag "$$TAG"
 
 lint: install
 	$(VENV)/bin/ruff check .
@@ -118,7 +136,7 @@ choice-large choice-large-compact: choice-large-base
 $(FAMILIES): install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
 		--presets=release,$(PRESETS) --directory=results/$@ $(FIELDS)
-	$(VENV)/bin/keras-l2o package results/$@ pre-trained/$@ --overwrite
+	$(VENV)/bin/keras-l2o package results/$@ keras_l2o/pre-trained/$@ --overwrite
 
 choice-small-base choice-large-base: %-base: install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
@@ -128,7 +146,7 @@ choice-small-base choice-large-base: %-base: install
 general: install
 	KERAS_BACKEND=jax $(PYTHON) -m benchmarks.evolution results/evolution \
 		--seeds 1 2 3 4 5 6 7 8 --generations 6 --spread 0.25 \
-		--package pre-trained/general
+		--package keras_l2o/pre-trained/general
 
 magnitudes: install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o tune \
@@ -159,4 +177,4 @@ benchmark: install
 	KERAS_BACKEND=jax $(PYTHON) benchmarks/estimators.py
 
 clean:
-	rm -rf $(VENV) .venv-lowest .venv-newest .data build dist *.egg-info
+	rm -rf $(VENV) .venv-lowest .venv-newest .venv-release .data build dist *.egg-info

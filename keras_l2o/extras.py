@@ -11,7 +11,7 @@ MODULES = {
     "evaluation": ("pandas", "scipy", "statsmodels"),
     "hub": ("httpx2", "huggingface_hub", "jinja2"),
     "jax": ("jax",),
-    "plots": ("matplotlib",),
+    "plots": ("PIL", "matplotlib"),
     "private": ("dp_accounting",),
     "tensorboard": ("tensorboard",),
     "tensorflow": ("tensorflow",),

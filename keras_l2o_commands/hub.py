@@ -37,7 +37,7 @@ def publish(
     Log in first: hf auth login. A model card that somebody has edited on the
     Hub is not overwritten.
 
-    Example: keras-l2o publish pre-trained/min-max hf://me/min-max
+    Example: keras-l2o publish results/mine hf://me/min-max
     """
     import keras_l2o
 
@@ -63,7 +63,9 @@ def publish(
 
 def card(
     family: str = typer.Argument(
-        None, help="Name of a bundled family. Default: every bundled family."
+        None,
+        help="Name of a bundled family. Default: every bundled family. The "
+        "card of a single replicate, such as min-max/3, is printed instead.",
     ),
     evaluations: str = typer.Option(
         None,
@@ -96,6 +98,14 @@ def card(
             )
         print("every card is up to date")
         return
+    if family and "/" in family:
+        if evaluations:
+            raise ValueError(
+                "Option --evaluations belongs to a whole family. Received: "
+                f"the replicate {family!r}"
+            )
+        print(card_files.card(family), end="")
+        return
     if evaluations and not family:
         raise ValueError(
             "Option --evaluations needs the argument FAMILY: name the family "
@@ -106,11 +116,13 @@ def card(
         from keras_l2o import extras
 
         extras.need("plots", "A picture")
+        from keras_l2o.evaluation import card_plots
         from keras_l2o.evaluation import carded
         from keras_l2o.evaluation import collection
 
         frame = collection.collect([evaluations])
         results = carded.results(frame, evaluations)
-        carded.plot(frame, card_files.root() / card_files.FIGURES / family)
+        folder = card_files.root() / card_files.FIGURES / family
+        card_plots.plot(frame, evaluations, folder / "losses.png")
     for name in [family] if family else card_files.families():
         print(f"wrote {card_files.write(name, results)}")

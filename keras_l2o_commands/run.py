@@ -78,8 +78,8 @@ def resume(directory: str = DIRECTORY, tensorboard: bool = TENSORBOARD):
 def package(
     directory: str = DIRECTORY,
     output: str = typer.Argument(
-        help="Folder to write, such as pre-trained/min-max/1. For a run of "
-        "several replicates, such as pre-trained/min-max, in which each "
+        help="Folder to write, such as optimizers/min-max/1. For a run of "
+        "several replicates, such as optimizers/min-max, in which each "
         "replicate gets a folder."
     ),
     overwrite: bool = typer.Option(
@@ -88,7 +88,7 @@ def package(
 ):
     """Copies the best optimizer of a run, so far, to a folder of its own.
 
-    Example: keras-l2o package results/rnnprop/min-max/1 pre-trained/min-max/1
+    Example: keras-l2o package results/rnnprop/min-max/1 optimizers/min-max/1
     """
     from keras_l2o import hub
     from keras_l2o import strategies

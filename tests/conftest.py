@@ -89,6 +89,12 @@ def wheel(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def sdist(tmp_path_factory):
+    """Path of the package's source distribution."""
+    return building.sdist(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def tiny_data():
     """64 images of 6x6 with three classes that can be told apart."""
     rng = np.random.default_rng(0)

@@ -1,4 +1,3 @@
-import re
 import subprocess
 import sys
 
@@ -15,21 +14,6 @@ def test_help_shows_an_example(command):
     result = CliRunner().invoke(application, [command, "--help"])
     assert result.exit_code == 0
     assert f"Example: keras-l2o {command}" in result.output
-
-
-def test_list_shows_the_bundled_optimizers():
-    result = CliRunner().invoke(application, ["list"])
-    assert result.exit_code == 0
-    frame = keras_l2o.available()
-    for name in frame["name"]:
-        assert name in result.output
-    for line in result.output.splitlines():
-        assert len(line) <= 80
-        assert "…" not in line
-    distances = frame.set_index("name").filter(like=".log_loss_from_oracle")
-    assert len(distances.columns) > 6
-    line = re.search(r"^ ?min-max/7 .*$", result.output, re.MULTILINE)[0]
-    assert line.split()[2:] == [f"{x:+.2f}" for x in distances.loc["min-max/7"]]
 
 
 def test_an_error_is_one_line_and_no_traceback(tmp_path):

@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 SETUP = configparser.ConfigParser(delimiters="=")
 SETUP.read(ROOT / "setup.cfg")
 #: Modules that are not called as their distributions are.
-MODULES = {"scikit_learn": "sklearn"}
+MODULES = {"pillow": "PIL", "scikit_learn": "sklearn"}
 
 
 @pytest.fixture

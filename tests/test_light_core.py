@@ -5,7 +5,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import venv
 from importlib import metadata
 
 import keras
@@ -13,6 +12,10 @@ import pytest
 from packaging.requirements import Requirement
 
 from keras_l2o import extras
+from tools.release_check import first_example
+from tools.release_check import install
+from tools.release_check import pip
+from tools.release_check import run
 
 ROOT = pathlib.Path(__file__).parent.parent
 #: What the core and JAX must not bring.
@@ -27,48 +30,15 @@ UNREACHABLE = re.compile(
 )
 
 
-def first_example():
-    """The first program of README.md, as a reader copies it."""
-    text = (ROOT / "README.md").read_text("utf-8")
-    return re.search(r"^```python\n(.*?)^```$", text, re.M | re.S)[1]
-
-
-def pip(python, *arguments):
-    """Runs pip for another environment, which need not have it."""
-    return subprocess.run(
-        [sys.executable, "-m", "pip", "--disable-pip-version-check",
-         f"--python={python}", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def bare(wheel, tmp_path_factory):
     """The Python of an environment with the wheel and its extra `jax`."""
     folder = tmp_path_factory.mktemp("bare")
-    venv.create(folder, with_pip=False)
-    python = folder / "bin" / "python"
-    result = pip(
-        python, "install", "--quiet", "--no-compile", "--retries=2",
-        f"--constraint={ROOT / 'constraints.txt'}", f"{wheel}[jax]",
-    )  # fmt: skip
+    python, result = install(folder, wheel)
     if found := UNREACHABLE.search(result.stderr):
         pytest.skip(f"The package index cannot be reached: {found[0]}")
     assert result.returncode == 0, result.stderr
     return python
-
-
-def run(python, *arguments, folder, backend="jax"):
-    """Runs a Python that sees neither this checkout nor its packages."""
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    return subprocess.run(
-        [str(python), *map(str, arguments)],
-        cwd=folder,
-        env={**kept, "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-    )
 
 
 @pytest.mark.timeout(900)
@@ -142,7 +112,7 @@ keras_l2o.save(trainer.to_optimizer(), "mine")
 keras_l2o.load("mine")
 keras_l2o.from_hub("./mine")
 plan = keras_l2o.strategies.Simple("run", num_periods=1, episodes=1)
-assert len(keras_l2o.hub.listing.figures()) > 60
+assert len(keras_l2o.hub.listing.choices()) > 60
 
 uses = {
     "cli": lambda: __import__("keras_l2o.config"),

@@ -1,10 +1,12 @@
 """What `pip install` brings, beside a checkout that is not there."""
 
 import os
+import pathlib
 import subprocess
 import sys
 import zipfile
 
+ROOT = pathlib.Path(__file__).parents[1]
 CODE = """
 import keras_l2o, pathlib, sys
 assert pathlib.Path(keras_l2o.__file__).is_relative_to(sys.argv[1])
@@ -18,6 +20,19 @@ assert formats.schema()["type"] == "object"
 assert pathlib.Path(keras_l2o.__file__).with_name("py.typed").is_file()
 print(keras_l2o.__version__)
 """
+
+
+def test_the_wheel_is_small_and_whole(wheel):
+    assert wheel.stat().st_size < 2_000_000
+    with zipfile.ZipFile(wheel) as file:
+        held = set(file.namelist())
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for name in ("keras_l2o", "keras_l2o_commands")
+        for path in (ROOT / name).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {name for name in held if ".dist-info/" not in name} == files
 
 
 def test_the_wheel_carries_the_replicates(wheel, tmp_path):

@@ -54,7 +54,7 @@ class Horizon(keras.callbacks.Callback):
     >>> history = model.fit(
     ...     x, y, epochs=3, callbacks=[keras_l2o.callbacks.Horizon()],
     ...     verbose=0)
-    >>> model.compile(keras_l2o.from_hub("min-max-compact/3"), loss="mse")
+    >>> model.compile(keras_l2o.from_hub("general"), loss="mse")
     >>> history = model.fit(
     ...     x, y, epochs=3, callbacks=[keras_l2o.callbacks.Horizon()],
     ...     verbose=0)

@@ -5,7 +5,7 @@ import pathlib
 from typing import TYPE_CHECKING
 from typing import Any
 
-from keras_l2o import extras
+from keras_l2o.evaluation import collection
 from keras_l2o.evaluation import held_out
 from keras_l2o.evaluation import reduction
 from keras_l2o.evaluation import search
@@ -22,10 +22,10 @@ def results(frame: "pandas.DataFrame", directory: Path) -> dict[str, Any]:
 
     Args:
         frame: `pandas.DataFrame` as `collection.collect` returns.
-        directory: Path of the family's folder. If its parent folder has a
-            search of the analytic rules on one of the problems, the result also
-            says how far each replicate, and the family, is from the best tuned
-            rule.
+        directory: Path of the family's folder, of which the frame is. If its
+            parent folder has a search of the analytic rules on one of the
+            problems, the result also says how far each replicate, and the
+            family, is from the best tuned rule.
 
     Returns:
         Dict as in `hub.cards.Extras`.
@@ -48,6 +48,14 @@ def results(frame: "pandas.DataFrame", directory: Path) -> dict[str, Any]:
     problems = frame["problem"].unique()
     if any(search.path_in(path.parent, name).is_file() for name in problems):
         _add_distances(result, path)
+    datasets = {
+        stored.settings["problem"]: stored.settings.get("dataset")
+        for stored in collection.evaluations([directory])
+    }
+    # A function has no data.
+    datasets = {k: v for k, v in datasets.items() if v not in (None, "none")}
+    if datasets:
+        result[cards.DATASETS] = datasets
     return result
 
 
@@ -65,37 +73,3 @@ def _add_distances(result, path):
         }
         for row in held_out.overview(runs).to_dict("records")
     }
-
-
-def plot(frame: "pandas.DataFrame", folder: Path) -> None:
-    """Draws the replicates' validation losses by epoch, a file per problem.
-
-    Args:
-        frame: `pandas.DataFrame` as `collection.collect` returns.
-        folder: Path of the folder in which `<problem>.png` are written. It is
-            created if it does not exist.
-
-    Raises:
-        keras_l2o.extras.MissingExtra: matplotlib is not installed.
-    """
-    extras.need("plots", "A picture")
-    from matplotlib.figure import Figure
-
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for problem, runs in frame.groupby("problem"):
-        figure = Figure(figsize=(6, 4), layout="constrained")
-        axes = figure.subplots()
-        for replicate, lines in runs.groupby("replicate"):
-            losses = lines.groupby("epoch")["validation_loss"].mean()
-            axes.plot(losses.index, losses, label=f"replicate {replicate}")
-        axes.set(
-            title=problem,
-            xlabel="epoch",
-            ylabel="validation loss",
-            yscale="log",
-        )
-        axes.legend()
-        figure.savefig(
-            folder / f"{problem}.png", dpi=100, metadata={"Software": None}
-        )

@@ -23,6 +23,8 @@ from keras_l2o.evaluation import statistics
 
 #: The rule that a speed-up is measured against, at its tuned rate.
 REFERENCE = "adam"
+#: The rate that Keras's Adam has if none is given.
+DEFAULT_RATE = 1e-3
 
 
 def problems(directory):
@@ -143,6 +145,36 @@ def oracle_runs(directory, problem):
         )
     rule, rate = search.oracle(tuned)
     return tuned[(tuned["rule"] == rule) & (tuned["rate"] == rate)]
+
+
+def rule_runs(directory, problem):
+    """The runs of the rules that a family is drawn beside.
+
+    Args:
+        directory: Path.
+        problem: String.
+
+    Returns:
+        Dict from labels to `pandas.DataFrame` as `search.baselines` returns:
+        of the oracle, and of Adam at its tuned rate and at Keras's default. It
+        is empty if no search on the problem is stored, and what was not run is
+        not in it.
+    """
+    if not search.path_in(directory, problem).is_file():
+        return {}
+    frame = _baselines(directory, problem)
+    adam = frame["rule"] == REFERENCE
+    found = {
+        "{}, best tuned rule": oracle_runs(directory, problem),
+        "{}, tuned": frame[frame["tuned"] & adam],
+        "{}, Keras's default": frame[adam & (frame["rate"] == DEFAULT_RATE)],
+    }
+    runs = {}
+    for label, own in found.items():
+        name = own["optimizer"].iloc[0] if len(own) else None
+        if name is not None and not any(key.startswith(name) for key in runs):
+            runs[label.format(name)] = own
+    return runs
 
 
 def overview(runs):

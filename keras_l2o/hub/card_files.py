@@ -8,7 +8,6 @@ from keras_l2o.hub import cards
 from keras_l2o.hub import folder as folders
 from keras_l2o.hub import json_files
 from keras_l2o.hub import names
-from keras_l2o.hub.errors import MissingFile
 from keras_l2o.hub.errors import UnknownName
 
 TEMPLATE = "template.md"
@@ -19,12 +18,8 @@ LARGEST_FIGURE = 2**21
 
 
 def root():
-    """The folder of the cards: the installed one, or the checkout's."""
-    package = pathlib.Path(__file__).resolve().parent.parent
-    for place in (package, package.parent):
-        if (place / "hub_cards" / TEMPLATE).is_file():
-            return place / "hub_cards"
-    raise MissingFile(f"There is no hub_cards/{TEMPLATE} beside keras_l2o.")
+    """The folder of the cards."""
+    return pathlib.Path(__file__).resolve().parent.parent / "hub_cards"
 
 
 def template():
@@ -66,25 +61,47 @@ def parse_results(data):
     return cards.check_results(json_files.parse(data, RESULTS))
 
 
-def card(family):
-    """The card of a bundled family, as its replicates are now."""
+def known():
+    """Dict from the digests of the bundled optimizers to their names."""
+    return {
+        folders.digest(folders.read(folder)): name
+        for name, folder in names.bundled().items()
+    }
+
+
+def card(name):
+    """The card of a bundled family, or of one of its replicates alone.
+
+    Args:
+        name: String, such as `"min-max"` or `"min-max/3"`.
+
+    Returns:
+        String, as the folders and what `hub_cards/` holds are now. The card
+        of a replicate has the replicate's own figures, and no pictures: these
+        are of the whole family.
+    """
+    family, alone, _ = name.partition("/")
     entries = []
-    for name, folder in names.replicates(family).items():
+    for found, folder in names.replicates(family).items():
+        if alone and found != name:
+            continue
         contents = folders.read(folder)
         metadata = folders.parse_metadata(contents)
         digest = folders.digest(contents)
-        entries.append(cards.Entry(name, family, digest, metadata))
+        entries.append(cards.Entry(found, family, digest, metadata, found))
     if not entries:
         raise UnknownName(
-            f"There is no bundled family {family!r}. There are: "
+            f"There is no bundled family or optimizer {name!r}. There are: "
             f"{', '.join(families()) or 'none'}."
         )
+    more = extras(family)
     return cards.render(
         entries,
-        title=family,
-        address=lambda path: path,
-        extras={family: extras(family)},
+        title=name,
+        extras={family: more._replace(plots=()) if alone else more},
         template=template(),
+        example=name,
+        recommended=names.RECOMMENDED if family != names.RECOMMENDED else "",
     )
 
 

@@ -6,9 +6,9 @@ import re
 from typing import NamedTuple
 
 from keras_l2o.extras import need
+from keras_l2o.hub import card_metadata
 from keras_l2o.hub.errors import HubError
 
-TAGS = ["keras", "keras-l2o", "learned-optimizer", "learning-to-optimize"]
 #: The keys of metadata that say how an optimizer was made; cards show them.
 MAKING = (
     "distillation",
@@ -24,6 +24,10 @@ MAKING = (
 #: The key of a family's own results, beside those of its replicates. No
 #: folder can have this name.
 FAMILY = "*"
+#: The key of the data sets of the problems, beside those of replicates.
+DATASETS = "datasets"
+#: The figure of a replicate that tells its distance from the oracle.
+DISTANCE = "log_loss_from_oracle"
 #: Most characters of a cell.
 LONGEST = 800
 _WRITTEN = re.compile(
@@ -42,17 +46,21 @@ class Entry(NamedTuple):
         family: String.
         digest: String, the digest of its `SHA256SUMS`.
         metadata: Dict.
+        bundled: String, the name of the bundled optimizer that it is, such as
+            `"min-max/3"`. Defaults to `""`, none.
     """
 
     path: str
     family: str
     digest: str
     metadata: dict
+    bundled: str = ""
 
     @property
     def label(self):
         """The name that tells it apart from others of its family."""
-        return self.path.rpartition("/")[2] or self.family
+        name = self.bundled or self.path
+        return name.rpartition("/")[2] or self.family
 
 
 class Extras(NamedTuple):
@@ -64,7 +72,8 @@ class Extras(NamedTuple):
         results: Dict from replicates to dicts from problems to figures. Under
             the key `FAMILY` it holds, for each problem, the distance between
             the family's log losses and the oracle's: its mean with the ends
-            `low` and `high` of an interval, median, best and worst.
+            `low` and `high` of an interval, median, best and worst; under
+            `DATASETS`, for each problem, the name of its data set.
     """
 
     written: str = ""
@@ -72,15 +81,17 @@ class Extras(NamedTuple):
     results: dict = {}
 
 
-def render(entries, title, address, extras, template):
+def render(entries, title, extras, template, example, recommended=""):
     """The card of some optimizers.
 
     Args:
         entries: List of `Entry`.
         title: String.
-        address: Callable from an entry's path to what `from_hub` takes.
         extras: Dict of `Extras` by family.
         template: String, of Jinja.
+        example: String, what `from_hub` takes to load one of them.
+        recommended: String, the name to take if in doubt. Defaults to `""`:
+            the card recommends none.
 
     Returns:
         String: YAML for the Hub, then Markdown.
@@ -88,41 +99,42 @@ def render(entries, title, address, extras, template):
     need("hub", "A model card")
     import huggingface_hub
 
-    entries = sorted(entries, key=_order)
     families = {}
-    for entry in entries:
+    for entry in in_order(entries):
         families.setdefault(entry.family, []).append(entry)
-    results = []
+    datasets, numbers = {}, {}
     for family, members in families.items():
-        more = extras.get(family, Extras()).results
-        for entry in members:
-            results += [
-                _result(entry, figure, value)
-                for figure, value in figures(entry, more).items()
-                if _is_result(figure)
-            ]
-    data = huggingface_hub.ModelCardData(
-        license="mit",
-        library_name="keras",
-        tags=[*TAGS, *families],
-        # Both or none: the Hub has no place for a model without results.
-        **({"model_name": title, "eval_results": results} if results else {}),
-    )
+        results = extras.get(family, Extras()).results
+        datasets.update(results.get(DATASETS, {}))
+        numbers[family] = [figures(entry, results) for entry in members]
     count = "A learned optimizer"
     if len(entries) > 1:
         count = f"{len(entries)} learned optimizers"
     card = huggingface_hub.ModelCard.from_template(
-        data,
+        card_metadata.data(title, numbers, datasets),
         template_str=template,
         title=_text(title),
         count=count,
-        example=address(entries[0].path),
+        example=example,
+        remote=example.startswith("hf://"),
+        recommended=recommended,
         families=[
             _family(family, members, extras.get(family, Extras()))
             for family, members in families.items()
         ],
     )
     return re.sub(r"\n{3,}", "\n\n", card.content).strip() + "\n"
+
+
+def in_order(entries):
+    """Entries by family, and in it by the number or name of the replicate."""
+
+    def order(entry):
+        label = entry.label
+        number = int(label) if label.isdecimal() else -1
+        return entry.family, number, entry.path
+
+    return sorted(entries, key=order)
 
 
 def figures(entry, results):
@@ -156,7 +168,12 @@ def is_unedited(card):
 
 def check_results(results):
     """Refuses results that are not of the form in `Extras`."""
-    for problems in results.values() if isinstance(results, dict) else [0]:
+    if not isinstance(results, dict):
+        results = {"": 0}
+    for key, problems in results.items():
+        if key == DATASETS:
+            _check_datasets(problems)
+            continue
         for numbers in problems.values() if isinstance(problems, dict) else [0]:
             if not isinstance(numbers, dict) or not all(
                 isinstance(value, (int, float)) for value in numbers.values()
@@ -167,9 +184,15 @@ def check_results(results):
     return results
 
 
+def _check_datasets(datasets):
+    if not isinstance(datasets, dict) or not all(
+        isinstance(name, str) for name in datasets.values()
+    ):
+        raise HubError(f"{DATASETS!r} in results must be names by problem.")
+
+
 def _family(name, entries, extras):
     labels = [entry.label for entry in entries]
-    compared = extras.results.get(FAMILY, {})
     by_label = {e.label: figures(e, extras.results) for e in entries}
     names = dict.fromkeys(key for row in by_label.values() for key in row)
     making = {
@@ -183,10 +206,10 @@ def _family(name, entries, extras):
     }
     return {
         "name": name,
+        "alone": entries[0].bundled if len(entries) == 1 else "",
         "written": extras.written,
         "plots": extras.plots,
-        "distances": _distances(compared),
-        **_sides(compared),
+        **_compared(by_label, extras.results),
         "results": _table(
             ["figure", *labels],
             [
@@ -217,6 +240,53 @@ def _family(name, entries, extras):
     }
 
 
+def _compared(by_label, results):
+    """What a card says of distances from the oracle.
+
+    Of a whole family that is its mean and who is the median, best and worst;
+    of fewer replicates, the distance of each.
+    """
+    known = set(results) - {FAMILY, DATASETS}
+    if FAMILY in results and len(by_label) > 1 and known <= set(by_label):
+        found = results[FAMILY]
+        medians = {
+            p: numbers.get("median", 0.0) for p, numbers in found.items()
+        }
+        return {
+            "distances": _distances(found),
+            "spread": True,
+            "subject": "The median replicate",
+            **_sides(medians),
+        }
+    distances = {
+        label: {
+            name.rpartition(".")[0]: value
+            for name, value in numbers.items()
+            if name.rpartition(".")[2] == DISTANCE
+        }
+        for label, numbers in by_label.items()
+    }
+    rows = [
+        [problem, *(_signed(own.get(problem)) for own in distances.values())]
+        for problem in dict.fromkeys(
+            p for own in distances.values() for p in own
+        )
+    ]
+    alone = len(by_label) == 1
+    return {
+        "distances": _table(
+            ["problem", *(["distance"] if alone else by_label)], rows
+        ),
+        "spread": False,
+        "subject": "It" if alone else "",
+        **_sides(next(iter(distances.values())) if alone else {}),
+    }
+
+
+def _signed(value):
+    return "" if value is None else f"{value:+.3f}"
+
+
 def _distances(problems):
     return _table(
         ["problem", "all, 95 % interval", "median", "best", "worst"],
@@ -235,36 +305,13 @@ def _distances(problems):
     )
 
 
-def _sides(problems):
-    """Where the median replicate is ahead of the oracle, and where behind."""
-    ahead = {p: found.get("median", 0.0) < 0.0 for p, found in problems.items()}
+def _sides(distances):
+    """The problems on which a distance is ahead of the oracle, and behind."""
+    ahead = {problem: value < 0.0 for problem, value in distances.items()}
     return {
         side: ", ".join(_text(p) for p, wins in ahead.items() if wins is which)
         for side, which in (("ahead", True), ("behind", False))
     }
-
-
-def _is_result(figure):
-    """Whether a figure is about the optimizer, not a teacher or a count."""
-    kind = figure.rpartition(".")[2]
-    own = kind == "val_log_loss" or not kind.startswith("val_")
-    return own and kind != "runs"
-
-
-def _result(entry, figure, value):
-    import huggingface_hub
-
-    problem, _, kind = figure.rpartition(".")
-    problem = problem or "validation"
-    return huggingface_hub.EvalResult(
-        task_type="optimization",
-        task_name="Training with the optimizer",
-        dataset_type=problem,
-        dataset_name=problem,
-        metric_type=kind,
-        metric_name=f"{kind}, {entry.path or entry.family}",
-        metric_value=value,
-    )
 
 
 def _numbers(node, prefix=""):
@@ -315,9 +362,3 @@ def _plain(value):
         for key, item in value.items()
         if item not in (None, [], {})
     )
-
-
-def _order(entry):
-    label = entry.label
-    number = int(label) if label.isdecimal() else -1
-    return entry.family, number, entry.path

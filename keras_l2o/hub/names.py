@@ -23,16 +23,14 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*/[0-9]+")
 #: The figure by which a family's best replicate is told, smaller is better.
 #: Validation while it was made, so on no problem that it is evaluated on.
 SELECTED_BY = "val_log_loss"
+#: The family to take if in doubt.
+RECOMMENDED = "general"
 
 
 def roots():
-    """Folders that hold bundled families: the installed one, the checkout's."""
+    """Folders that hold bundled families."""
     package = pathlib.Path(__file__).resolve().parent.parent
-    return [
-        root
-        for root in (package / "pre-trained", package.parent / "pre-trained")
-        if root.is_dir()
-    ]
+    return [package / "pre-trained"]
 
 
 def bundled():
@@ -84,7 +82,9 @@ def from_hub(
     custom_objects: Mapping[str, Any] | None = None,
     **overrides: Any,
 ) -> LearnedOptimizer:
-    """Loads a distilled optimizer by name, from the Hub, or from a folder.
+    """Loads a learned optimizer by name, from the Hub, or from a folder.
+
+    If in doubt, take `"general"`, which has nothing to set.
 
     The optimizer's `source`, which a saved model keeps, says exactly which one
     it is: it holds the digest of the folder, or the commit of the repository.
@@ -93,8 +93,8 @@ def from_hub(
         name: One of
             - `"family/replicate"`, such as `"min-max/1"`: one that comes with
               the package, so no network is needed;
-            - `"family"`, such as `"min-max-compact"`: that one of the family
-              which had the least validation loss when it was distilled;
+            - `"family"`, such as `"general"`: that one of the family which had
+              the least validation loss when it was made;
             - `"hf://org/repo"` or `"hf://org/repo/sub/folder"`: a folder in a
               repository of the Hugging Face Hub. Its files are downloaded the
               first time; from then on the Hub's cache has them, and no network
@@ -123,12 +123,12 @@ def from_hub(
 
     Example:
 
-    >>> optimizer = keras_l2o.from_hub("min-max/1")
+    >>> optimizer = keras_l2o.from_hub("general")
     >>> model.compile(optimizer=optimizer, loss="mse")
     >>> optimizer.source
+    'general/...@sha256:...'
+    >>> keras_l2o.from_hub("min-max/1").source
     'min-max/1@sha256:...'
-    >>> keras_l2o.from_hub("min-max-compact").source
-    'min-max-compact/3@sha256:...'
     >>> optimizer = keras_l2o.from_hub("hf://me/repo/mine/1", weight_decay=0.01)
     >>> optimizer.source
     'hf://me/repo/mine/1@...'

@@ -117,14 +117,18 @@ def publish(
         for name, data in content.items()
     }
     bundled = _bundled(address, sources)
-    files.update(repository_card.figures(bundled))
     try:
-        card = repository_card.make(address, branch, head, contents, bundled)
+        card, more = repository_card.make(
+            address, branch, head, contents, bundled
+        )
     except Unreachable as error:
         if not dry_run:
             raise
         note = str(error)
-        card = repository_card.make(address, branch, None, contents, bundled)
+        card, more = repository_card.make(
+            address, branch, None, contents, bundled
+        )
+    files.update(more)
     if card is not None:
         files[repository_card.CARD] = card.encode()
     sizes = {path: len(data) for path, data in files.items()}
@@ -238,11 +242,17 @@ def _commit(address, branch, head, files, message):
 
 
 def _bundled(address, sources):
-    """Dict from families in the repository to the bundled ones they are."""
+    """Dict from families in the repository to the `Bundled` that they are."""
     known = {path.resolve(): name for name, path in names.bundled().items()}
-    families = {}
+    published, families = set(), {}
     for path, folder in sources.items():
         if name := known.get(folder.resolve()):
             family = repository_card.family(address, address.path(path))
             families.setdefault(family, name.split("/")[0])
-    return families
+            published.add(name)
+    return {
+        family: repository_card.Bundled(
+            ours, published >= set(names.replicates(ours))
+        )
+        for family, ours in families.items()
+    }

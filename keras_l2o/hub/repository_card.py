@@ -1,10 +1,12 @@
 """The model card of a repository: of all optimizers that it holds."""
 
 import itertools
+from typing import NamedTuple
 
 from keras_l2o.hub import card_files
 from keras_l2o.hub import cards
 from keras_l2o.hub import folder as folders
+from keras_l2o.hub import json_files
 from keras_l2o.hub import remote
 from keras_l2o.hub.errors import HubError
 from keras_l2o.hub.errors import RemoteError
@@ -23,25 +25,21 @@ def family(address, path):
     return around or address.repository.rpartition("/")[2]
 
 
-def figures(bundled):
-    """The pictures and results that are published together with families.
+class Bundled(NamedTuple):
+    """A bundled family that is published.
 
-    Args:
-        bundled: Dict from families in the repository to the bundled families
-            that they are.
-
-    Returns:
-        Dict from paths in the repository to bytes.
+    Attributes:
+        family: String, its name in the package.
+        whole: Bool. Whether all of its replicates are published. If not, what
+            was measured of the family as a whole is not on the card.
     """
-    return {
-        _shown(name) + file: data
-        for name, ours in bundled.items()
-        for file, data in card_files.figures(ours).items()
-    }
+
+    family: str
+    whole: bool
 
 
 def make(address, branch, head, contents, bundled):
-    """Makes the card of all that a repository will hold.
+    """Makes the card of all that a repository will hold, and what it shows.
 
     Args:
         address: The `Address` that is published to.
@@ -49,57 +47,83 @@ def make(address, branch, head, contents, bundled):
         head: String, the branch's commit; `None` if there is no repository.
         contents: Dict of the contents of what is published, by the path in
             the address.
-        bundled: As in `figures`.
+        bundled: Dict from families in the repository to the `Bundled` that
+            they are.
 
     Returns:
-        String, the card with its seal; `None` if somebody has edited the card
-        in the repository.
+        String, the card with its seal, `None` if somebody has edited the card
+        in the repository; and a dict from paths in the repository to bytes,
+        the pictures and results to publish.
     """
     there = _files(address, branch, head)
-    old = ""
+    old, edited = "", False
     if CARD in there:
         data = remote.read(address, CARD, head, LARGEST_CARD)
         old = data.decode("utf-8", "replace")
-        if not cards.is_unedited(old):
-            return None
+        edited = not cards.is_unedited(old)
     found = {address.path(path): content for path, content in contents.items()}
     found = {**_others(address, head, there, found), **found}
-    entries = [
-        cards.Entry(
-            path,
-            family(address, path),
-            folders.digest(content),
-            folders.parse_metadata(content),
-        )
-        for path, content in found.items()
-    ]
-    written = cards.written(old)
-    extras = {}
-    for name in {entry.family for entry in entries}:
-        if name in bundled:
-            extras[name] = _bundled_extras(name, bundled[name])
-        else:
-            extras[name] = _there(address, head, there, name)._replace(
-                written=written.get(name, "")
+    ours = card_files.known()
+    entries = []
+    for path, content in found.items():
+        digest = folders.digest(content)
+        entries.append(
+            cards.Entry(
+                path,
+                family(address, path),
+                digest,
+                folders.parse_metadata(content),
+                ours.get(digest, ""),
             )
+        )
+    written = cards.written(old)
+    extras, files = {}, {}
+    for name in dict.fromkeys(entry.family for entry in entries):
+        known = bundled.get(name)
+        before = cards.Extras()
+        if known is None or not known.whole:
+            before = _there(address, head, there, name)
+        if known is None:
+            extras[name] = before._replace(written=written.get(name, ""))
+            continue
+        extras[name], more = _bundled_extras(name, known, before)
+        files.update(more)
+    if edited:
+        return None, files
+    first, *_ = cards.in_order(entries)
     card = cards.render(
         entries,
         title=address.repository,
-        address=lambda path: str(address._replace(folder=path)),
         extras=extras,
         template=card_files.template(),
+        example=str(address._replace(folder=first.path)),
     )
-    return cards.seal(card)
+    return cards.seal(card), files
 
 
 def _shown(name):
     return f"{card_files.FIGURES}/{name}/"
 
 
-def _bundled_extras(name, ours):
-    extras = card_files.extras(ours)
-    plots = (plot.rpartition("/")[2] for plot in extras.plots)
-    return extras._replace(plots=tuple(_shown(name) + plot for plot in plots))
+def _bundled_extras(name, ours, before):
+    """What a card says of a bundled family, and the files that it needs.
+
+    Args:
+        name: String, the family in the repository.
+        ours: `Bundled`.
+        before: `Extras`, of what the repository has of the family.
+    """
+    extras = card_files.extras(ours.family)
+    if ours.whole:
+        files = card_files.figures(ours.family)
+        plots = (plot.rpartition("/")[2] for plot in extras.plots)
+        extras = extras._replace(plots=tuple(_shown(name) + p for p in plots))
+    else:
+        own = {k: v for k, v in extras.results.items() if k != cards.FAMILY}
+        results = {**own, **before.results}
+        files = {card_files.RESULTS: json_files.dump(results)} if own else {}
+        extras = extras._replace(plots=before.plots, results=results)
+    return extras, {_shown(name) + file: data for file, data in files.items()}
 
 
 def _files(address, branch, head):

@@ -63,6 +63,20 @@ def orthogonalized(matrices: Tensor, epsilon: float) -> Tensor:
     return math.sqrt(matrices.shape[-1]) * result
 
 
+def multiplications(rows: int, columns: int) -> int:
+    """How much `orthogonalized` multiplies for a matrix.
+
+    Args:
+        rows: Int.
+        columns: Int.
+
+    Returns:
+        Int, that of the three products of all iterations.
+    """
+    short, long = sorted((rows, columns))
+    return ITERATIONS * (2 * short * short * long + short**3)
+
+
 def each_orthogonalized(
     parts: Sequence[Tensor], shapes: Sequence[Sequence[int]], epsilon: float
 ) -> list[Tensor]:

@@ -129,7 +129,7 @@ def test_a_numpy_error_within_a_command_keeps_its_traceback():
         "exec('def fault(frame): return numpy.zeros(3) + numpy.zeros(2)',"
         " space)\n"
         "from keras_l2o.hub import listing\n"
-        "listing.figures = lambda: bundled.fault(None)\n"
+        "listing.choices = lambda: bundled.fault(None)\n"
     )
     result = run("list", before=before)
     assert result.returncode == 1

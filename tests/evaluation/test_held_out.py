@@ -1,5 +1,6 @@
 """Families beside tuned rules, from what evaluations leave on disk."""
 
+import pathlib
 import shutil
 
 import numpy as np
@@ -20,6 +21,8 @@ from tests.conftest import without_compilation
 
 pytestmark = pytest.mark.usefixtures("few_steps")
 
+#: The runs that are stored beside the package.
+STORED = pathlib.Path(__file__).parents[2] / "held_out"
 SHORT = {"examples": 128, "batch_size": 32, "epochs": 3}
 #: A family whose replicates are known: the higher rates learn faster.
 RATES = {1: 0.5, 2: 1e-3, 3: 0.05, 4: 0.2}
@@ -239,10 +242,24 @@ def test_distances_are_drawn_and_go_into_the_card(directory, tmp_path):
     for number, key in ((1, "best"), (4, "median"), (2, "worst")):
         own = results[str(number)]["digits_mlp"]["log_loss_from_oracle"]
         np.testing.assert_allclose(own, row[key])
+    assert results["datasets"] == {"digits_mlp": "digits"}
     found = results["*"]
     assert set(found) == {"digits_mlp"}
     for key in ("mean", "low", "high", "median", "best", "worst"):
         assert found["digits_mlp"][key] == row[key]
+
+
+def test_the_rules_to_draw_are_the_oracle_and_adam(directory, tmp_path):
+    runs = held_out.rule_runs(directory, "digits_mlp")
+    # The best tuned rule is Adam, which is drawn once.
+    assert list(runs) == ["adam 0.02, best tuned rule"]
+    assert set(runs["adam 0.02, best tuned rule"]["rate"]) == {0.02}
+    assert list(held_out.rule_runs(STORED, "conv_train_dp")) == [
+        "powersign 0.1, best tuned rule",
+        "adam 0.005, tuned",
+        "adam 0.001, Keras's default",
+    ]
+    assert held_out.rule_runs(tmp_path, "digits_mlp") == {}
 
 
 def test_a_family_is_compared_with_others_on_the_same_seeds(directory):
@@ -271,4 +288,5 @@ def test_a_search_without_a_family_says_so_and_needs_no_card(
         directory=tmp_path / "slow" / "1",
     )  # fmt: skip
     slow = tmp_path / "slow"
-    assert "*" not in carded.results(collection.collect([slow]), slow)
+    results = carded.results(collection.collect([slow]), slow)
+    assert not {"*", "datasets"} & set(results)

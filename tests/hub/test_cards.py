@@ -1,6 +1,7 @@
 """Cards say what the files say, and keep what people wrote."""
 
 import json
+import re
 
 import huggingface_hub
 import keras
@@ -11,6 +12,7 @@ import keras_l2o
 from keras_l2o import hub
 from keras_l2o.hub import card_files
 from keras_l2o.hub import cards
+from keras_l2o.hub import names
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -21,31 +23,96 @@ def test_the_cards_that_are_shipped_agree_with_the_files():
 
 def test_a_card_holds_figures_metadata_digests_and_a_snippet(root, hub_cards):
     text = card_files.write("min-max").read_text()
-    assert 'keras_l2o.from_hub("min-max/1")' in text
+    assert 'keras_l2o.from_hub("min-max")' in text
     assert "| figure | 1 | 2 |" in text
     assert "| val_log_loss | -1.5 | -2 |" in text
     assert "| digits.log_loss | -0.75 | -1 |" in text
     assert "| teachers | adam 0.01, rmsprop 0.003 |" in text
     digest = keras_l2o.load(root / "min-max/2").source.split(":")[1]
     assert f"| min-max/2 | {digest} |" in text
-    assert "mean" not in text
+    assert "mean/1" not in text
 
 
 def test_the_hubs_client_reads_the_results_back(root):
-    data = huggingface_hub.ModelCard(card_files.card("min-max")).data
+    results = {
+        "1": {"conv_wide": {"runs": 3, "accuracy": 0.8, "log_train_loss": 1}},
+        "2": {"conv_wide": {"runs": 3, "accuracy": 0.9}, "bowl": {"runs": 3}},
+        "datasets": {"conv_wide": "fashion_mnist"},
+    }
+    text = card_files.write("min-max", results).read_text()
+    data = huggingface_hub.ModelCard(text).data
     assert data.library_name == "keras"
     assert data.license == "mit"
     assert {"learned-optimizer", "min-max"} <= set(data.tags)
-    found = {
-        (r.metric_name, r.dataset_type): r.metric_value
-        for r in data.eval_results
+    assert data.datasets == ["zalando-datasets/fashion_mnist"]
+    (result,) = data.eval_results
+    assert result.task_type == "image-classification"
+    assert result.dataset_type == "zalando-datasets/fashion_mnist"
+    assert result.dataset_name == "Fashion-MNIST"
+    assert result.metric_type == "accuracy"
+    assert result.metric_name == "conv_wide: accuracy, mean of 2 replicates"
+    assert result.metric_value == 0.85
+    # What is of no data set that the Hub knows stands in the table alone.
+    assert "| bowl.runs |  | 3 |" in text
+    with pytest.raises(hub.HubError, match="names by problem"):
+        card_files.write("min-max", {"datasets": {"conv_wide": 1}})
+
+
+def test_a_problem_may_be_called_as_its_data_set_is(root):
+    save(root / "mean/1", {"figures": {"mnist": {"accuracy": 0.5}}})
+    data = huggingface_hub.ModelCard(card_files.card("mean")).data
+    (result,) = data.eval_results
+    assert (result.dataset_type, result.metric_value) == ("ylecun/mnist", 0.5)
+    assert result.metric_name == "mnist: accuracy"
+
+
+def test_the_cards_that_are_shipped_have_little_metadata():
+    for family in card_files.families():
+        _, head, body = card_files.card(family).split("---\n", 2)
+        assert len(head.splitlines()) <= 150
+        assert f'from_hub("{names.RECOMMENDED}")' in body
+
+
+def snippet(card):
+    return re.search(r"^```python\n(.*?)^```$", card, re.M | re.S)[1]
+
+
+@pytest.mark.parametrize("name", ["min-max-compact", "mean/1"])
+def test_the_snippet_of_a_card_runs(name):
+    text = snippet(card_files.card(name))
+    assert f'from_hub("{name}")' in text
+    space = {}
+    exec(text.replace("epochs=5", "epochs=1, verbose=0"), space)
+    assert space["model"].optimizer.source.startswith(name)
+    assert int(space["model"].optimizer.iterations) > 0
+
+
+def test_a_replicate_alone_has_a_card_of_its_own(root, hub_cards):
+    results = {
+        "1": {"conv_train": {"runs": 3, "log_loss_from_oracle": -0.25}},
+        "2": {"conv_train": {"runs": 3, "log_loss_from_oracle": 0.125}},
+        "*": {"conv_train": {"mean": 0.5, "low": 0, "high": 1, "median": -1}},
     }
-    assert found == {
-        ("val_log_loss, min-max/1", "validation"): -1.5,
-        ("val_log_loss, min-max/2", "validation"): -2.0,
-        ("log_loss, min-max/1", "digits"): -0.75,
-        ("log_loss, min-max/2", "digits"): -1.0,
-    }
+    path = card_files.write("min-max", results)
+    mark = "<!-- written: min-max -->\n"
+    path.write_text(path.read_text().replace(mark, f"{mark}All of it."))
+    (hub_cards / "figures/min-max/losses.png").write_bytes(PNG)
+    text = card_files.card("min-max/2")
+    assert text.split("---\n", 2)[2].startswith("\n# min-max/2\n")
+    assert 'from_hub("min-max/2")' in text
+    assert "This is `min-max/2`, one replicate of a family." in text
+    assert "All of it." in text
+    assert "| conv_train | +0.125 |" in text
+    assert "It is ahead of it on: none. It is\nbehind on: conv_train." in text
+    assert "| val_log_loss | -2 |" in text
+    for of_others in ("-1.5", "-0.250", "0.500", "losses.png", "min-max/1"):
+        assert of_others not in text
+    whole = card_files.card("min-max")
+    assert "| conv_train | +0.500 (+0.000, +1.000) | -1.000 |" in whole
+    assert "losses.png" in whole
+    assert "one replicate" not in whole
+    with pytest.raises(hub.UnknownName, match="'min-max/3'"):
+        card_files.card("min-max/3")
 
 
 def test_what_is_written_by_hand_stays(root, hub_cards):
@@ -90,7 +157,7 @@ def test_results_and_plots_go_into_the_card(root, hub_cards):
     (hub_cards / "figures/min-max/loss.png").write_bytes(PNG)
     text = card_files.write("min-max").read_text()
     assert "| conv_train.accuracy |  | 0.97 |" in text
-    assert "![min-max](figures/min-max/loss.png)" in text
+    assert "](figures/min-max/loss.png)" in text
     with pytest.raises(hub.HubError, match="numbers"):
         card_files.write("min-max", {"2": {"conv_train": {"accuracy": "x"}}})
 
@@ -197,6 +264,14 @@ def test_the_command_writes_every_card_and_checks_them(root, hub_cards):
     assert "every card" in run("card", "--check").output
 
 
+def test_the_command_prints_the_card_of_a_replicate(root, hub_cards):
+    result = run("card", "min-max/2")
+    assert result.output == card_files.card("min-max/2")
+    assert [path.name for path in hub_cards.glob("*.md")] == ["template.md"]
+    result = run("card", "min-max/2", "--evaluations", "results")
+    assert "belongs to a whole family" in str(result.exception)
+
+
 def test_the_command_takes_stored_evaluations(root, hub_cards, tmp_path):
     evaluation = pytest.importorskip("keras_l2o.evaluation.collection")
     from keras_l2o.evaluation import evaluate
@@ -218,4 +293,4 @@ def test_the_command_takes_stored_evaluations(root, hub_cards, tmp_path):
     assert stored["2"]["quadratic_10"]["runs"] == 2
     text = (hub_cards / "min-max.md").read_text()
     assert "quadratic_10.log_validation_loss" in text
-    assert "![min-max](figures/min-max/quadratic_10.png)" in text
+    assert "](figures/min-max/losses.png)" in text

@@ -8,6 +8,7 @@ import keras_l2o
 from keras_l2o import hub
 from keras_l2o.hub import card_files
 from keras_l2o.hub import names
+from tools.release_check import first_example
 
 pytestmark = pytest.mark.quick
 
@@ -80,6 +81,16 @@ def test_a_familys_name_is_its_best_replicate(root):
     assert float(optimizer.learning_rate) == 2.0
 
 
+def test_one_name_is_recommended_everywhere():
+    call = f'from_hub("{names.RECOMMENDED}")'
+    assert call in first_example()
+    assert call in keras_l2o.from_hub.__doc__
+    assert call in keras_l2o.callbacks.Horizon.__doc__
+    assert f'"{names.RECOMMENDED}"' in keras_l2o.available.__doc__
+    for family in card_files.families():
+        assert call in card_files.card(family)
+
+
 def test_an_unknown_name_lists_the_nearest(root):
     with pytest.raises(hub.UnknownName) as caught:
         keras_l2o.from_hub("minmax/1")
@@ -121,43 +132,6 @@ def test_a_damaged_bundled_folder_is_a_digest_error(root):
         keras_l2o.from_hub("min-max/1")
 
 
-def test_available_lists_names_in_order_with_flat_figures(root):
-    save(root / "min-max/2", 0.5, figures={"loss": 0.1, "fmnist": {"a": 2}})
-    frame = keras_l2o.available()
-    assert list(frame["name"]) == [
-        "mean/1",
-        "min-max/1",
-        "min-max/2",
-        "min-max/10",
-    ]
-    assert list(frame.columns) == [
-        "name",
-        "family",
-        "replicate",
-        "loss",
-        "fmnist.a",
-    ]
-    row = frame[frame["name"] == "min-max/2"].iloc[0]
-    assert (row["family"], row["replicate"]) == ("min-max", 2)
-    assert (row["loss"], row["fmnist.a"]) == (0.1, 2)
-
-
-def test_available_has_the_figures_of_the_cards(root, tmp_path):
-    folder = tmp_path / "hub_cards" / "figures" / "min-max"
-    folder.mkdir(parents=True)
-    (folder / "results.json").write_text('{"10": {"digits": {"runs": 3}}}')
-    frame = keras_l2o.available().set_index("name")
-    assert frame.loc["min-max/10", "digits.runs"] == 3
-    assert frame["digits.runs"].isna().sum() == 3
-
-
-def test_available_has_its_columns_when_there_is_nothing(monkeypatch):
-    monkeypatch.setattr(names, "roots", lambda: [])
-    frame = keras_l2o.available()
-    assert list(frame.columns) == ["name", "family", "replicate"]
-    assert frame.empty
-
-
 def test_folders_that_are_no_replicates_are_not_listed(root):
     save(root / ".hidden" / "1", 0.5)
     save(root / "min-max" / "draft", 0.5)
@@ -166,15 +140,9 @@ def test_folders_that_are_no_replicates_are_not_listed(root):
     assert len(names.bundled()) == 4
 
 
-def test_the_installed_package_comes_before_the_checkout(tmp_path, monkeypatch):
-    package = tmp_path / "keras_l2o"
-    module = package / "hub" / "names.py"
-    module.parent.mkdir(parents=True)
-    monkeypatch.setattr(names, "__file__", str(module))
-    save(tmp_path / "pre-trained" / "min-max" / "1", rate=0.25)
-    assert names.roots() == [tmp_path / "pre-trained"]
-    assert float(keras_l2o.from_hub("min-max/1").learning_rate) == 0.25
-    save(package / "pre-trained" / "min-max" / "1", rate=0.5)
-    save(tmp_path / "pre-trained" / "min-max" / "2", rate=0.125)
-    assert float(keras_l2o.from_hub("min-max/1").learning_rate) == 0.5
-    assert float(keras_l2o.from_hub("min-max/2").learning_rate) == 0.125
+def test_the_folders_lie_in_the_package():
+    package = pathlib.Path(keras_l2o.__file__).parent
+    assert names.roots() == [package / "pre-trained"]
+    assert card_files.root() == package / "hub_cards"
+    assert (card_files.root() / "template.md").is_file()
+    assert len(names.bundled()) > 60
