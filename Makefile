@@ -145,7 +145,7 @@ choice-small-base choice-large-base: %-base: install
 # Searches instead of distillation, from the numbers in the package.
 general: install
 	KERAS_BACKEND=jax $(PYTHON) -m benchmarks.evolution results/evolution \
-		--seeds 1 2 3 4 5 6 7 8 --generations 6 --spread 0.25 \
+		--seeds 1 2 3 4 5 6 7 8 --generations 6 --seconds 20 --spread 0.25 \
 		--package keras_l2o/pre-trained/general
 
 magnitudes: install
