@@ -15,6 +15,16 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+# What would only be noise below the cells: bars, and where there are none.
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
+os.environ["NO_COLOR"] = "1"
+# As in the tests: programs that run for seconds compile in half of the time.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# The commands of the environment that builds the site.
+os.environ["PATH"] = os.pathsep.join(
+    [str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]
+)
 
 from keras_l2o.version import __version__  # noqa: E402
 from tools import api_pages  # noqa: E402
