@@ -38,7 +38,7 @@ author = "the authors of keras_l2o"
 copyright = author
 release = version = __version__
 
-extensions = ["myst_nb", "sphinx_copybutton"]
+extensions = ["myst_nb", "sphinx_copybutton", "tools.mathml"]
 exclude_patterns = ["_build", "generated/parts"]
 templates_path = []
 
@@ -50,7 +50,7 @@ myst_links_external_new_tab = False
 nb_execution_mode = os.environ.get("DOCS_EXECUTION", "force")
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-nb_execution_timeout = 280
+nb_execution_timeout = 1200
 nb_merge_streams = True
 nb_execution_show_tb = True
 
@@ -66,6 +66,7 @@ nitpick_ignore_regex = [
 ]
 
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_title = "keras_l2o"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
