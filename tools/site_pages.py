@@ -82,7 +82,7 @@ def relinked(text, folder):
         image, words, target = match.groups()
         if re.match(r"\w+:|#", target):
             return match[0]
-        path, _, anchor = target.partition("#")
+        path = target.partition("#")[0]
         path = pathlib.PurePosixPath(_normal(folder / path))
         if image:
             return f"![{words}](/../{path})"
