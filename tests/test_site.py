@@ -126,7 +126,8 @@ def listed():
         folder = pathlib.PurePosixPath(name).parent
         for block in re.findall(r"(?s)```\{toctree\}\n(.*?)```", text):
             lines = [line for line in block.splitlines() if line.strip()]
-            found |= {str(folder / x) for x in lines if x[0] != ":"}
+            pages = [folder / line for line in lines if line[0] != ":"]
+            found |= {site_pages.normal(page) for page in pages}
     return found
 
 

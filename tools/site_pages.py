@@ -84,7 +84,7 @@ def relinked(text, folder):
         if re.match(r"\w+:|#", target):
             return match[0]
         path = target.partition("#")[0]
-        path = pathlib.PurePosixPath(_normal(folder / path))
+        path = pathlib.PurePosixPath(normal(folder / path))
         if image:
             return f"![{words}](/../{path})"
         readme = str(path / "README.md")
@@ -97,7 +97,8 @@ def relinked(text, folder):
     return _LINK.sub(replaced, text)
 
 
-def _normal(path):
+def normal(path):
+    """The text of a path, with each `..` taken at its word."""
     parts = []
     for part in path.parts:
         if part == "..":
