@@ -52,6 +52,9 @@ nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 1200
 nb_merge_streams = True
+# TensorFlow, which Keras imports where it is installed, writes there of drivers
+# that are missing. An error ends the build all the same.
+nb_output_stderr = "remove"
 nb_execution_show_tb = True
 
 # Every reference has to be found, but for those to what other projects have
