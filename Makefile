@@ -14,7 +14,7 @@ WORKERS := -n auto --dist worksteal
 
 .PHONY: help install demo test test-tensorflow test-jax test-quick test-torch \
 	test-lowest test-newest release-check lint format fashion-mnist \
-	magnitudes results benchmark clean \
+	magnitudes results benchmark clean docs docs-serve docs-links \
 	general $(FAMILIES) choice-small-base choice-large-base
 
 help:
@@ -25,6 +25,9 @@ help:
 	@echo "make test-lowest    the tests on the lowest versions that setup.cfg allows"
 	@echo "make test-newest    the tests on the newest versions there are"
 	@echo "make release-check  build a release, install it elsewhere, try it"
+	@echo "make docs           the documentation, in docs/_build/html; its guides run"
+	@echo "make docs-serve     the same, and serves it on http://localhost:8000"
+	@echo "make docs-links     follows its links to other sites"
 	@echo "make install        the environment alone, in $(VENV)"
 	@echo "make fashion-mnist  Fashion-MNIST, from Debian's package"
 	@echo "make FAMILY         distil pre-trained/FAMILY again, about an hour:"
@@ -51,6 +54,10 @@ $(VENV)/installed: $(VENV)/bin/pip setup.cfg constraints.txt
 
 $(VENV)/installed-torch: $(VENV)/installed
 	$(PYTHON) -m pip install -q -c constraints.txt -e '.[torch]'
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(PYTHON) -m pip install -q -c constraints.txt -e '.[docs]'
 	@touch $@
 
 demo: install
@@ -98,6 +105,19 @@ release-check: install .venv-release/installed
 	.venv-release/bin/python -m build --outdir dist
 	.venv-release/bin/python -m twine check --strict dist/*
 	$(PYTHON) tools/release_check.py dist --tag "$$TAG"
+
+# Warnings are errors. DOCS_EXECUTION=off leaves the guides' code alone.
+SPHINX := $(PYTHON) -m sphinx -j 2 -q -W --keep-going docs docs/_build
+
+docs: $(VENV)/installed-docs
+	$(SPHINX)/html -b html
+	@echo "docs/_build/html/index.html"
+
+docs-serve: docs
+	$(PYTHON) -m http.server 8000 --bind localhost -d docs/_build/html
+
+docs-links: $(VENV)/installed-docs
+	DOCS_EXECUTION=off $(SPHINX)/links -b linkcheck
 
 lint: install
 	$(VENV)/bin/ruff check .
@@ -177,4 +197,5 @@ benchmark: install
 	KERAS_BACKEND=jax $(PYTHON) benchmarks/estimators.py
 
 clean:
-	rm -rf $(VENV) .venv-lowest .venv-newest .venv-release .data build dist *.egg-info
+	rm -rf $(VENV) .venv-lowest .venv-newest .venv-release .data build dist \
+		*.egg-info docs/_build docs/generated
