@@ -364,7 +364,7 @@ def test_a_damaged_file_is_named(tmp_path):
 
 @pytest.mark.parametrize("name", ["min-max-compact/3", "min-max/7"])
 def test_stored_evaluations_are_of_the_bundled_optimizers_as_they_are(name):
-    root = hub.names.bundled()[name].parents[2]
+    root = hub.names.bundled()[name].parents[3]
     stored = storage.read(
         root / f"held_out/{name}/evaluations/quadratic_20.npz"
     )
