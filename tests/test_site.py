@@ -138,3 +138,10 @@ def test_every_page_is_in_a_table_of_contents():
 def test_a_table_of_contents_names_pages_only():
     made = {f"generated/{name}" for name in site_pages.PAGES.values()}
     assert listed() <= {*PAGES, *made, "generated/api/index"}
+
+
+def test_the_table_of_optimizers_has_their_figures():
+    text = site_pages.optimizers()
+    row = text.partition("`min-max-compact/3`")[2].partition("* -")[0]
+    figures = [line.partition("-")[2].strip() for line in row.splitlines()[1:5]]
+    assert all(figures)

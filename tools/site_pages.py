@@ -167,7 +167,7 @@ def optimizers():
         "mlp_train.log_validation_loss": "`mlp_train`",
         "conv_fmnist.accuracy": "accuracy on `conv_fmnist`",
     }
-    frame = keras_l2o.available().reindex(columns=["name", *columns])
+    frame = keras_l2o.available(figures=True)[["name", *columns]]
     rows = [
         [f"`{name}`", *("" if x != x else f"{x:.3f}" for x in figures)]
         for name, *figures in frame.itertuples(index=False)

@@ -8,6 +8,7 @@ import numpy as np
 from keras import layers
 from keras import ops
 
+from keras_l2o.problems import text
 from keras_l2o.problems.drawn import Drawn
 from keras_l2o.problems.drawn import LowRank
 from keras_l2o.problems.functions import value_loss
@@ -24,11 +25,8 @@ def words() -> np.ndarray:
     Returns:
         int32 array, of numbers below `WORDS`; 0 is any other word.
     """
-    from pydoc_data.topics import topics
-
-    text = " ".join(topics[name] for name in sorted(topics)).lower()
     found, places, counts = np.unique(
-        text.split(), return_inverse=True, return_counts=True
+        text.help_text().split(), return_inverse=True, return_counts=True
     )
     # Among words that are equally usual, in the order of the alphabet.
     order = np.argsort(-counts, kind="stable")[: WORDS - 1]
@@ -61,9 +59,8 @@ class Words:
             int32 arrays `(steps, batch, length)`, words, and `(steps, batch)`,
             the next one.
         """
-        shape = (steps, self.batch_size, 1)
-        starts = rng.integers(len(words()) - self.length, size=shape)
-        found = words()[starts + np.arange(self.length + 1)]
+        shape = (steps, self.batch_size)
+        found = text.windows(words(), rng, shape, self.length)
         return found[..., :-1], found[..., -1]
 
 

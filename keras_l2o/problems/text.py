@@ -14,19 +14,45 @@ SYMBOLS = len(ALPHABET)
 
 
 @functools.cache
+def help_text() -> str:
+    """The texts of Python's `help`, in lower case, with single spaces."""
+    from pydoc_data.topics import topics
+
+    joined = " ".join(topics[name] for name in sorted(topics)).lower()
+    return " ".join(joined.split())
+
+
+@functools.cache
 def documentation() -> np.ndarray:
     """The texts of Python's `help`, each character as its number.
 
     Returns:
         int32 array `(characters,)`, some 600,000, of numbers below `SYMBOLS`.
     """
-    from pydoc_data.topics import topics
-
-    joined = " ".join(topics[name] for name in sorted(topics)).lower()
-    joined = " ".join(joined.split())
     return np.array(
-        [max(ALPHABET.find(character), 0) for character in joined], "int32"
+        [max(ALPHABET.find(character), 0) for character in help_text()], "int32"
     )
+
+
+def windows(
+    series: np.ndarray,
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    length: int,
+) -> np.ndarray:
+    """Draws pieces of a series, each with what follows it.
+
+    Args:
+        series: Array of one axis.
+        rng: `numpy.random.Generator`.
+        shape: Tuple of ints, how many pieces.
+        length: Int. Numbers of a piece without what follows it.
+
+    Returns:
+        Array `(*shape, length + 1)`.
+    """
+    starts = rng.integers(len(series) - length, size=(*shape, 1))
+    return series[starts + np.arange(length + 1)]
 
 
 class Text:
@@ -53,12 +79,9 @@ class Text:
             Two int32 arrays `(steps, batch, length)`: characters, and the one
             that comes after each.
         """
-        characters = documentation()
-        starts = rng.integers(
-            len(characters) - self.length, size=(steps, self.batch_size, 1)
-        )
-        windows = characters[starts + np.arange(self.length + 1)]
-        return windows[..., :-1], windows[..., 1:]
+        shape = (steps, self.batch_size)
+        found = windows(documentation(), rng, shape, self.length)
+        return found[..., :-1], found[..., 1:]
 
 
 def next_characters(
