@@ -173,10 +173,10 @@ def score(options):
         settings = np.arange(len(found))[:, None]
         for seed in range(runs.SEEDS):
             for horizon in runs.HORIZONS:
-                scores = evolution.scores(
+                scores = evolution.scores_of(
+                    Job(name, seed, horizon),
                     made(settings, seed, horizon),
-                    reference[Job(name, seed, horizon)],
-                    evolution.by_heart(name),
+                    reference,
                 )
                 rows += [
                     (*key, name, name in PROBLEMS, seed, horizon, value)

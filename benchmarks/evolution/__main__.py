@@ -59,7 +59,7 @@ BOUNDS = (-0.4, 2.5)
 #: How often a problem counts whose examples are few.
 FEW = 4.0
 #: Of the search in whose end the others begin.
-FIRST_SPREAD = 0.5
+FIRST_SEED, FIRST_SPREAD = 0, 0.5
 
 
 def reference_losses(
@@ -123,6 +123,11 @@ def scores(losses: Any, reference: Any, fresh_only: bool) -> np.ndarray:
     return np.clip(np.mean(parts, axis=0), *BOUNDS)
 
 
+def scores_of(job: Job, losses: Any, reference: dict[Job, Any]) -> np.ndarray:
+    """The scores `(settings,)` of a job's trainings."""
+    return scores(losses, reference[job], by_heart(job.problem))
+
+
 def value(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The value `(settings,)` of scores `(problems, settings)`."""
     worst = np.sort(rows, axis=0)[-max(1, len(rows) // 4) :]
@@ -172,7 +177,7 @@ def search(options):
         (seed, options.generations, options.spread) for seed in options.seeds
     ]
     if options.first:
-        searches.insert(0, (0, options.first, FIRST_SPREAD))
+        searches.insert(0, (FIRST_SEED, options.first, FIRST_SPREAD))
     start = np.zeros(len(Numbers(rules.general()[0])))
     for seed, generations, spread in searches:
         path = folder / str(seed)
@@ -188,7 +193,7 @@ def search(options):
                 strategy, generations, workers, reference, path, options, seed
             )
         save(strategy, path, options, seed)
-        if seed == 0:
+        if options.first and seed == FIRST_SEED:
             start = np.array(strategy.mean)
         elif options.package:
             target = pathlib.Path(options.package, str(seed))
@@ -224,13 +229,10 @@ def evolve(strategy, generations, workers, reference, path, options, seed):
         ]
         settings = strategy.ask()
         answers = workers.run(np.array(settings), jobs)
-        few = np.array([by_heart(a.job.problem) for a in answers])
         rows = np.stack(
-            [
-                scores(a.losses, reference[a.job], fresh_only)
-                for a, fresh_only in zip(answers, few)
-            ]
+            [scores_of(a.job, a.losses, reference) for a in answers]
         )
+        few = [by_heart(a.job.problem) for a in answers]
         values = value(rows, np.where(few, FEW, 1.0))
         strategy.tell(settings, values.tolist())
         whole.write(path / "search.pkl", strategy.pickle_dumps())
@@ -277,7 +279,8 @@ def main(arguments: list[str] | None = None) -> None:
         "--first",
         type=int,
         default=0,
-        help=("generations of a search with seed 0, where the others begin"),
+        help=f"generations of a search with seed {FIRST_SEED}, in whose end "
+        "the others begin",
     )
     parser.add_argument("--generations", type=int, default=100)
     parser.add_argument("--settings", type=int, default=14)
@@ -287,7 +290,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--reference", help="file, to share it between runs")
     parser.add_argument("--package", help="folder for the rules of all seeds")
     parser.add_argument("--problems", nargs="+", default=list(BREADTH))
-    search(parser.parse_args(arguments))
+    options = parser.parse_args(arguments)
+    if options.first and FIRST_SEED in options.seeds:
+        parser.error(f"--first has the seed {FIRST_SEED}; take others.")
+    search(options)
 
 
 if __name__ == "__main__":
