@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# What the learned optimizers cost on one graphics card, on JAX and torch.
+#
+#     bash benchmarks/gpu.sh [OUT [PART ...]]
+#
+# Figures are printed, and appended to OUT/figures.jsonl (results/gpu). Without
+# parts, all run, the most important first; a part that would begin after
+# BUDGET (200) seconds is left out, and named. A part that fails prints why, and
+# the next one runs; at the end the failed ones are named and the status is 1.
+# PYTHON is the interpreter (python3). SMALL=1 tries every part with tiny sizes,
+# on a processor. It needs keras, jax, torch, h5py and filelock.
+#
+# Last printouts (machine, versions):
+#
+#     none yet: written before a graphics card was at hand
+
+set -u -o pipefail
+
+out=$(realpath -m "${1:-results/gpu}")
+shift || true
+cd "$(dirname "$0")/.." || exit 2
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONUNBUFFERED=1 TF_CPP_MIN_LOG_LEVEL=3
+python=${PYTHON:-python3}
+mkdir -p "$out"
+
+if [ -n "${SMALL:-}" ]; then
+    big="tiny" middle="tiny" all="tiny" gpt="tiny" vit="tiny"
+    rounds="--rounds 1" copied="--copied 4096" unroll="--unroll 3"
+else
+    big="25M 125M" middle="25M" all="25M 125M 1M" gpt="125M" vit="B/16"
+    rounds="--rounds 7" copied="" unroll=""
+fi
+
+parts=(
+    jax-update torch-update jax-gpt jax-vit torch-gpt torch-vit jax-kernels
+    jax-gpt-bfloat16 torch-eager jax-chunks jax-eager jax-rnnprop
+    torch-rnnprop replicates outer jax-gpt-rnnprop
+)
+[ $# -gt 0 ] && parts=("$@")
+
+# The seconds that a part may take, and what it runs.
+arguments() {
+    case $1 in
+    jax-update) echo "60 updates --sizes $all $copied" ;;
+    jax-chunks) echo "60 updates --sizes $big $copied --group 16777216
+        --chunk-floats 268435456 --rules adam general feature_mlp" ;;
+    jax-eager) echo "60 updates --sizes $middle $copied --forms eager" ;;
+    jax-rnnprop) echo "60 updates --sizes $all $copied --rules adam rnnprop" ;;
+    jax-kernels) echo "60 kernels --size $middle" ;;
+    jax-gpt) echo "90 whole_step gpt --size $gpt" ;;
+    jax-gpt-bfloat16)
+        echo "90 whole_step gpt --size $gpt --precision mixed_bfloat16" ;;
+    jax-gpt-rnnprop)
+        echo "90 whole_step gpt --size $gpt --rules adam rnnprop" ;;
+    jax-vit) echo "90 whole_step vit --size $vit" ;;
+    torch-update) echo "90 updates --sizes $all $copied --forms compiled
+        --rules fused_adam adam general feature_mlp" ;;
+    torch-eager) echo "60 updates --sizes $all $copied --forms eager
+        --rules fused_adam adam general feature_mlp" ;;
+    torch-rnnprop) echo "60 updates --sizes $middle $copied
+        --forms eager compiled --rules adam rnnprop" ;;
+    torch-gpt) echo "60 whole_step gpt --size $gpt" ;;
+    torch-vit) echo "60 whole_step vit --size $vit" ;;
+    torch-gpt-bfloat16)
+        echo "60 whole_step gpt --size $gpt --precision mixed_bfloat16" ;;
+    replicates) echo "90 outer replicates $unroll" ;;
+    outer) echo "60 outer one $unroll" ;;
+    *) return 1 ;;
+    esac
+}
+
+failed=() left_out=()
+for part in "${parts[@]}"; do
+    if ! line=$(arguments "$part"); then
+        echo "There is no part $part." >&2
+        failed+=("$part")
+        continue
+    fi
+    if [ "$SECONDS" -ge "${BUDGET:-200}" ]; then
+        left_out+=("$part")
+        continue
+    fi
+    read -r -d '' -a words <<<"$line" || true
+    backend=jax
+    [[ $part == torch-* ]] && backend=torch
+    began=$SECONDS
+    echo "== $part"
+    # shellcheck disable=SC2086 # these are several words each
+    KERAS_BACKEND=$backend timeout -k 5 "${words[0]}" \
+        "$python" -m "benchmarks.gpu.${words[1]}" "${words[@]:2}" \
+        $rounds --output "$out" --part "$part" 2>&1
+    status=$?
+    echo "== $part: status $status after $((SECONDS - began)) s"
+    [ $status -eq 0 ] || failed+=("$part")
+done
+
+echo "seconds = $SECONDS"
+[ ${#left_out[@]} -eq 0 ] || echo "left out = ${left_out[*]}"
+[ ${#failed[@]} -eq 0 ] || { echo "failed = ${failed[*]}"; exit 1; }

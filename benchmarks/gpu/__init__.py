@@ -1,0 +1,1 @@
+"""What learned optimizers cost on a graphics card: see `benchmarks/gpu.sh`."""
