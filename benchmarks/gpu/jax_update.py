@@ -1,26 +1,9 @@
 """An optimizer's update on JAX, compiled or eager."""
 
 import jax
-import keras
 
 from benchmarks.gpu import device
-
-
-def variables_and_gradients(shapes):
-    """Random variables and gradients on the device, as two lists.
-
-    Args:
-        shapes: List of tuples of ints.
-    """
-    variables = [
-        keras.Variable(0.02 * keras.random.normal(shape, seed=i))
-        for i, shape in enumerate(shapes)
-    ]
-    gradients = [
-        0.01 * keras.random.normal(shape, seed=len(shapes) + i)
-        for i, shape in enumerate(shapes)
-    ]
-    return variables, gradients
+from benchmarks.gpu import values
 
 
 class CompiledUpdate:
@@ -28,11 +11,12 @@ class CompiledUpdate:
 
     Args:
         optimizer: A Keras optimizer.
-        shapes: List of tuples of ints, the variables' shapes.
+        shapes: Tuple of tuples of ints, the variables' shapes.
     """
 
     def __init__(self, optimizer, shapes):
-        variables, self.gradients = variables_and_gradients(shapes)
+        variables = values.variables(shapes)
+        self.gradients = values.gradients(shapes)
         optimizer.build(variables)
         self.held = [
             [variable.value for variable in variables],
@@ -68,7 +52,8 @@ class EagerUpdate:
     """
 
     def __init__(self, optimizer, shapes):
-        self.variables, self.gradients = variables_and_gradients(shapes)
+        self.variables = values.variables(shapes)
+        self.gradients = values.gradients(shapes)
         self.optimizer = optimizer
         optimizer.build(self.variables)
 

@@ -40,7 +40,7 @@ VITS = {
 
 
 def gpt_shapes(sizes):
-    """Shapes of the variables of `gpt`, as a list, without building it.
+    """Shapes of the variables of `gpt`, as a tuple, without building it.
 
     Args:
         sizes: `Transformer`.
@@ -60,7 +60,7 @@ def gpt_shapes(sizes):
         (width,),
     ]
     embeddings = [(sizes.vocabulary, width), (sizes.length, width)]
-    return embeddings + block * sizes.layers + norm
+    return (*embeddings, *block * sizes.layers, *norm)
 
 
 class Positions(layers.Layer):
@@ -107,13 +107,10 @@ def _blocks(x, sizes, causal):
 
 
 def gpt(sizes):
-    """A language model that predicts each next symbol, with its batch.
+    """A language model that predicts each next symbol, its embedding tied.
 
     Args:
         sizes: `Transformer`.
-
-    Returns:
-        The `keras.Model`, and NumPy-like shapes of symbols, `(batch, length)`.
     """
     embedding = layers.ReversibleEmbedding(sizes.vocabulary, sizes.width)
     symbols = keras.Input(

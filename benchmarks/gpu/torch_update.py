@@ -4,6 +4,7 @@ import keras
 import torch
 
 from benchmarks.gpu import device
+from benchmarks.gpu import values
 from benchmarks.gpu.traced import Traced
 
 
@@ -12,19 +13,13 @@ class EagerUpdate:
 
     Args:
         optimizer: A Keras optimizer.
-        shapes: List of tuples of ints, the variables' shapes.
+        shapes: Tuple of tuples of ints, the variables' shapes.
     """
 
     def __init__(self, optimizer, shapes):
         self.optimizer = optimizer
-        self.variables = [
-            keras.Variable(0.02 * keras.random.normal(shape, seed=i))
-            for i, shape in enumerate(shapes)
-        ]
-        self.gradients = [
-            0.01 * keras.random.normal(shape, seed=len(shapes) + i)
-            for i, shape in enumerate(shapes)
-        ]
+        self.variables = values.variables(shapes)
+        self.gradients = values.gradients(shapes)
         optimizer.build(self.variables)
 
     def run(self):
@@ -71,17 +66,16 @@ class FusedAdam:
     """`torch.optim.Adam(fused=True)`, without Keras.
 
     Args:
-        shapes: List of tuples of ints, the variables' shapes.
+        shapes: Tuple of tuples of ints, the variables' shapes.
     """
 
     def __init__(self, shapes):
-        place = "cuda" if torch.cuda.is_available() else "cpu"
         parameters = [
-            torch.nn.Parameter(0.02 * torch.randn(shape, device=place))
-            for shape in shapes
+            torch.nn.Parameter(variable.value.detach())
+            for variable in values.variables(shapes)
         ]
-        for parameter in parameters:
-            parameter.grad = 0.01 * torch.randn_like(parameter)
+        for parameter, gradient in zip(parameters, values.gradients(shapes)):
+            parameter.grad = gradient
         self.optimizer = torch.optim.Adam(parameters, fused=True)
 
     def run(self):
