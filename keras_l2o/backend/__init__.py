@@ -41,6 +41,7 @@ state_scope = _backend.state_scope
 walk = _backend.walk
 sum_of_squares = _backend.sum_of_squares
 known = _backend.known
+fuses = _backend.fuses
 compiled = _backend.compiled
 stateless_apply = _backend.stateless_apply
 functional_optimizer = _backend.functional_optimizer

@@ -154,6 +154,11 @@ def known(condition: Tensor) -> bool | None:
     return None if isinstance(condition, jax.core.Tracer) else bool(condition)
 
 
+def fuses(tensor: Tensor) -> bool:
+    """Whether what is computed from it becomes few loops: when it is traced."""
+    return isinstance(tensor, jax.core.Tracer)
+
+
 def compiled(function: Callable) -> Callable:
     """The function, of tensors alone, with its operations fused by XLA.
 

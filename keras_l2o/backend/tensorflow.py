@@ -23,6 +23,7 @@ from keras_l2o.backend.tensorflow_update import compiled as compiled
 from keras_l2o.backend.tensorflow_update import (
     functional_optimizer as functional_optimizer,
 )
+from keras_l2o.backend.tensorflow_update import fuses as fuses
 from keras_l2o.backend.tensorflow_update import known as known
 from keras_l2o.backend.tensorflow_update import read as read
 from keras_l2o.backend.tensorflow_update import state_scope as state_scope

@@ -156,6 +156,11 @@ def known(condition: Tensor) -> bool | None:
     return bool(condition) if tf.executing_eagerly() else None
 
 
+def fuses(tensor: Tensor) -> bool:
+    """Whether what is computed from it becomes few loops: not in a graph."""
+    return False
+
+
 def compiled(function: Callable) -> Callable:
     """The function, of tensors alone, with its operations fused by XLA.
 

@@ -298,6 +298,11 @@ def known(condition: Tensor) -> bool:
     return bool(condition)
 
 
+def fuses(tensor: Tensor) -> bool:
+    """Whether what is computed from it becomes few loops: `torch.compile`."""
+    return torch.compiler.is_compiling()
+
+
 def compiled(function: Callable) -> Callable:
     """The function itself: torch runs it operation by operation."""
     return function

@@ -68,6 +68,26 @@ class CoordinatewisePolicy(Policy):
             f"{type(self).__name__} must implement `tensor_update`."
         )
 
+    def fast_tensor_update(
+        self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
+    ) -> tuple[Tensor, Nest]:
+        """Makes a step that nothing is differentiated through.
+
+        It is what a training with the policy calls, and `tensor_update` what
+        meta-training calls. A subclass may have a form of the same step whose
+        gradient would be slow.
+
+        Args:
+            gradient: As in `tensor_update`.
+            parameter: As in `tensor_update`.
+            state: As in `tensor_update`.
+            step: As in `tensor_update`.
+
+        Returns:
+            What `tensor_update` returns.
+        """
+        return self.tensor_update(gradient, parameter, state, step)
+
     def tensor_warm_up(
         self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
     ) -> Nest:
@@ -97,8 +117,11 @@ class CoordinatewisePolicy(Policy):
         state: PolicyState,
         training: bool = False,
     ) -> tuple[list[Tensor | None], PolicyState]:
-        # `training` is not passed on: rules that draw noise while they are
+        # `training` goes no further: rules that draw noise while they are
         # trained would need to know which coordinate is which.
+        tensor_update = (
+            self.tensor_update if training else self.fast_tensor_update
+        )
         step = float_step(next_step(state.step), self.variable_dtype)
         updates, tensors = [], []
         for gradient, parameter, tensor in zip(
@@ -106,7 +129,7 @@ class CoordinatewisePolicy(Policy):
         ):
             update = None
             if gradient is not None:
-                update, tensor = self.tensor_update(
+                update, tensor = tensor_update(
                     self.cast_gradient(gradient),
                     self._cast(parameter),
                     tensor,

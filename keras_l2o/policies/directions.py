@@ -65,24 +65,31 @@ class DirectionNetwork(keras.layers.Layer):
         build_in_turn([*self.hidden, self.readout], width)
         self.built = True
 
-    def combine(self, directions, context):
+    def combine(self, directions, context, in_one_pass=False):
         """Makes one direction of four.
 
         Args:
             directions: List of four tensors `(coordinates,)`, in units in
                 which 1 is large.
             context: Tensor `(context,)`, the same for all coordinates.
+            in_one_pass: Bool. Whether the network is written as sums and
+                products of whole rows, as in `in_turn`. Defaults to `False`.
 
         Returns:
             Tensor `(coordinates,)`.
         """
         sizes = [ops.abs(direction) for direction in directions]
         products = [3.0 * directions[i] * directions[j] for i, j in PAIRS]
-        features = ops.tanh(ops.stack([*sizes, *products]))
-        output = stacked(self.hidden, features, context)
-        *coefficients, log_magnitude = ops.unstack(
-            linear(self.readout, output), self.directions + 1
-        )
+        features = [*sizes, *products]
+        if in_one_pass:
+            features = [ops.tanh(feature) for feature in features]
+            outputs = in_turn(self.hidden, self.readout, features, context)
+        else:
+            features = ops.tanh(ops.stack(features))
+            output = stacked(self.hidden, features, context)
+            output = linear(self.readout, output)
+            outputs = ops.unstack(output, self.directions + 1)
+        *coefficients, log_magnitude = outputs
         log_magnitude = ops.clip(log_magnitude, -LOG_MAGNITUDE, LOG_MAGNITUDE)
         combined = directions[ADAM]
         for coefficient, direction in zip(coefficients, directions):
@@ -140,3 +147,40 @@ def stacked(hidden, features, context):
     for layer in others:
         output = ops.relu(linear(layer, output))
     return output
+
+
+def in_turn(hidden, readout, features, context):
+    """What `stacked` and a linear layer return, as a compiler likes to read it.
+
+    Each row is a sum of other rows, times numbers. A compiler makes one loop
+    of these, with what belongs to the policy before and after, and no layer's
+    outputs go through memory. Operation by operation it is slower than
+    products of matrices, and its gradient takes long to compile.
+
+    Args:
+        hidden: List of `keras.layers.Dense`, rectified.
+        readout: `keras.layers.Dense`, linear.
+        features: List of tensors `(coordinates,)`.
+        context: `(context,)`.
+
+    Returns:
+        List of tensors `(coordinates,)`.
+    """
+    first = hidden[0]
+    bias = first.bias + ops.matmul(context, first.kernel[len(features) :])
+    rows = [ops.relu(row) for row in _sums(first.kernel, bias, features)]
+    for layer in hidden[1:]:
+        rows = _sums(layer.kernel, layer.bias, rows)
+        rows = [ops.relu(row) for row in rows]
+    return _sums(readout.kernel, readout.bias, rows)
+
+
+def _sums(kernel, bias, rows):
+    """Each output of a linear layer: a row."""
+    return [
+        sum(
+            (kernel[index, output] * row for index, row in enumerate(rows)),
+            start=bias[output],
+        )
+        for output in range(kernel.shape[1])
+    ]

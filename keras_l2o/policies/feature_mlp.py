@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_l2o import backend
 from keras_l2o import numerics
 from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
@@ -130,6 +131,15 @@ class FeatureMLP(CoordinatewisePolicy):
     def tensor_update(
         self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
     ) -> tuple[Tensor, Nest]:
+        return self._step(gradient, parameter, state, step)
+
+    def fast_tensor_update(
+        self, gradient: Tensor, parameter: Tensor, state: Nest, step: Tensor
+    ) -> tuple[Tensor, Nest]:
+        fuses = backend.fuses(gradient)
+        return self._step(gradient, parameter, state, step, in_one_pass=fuses)
+
+    def _step(self, gradient, parameter, state, step, in_one_pass=False):
         state = self.tensor_warm_up(gradient, parameter, state, step)
         scale = numerics.inverse_root(
             corrected_average(state.second, self.beta_2, step), self.epsilon
@@ -146,7 +156,7 @@ class FeatureMLP(CoordinatewisePolicy):
                 ops.reshape(direction, (-1,))
                 for direction in (*directions, ops.tanh(normalized))
             ]
-            combined = self.direction.combine(flat, time)
+            combined = self.direction.combine(flat, time, in_one_pass)
             update = self.learning_rate * combined
             return ops.reshape(update, gradient.shape), state
         correction, log_magnitude = self._corrections(

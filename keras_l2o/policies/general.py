@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_l2o import backend
 from keras_l2o import numerics
 from keras_l2o.policies.arguments import check_flag
 from keras_l2o.policies.arguments import check_number
@@ -210,6 +211,7 @@ class General(Policy):
                 [state.tensors[i] for i in indices],
                 len(gradients),
                 clock,
+                training,
             )
             for index, update, tensor in zip(indices, *found):
                 updates[index], tensors[index] = update, tensor
@@ -217,7 +219,9 @@ class General(Policy):
             step=next_step(state.step), tensors=tuple(tensors)
         )
 
-    def _update_run(self, gradients, parameters, states, count, clock):
+    def _update_run(
+        self, gradients, parameters, states, count, clock, training
+    ):
         """Updates and new states of some of `count` tensors, together."""
         shapes = [tuple(gradient.shape) for gradient in gradients]
         sizes = [math.prod(shape) for shape in shapes]
@@ -231,7 +235,11 @@ class General(Policy):
         scale = numerics.inverse_root(second, self.epsilon)
         directions = [momentum * scale for momentum in momenta]
         directions.append(ops.tanh(gradient * scale))
-        raw = self.direction.combine(directions, clock.context)
+        raw = self.direction.combine(
+            directions,
+            clock.context,
+            in_one_pass=not training and backend.fuses(gradient),
+        )
         parameter = joined(
             [ops.cast(p, self.variable_dtype) for p in parameters]
         )

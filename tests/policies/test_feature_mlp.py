@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_l2o import backend
 from keras_l2o import policies
+from keras_l2o.learned_optimizer import LearnedOptimizer
+from keras_l2o.policies import directions
 from tests.policies.helpers import GRADIENTS
 from tests.policies.helpers import SHAPE
 from tests.policies.helpers import randomize
@@ -24,6 +27,54 @@ def test_an_untrained_one_is_adam_step_for_step(odd):
     adam = updates(policies.Adam(0.03))
     untrained = updates(policies.FeatureMLP(odd=odd))
     np.testing.assert_array_equal(untrained, adam)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: policies.FeatureMLP(units=(5, 4)),
+        lambda: policies.General(units=(8,), orthogonal=True),
+    ],
+    ids=["feature_mlp", "general"],
+)
+def test_the_form_for_compilers_is_the_plain_form(make, monkeypatch):
+    policy = make()
+    randomize(policy, scale=0.3)
+    assert not backend.fuses(np.zeros(3, "float32"))
+    plain = updates(policy)
+    monkeypatch.setattr(backend, "fuses", lambda tensor: True)
+    calls = []
+    in_turn = directions.in_turn
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return in_turn(*arguments)
+
+    monkeypatch.setattr(directions, "in_turn", counted)
+    fused = updates(policy)
+    np.testing.assert_allclose(fused, plain, rtol=2e-5, atol=1e-7)
+    assert len(calls) == len(plain)
+    # What is differentiated keeps the plain form.
+    parameters = [ops.zeros(SHAPE)]
+    gradients = [ops.ones(SHAPE)]
+    state = policy.initial_state(parameters)
+    policy.update(gradients, parameters, state, training=True)
+    assert len(calls) == len(plain)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="only JAX says so in `fit`"
+)
+def test_a_training_has_the_form_for_compilers(monkeypatch):
+    calls = []
+    in_turn = directions.in_turn
+    monkeypatch.setattr(
+        directions, "in_turn", lambda *a: calls.append(a) or in_turn(*a)
+    )
+    model = keras.Sequential([keras.layers.Dense(2)])
+    model.compile(LearnedOptimizer(policies.FeatureMLP()), loss="mse")
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+    assert calls
 
 
 def odd_features(fast, adam, slow, normalized):
