@@ -5,12 +5,14 @@
 A setting of some twenty numbers of the rule is judged by what its trainings of
 tiny problems (`keras_l2o.problems.BREADTH`) come to, over horizons of 100, 400
 and 1,600 steps, beside Adam along a cosine at the best of nine rates for that
-problem and horizon, with the same weights and data. A score is the mean of two
-logarithms of ratios, of the loss on fresh batches and of that at the end of the
-training, from -0.4 to 2.5: so no problem is worth much more than another, and
-what does not come to a finite loss is as bad as can be. Where the examples are
-few, and the end of the training is what was learned by heart, the first counts
-alone, and four times: what users train on is finite, and little of this is. A
+problem and horizon, with the same weights and data. One of two seeds sees new
+examples in each step, and the other 4 to 64 batches of them again and again. A
+score is the mean of two logarithms of ratios, of the loss on fresh batches and
+of that at the end of the training, from -0.4 to 2.5: so no problem is worth
+much more than another, and what does not come to a finite loss is as bad as can
+be. Where the examples come again, and the end of the training is what was
+learned by heart, the first counts alone, and twice, and four times in problems
+that are of few examples by themselves: what users train on is finite. A
 setting's value is the mean over problems and half of the mean over the worst
 quarter of them.
 
@@ -43,12 +45,12 @@ from benchmarks.evolution.numbers import Numbers
 from benchmarks.evolution.runs import HORIZONS
 from benchmarks.evolution.runs import SEEDS
 from benchmarks.evolution.runs import Runs
+from benchmarks.evolution.runs import by_heart
+from benchmarks.evolution.runs import finite
 from benchmarks.evolution.workers import Job
 from benchmarks.evolution.workers import Workers
-from keras_l2o import problems
 from keras_l2o.files import whole
 from keras_l2o.problems import BREADTH
-from keras_l2o.problems.few import Few
 
 #: Of the losses of a problem's first weights; it keeps those without a floor
 #: from asking for nothing but smaller ones.
@@ -56,10 +58,10 @@ FLOOR = 0.003
 #: The problem that the finished rule is judged by, and how often.
 VALIDATION, VALIDATIONS = "digits_noisy_mlp", 4
 BOUNDS = (-0.4, 2.5)
-#: How often a problem counts whose examples are few.
-FEW = 4.0
+#: How often a problem counts whose examples are few, and one with such data.
+FEW, FINITE = 4.0, 2.0
 #: Of the search in whose end the others begin.
-FIRST_SEED, FIRST_SPREAD = 0, 0.5
+FIRST_SEED, FIRST_SPREAD = 0, 0.3
 
 
 def reference_losses(
@@ -68,7 +70,11 @@ def reference_losses(
     """Losses of the reference at the best rate of each problem and horizon."""
     found = pickle.loads(path.read_bytes()) if path.exists() else {}
     workers = None
-    missing = [name for name in names if Job(name, 0, HORIZONS[0]) not in found]
+    missing = [
+        name
+        for name in names
+        if any(Job(name, s, HORIZONS[0]) not in found for s in range(SEEDS))
+    ]
     settings = np.array(rules.RATES)[:, None]
     while missing:
         workers = workers or Workers("reference", missing, cores)
@@ -79,6 +85,7 @@ def reference_losses(
             for name in now
             for seed in range(SEEDS)
             for horizon in HORIZONS
+            if Job(name, seed, horizon) not in found
         ]
         for answer in workers.run(settings, jobs):
             found[answer.job] = answer.losses
@@ -90,27 +97,18 @@ def reference_losses(
 
 
 def best_of(found: dict[Job, Any], names: Collection[str]) -> dict[Job, Any]:
-    """Losses at the best of the rates, by all there are."""
+    """Losses at the best of the rates for that problem, data and horizon."""
     best = {}
-    for job in found:
-        if job.problem not in names:
-            continue
-        seeds = [found[job._replace(seed=s)] for s in range(SEEDS)]
-        mean = np.mean([_log(s.judged, s.first[0]) for s in seeds], axis=0)
-        index = int(np.argmin(mean))
-        best[job] = type(seeds[0])(*(part[index] for part in found[job]))
+    for job, losses in found.items():
+        if job.problem in names:
+            index = int(np.argmin(_log(losses.judged, losses.first[0])))
+            best[job] = type(losses)(*(part[index] for part in losses))
     return best
 
 
 def _log(loss, first):
     loss = np.where(np.isfinite(loss), loss, np.inf)
     return np.log(np.maximum(loss, 0.0) + FLOOR * first)
-
-
-@functools.cache
-def by_heart(name: str) -> bool:
-    """Whether a problem has so few examples that they are learned by heart."""
-    return isinstance(problems.get(name).data, Few)
 
 
 def scores(losses: Any, reference: Any, fresh_only: bool) -> np.ndarray:
@@ -125,13 +123,21 @@ def scores(losses: Any, reference: Any, fresh_only: bool) -> np.ndarray:
 
 def scores_of(job: Job, losses: Any, reference: dict[Job, Any]) -> np.ndarray:
     """The scores `(settings,)` of a job's trainings."""
-    return scores(losses, reference[job], by_heart(job.problem))
+    fresh_only = finite(job.seed) or by_heart(job.problem)
+    return scores(losses, reference[job], fresh_only)
 
 
 def value(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The value `(settings,)` of scores `(problems, settings)`."""
     worst = np.sort(rows, axis=0)[-max(1, len(rows) // 4) :]
     return np.average(rows, 0, weights) + 0.5 * worst.mean(axis=0)
+
+
+def weight(job: Job) -> float:
+    """How often a job counts."""
+    if by_heart(job.problem):
+        return FEW
+    return FINITE if finite(job.seed) else 1.0
 
 
 @functools.cache
@@ -232,8 +238,8 @@ def evolve(strategy, generations, workers, reference, path, options, seed):
         rows = np.stack(
             [scores_of(a.job, a.losses, reference) for a in answers]
         )
-        few = [by_heart(a.job.problem) for a in answers]
-        values = value(rows, np.where(few, FEW, 1.0))
+        weights = [weight(answer.job) for answer in answers]
+        values = value(rows, np.array(weights))
         strategy.tell(settings, values.tolist())
         whole.write(path / "search.pkl", strategy.pickle_dumps())
         print(

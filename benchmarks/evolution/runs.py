@@ -1,5 +1,6 @@
 """Trainings of tiny problems with many settings of a rule side by side."""
 
+import functools
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -12,15 +13,27 @@ import numpy as np
 
 from keras_l2o import policies
 from keras_l2o import problems
+from keras_l2o.problems.few import Few
 
 #: Seeds of the problems' weights and data.
 SEEDS = 2
 #: Steps of the trainings.
 HORIZONS = (100, 400, 1600)
+#: How many batches the data of a finite training have, drawn log-uniformly.
+FINITE_BATCHES = (4, 64)
 #: Fresh batches on which a trained model is judged.
 JUDGED = 8
 #: The share of a training whose losses count as those of its end.
 END = 0.1
+
+
+def finite(seed: int) -> bool:
+    """Whether a seed's trainings see the same examples again and again.
+
+    Args:
+        seed: Int. Every other one.
+    """
+    return seed % 2 == 1
 
 
 class Losses(NamedTuple):
@@ -31,8 +44,20 @@ class Losses(NamedTuple):
     first: Any  # loss of the initial weights
 
 
+@functools.cache
+def by_heart(name: str) -> bool:
+    """Whether a problem has so few examples that they are learned by heart.
+
+    Args:
+        name: String.
+    """
+    return isinstance(problems.get(name).data, Few)
+
+
 class Runs:
     """Trainings of one problem, compiled once for all of its horizons.
+
+    Those of every other seed have few examples, which come again and again.
 
     Args:
         name: String, the problem.
@@ -70,7 +95,14 @@ class Runs:
 
     def _drawn(self, seed):
         rng = np.random.default_rng((1, seed))
-        batches = self.problem.batches(rng, max(HORIZONS))
+        if finite(seed) and not by_heart(self.problem.name):
+            few, most = np.log(FINITE_BATCHES)
+            count = round(np.exp(rng.uniform(few, most)))
+            batches = _mixed(
+                self.problem.batches(rng, count), rng, max(HORIZONS)
+            )
+        else:
+            batches = self.problem.batches(rng, max(HORIZONS))
         fresh = self.problem.batches(rng, JUDGED)
         trainable, others = self.problem.initial_values(seed)
         return trainable, others, batches, fresh
@@ -118,3 +150,27 @@ class Runs:
 
 def _first(leaf):
     return leaf[0]
+
+
+def _mixed(batches, rng, steps):
+    """So many batches of the examples of a few, mixed anew for each epoch.
+
+    Args:
+        batches: Nest of arrays `(batches, batch, ...)`. Where they are not of
+            one batch size, whole batches are mixed.
+        rng: `numpy.random.Generator`.
+        steps: Int.
+    """
+    shapes = {leaf.shape[:2] for leaf in jax.tree.leaves(batches)}
+    count, *sizes = max(shapes, key=len)
+    size = sizes[0] if len(shapes) == 1 and sizes else 1
+    epochs = -(-steps // count)
+    order = [rng.permutation(count * size) for _ in range(epochs)]
+    order = np.concatenate(order)[: steps * size]
+
+    def taken(leaf):
+        examples = leaf.reshape(count * size, *leaf.shape[1 + (size > 1) :])
+        found = examples[order]
+        return found.reshape(steps, *leaf.shape[1:]) if size > 1 else found
+
+    return jax.tree.map(taken, batches)

@@ -58,6 +58,34 @@ def test_trainings_side_by_side_are_those_of_the_rule(parts):
     assert losses.judged[1] < losses.judged[0]
 
 
+def test_every_other_seed_sees_few_examples_again_and_again(parts):
+    _, rules, runs, _ = parts
+    made = runs.Runs("tiny_factorization", *rules.reference())
+    for seed, few in ((0, False), (1, True)):
+        assert runs.finite(seed) == few
+        _, _, batches, _ = made._drawn(seed)
+        left, right = (np.asarray(leaf) for leaf in batches[0][:2])
+        size = left.shape[1]
+        ratings = left.astype("int64").reshape(-1) * 10**6
+        ratings += right.astype("int64").reshape(-1)
+        found = len(np.unique(ratings[: 64 * size])), len(np.unique(ratings))
+        assert (found[0] == found[1]) == few
+    # Each example comes once in an epoch, with what belongs to it.
+    examples = np.arange(12).reshape(3, 4)
+    x, y = runs._mixed(
+        (examples[..., None], -examples), np.random.default_rng(0), 8
+    )
+    np.testing.assert_array_equal(x[..., 0], -y)
+    assert x.shape == (8, 4, 1)
+    for start in (0, 3):
+        epoch = np.sort(x[start : start + 3].reshape(-1))
+        np.testing.assert_array_equal(epoch, np.arange(12))
+    # Batches that are no lists of examples are mixed as they are.
+    x, y = runs._mixed((np.arange(3), examples), np.random.default_rng(0), 3)
+    np.testing.assert_array_equal(y[:, 0], 4 * x)
+    assert sorted(x) == [0, 1, 2]
+
+
 def test_scores_are_bounded_and_what_diverges_is_as_bad_as_can_be(parts):
     search, _, runs, _ = parts
     reference = runs.Losses(np.float64(0.5), np.float64(0.5), np.float64(2.0))
@@ -72,8 +100,17 @@ def test_scores_are_bounded_and_what_diverges_is_as_bad_as_can_be(parts):
     # The end of the training says nothing of what is learned by heart.
     found = search.scores(own._replace(end=np.zeros(4)), reference, True)
     np.testing.assert_allclose(found, [0.0, -0.4, 2.5, 2.0 * half])
-    assert search.by_heart("tiny_few_rows")
-    assert not search.by_heart("tiny_perceptron")
+    for job, counts in (
+        (search.Job("tiny_few_rows", 0, 100), 4.0),
+        (search.Job("tiny_few_rows", 1, 100), 4.0),
+        (search.Job("tiny_perceptron", 0, 100), 1.0),
+        (search.Job("tiny_perceptron", 1, 100), 2.0),
+    ):
+        assert search.weight(job) == counts
+        found = search.scores_of(
+            job, own._replace(end=np.zeros(4)), {job: reference}
+        )
+        assert (found[3] == 2.0 * half) == (counts > 1.0)
     rows = np.array([[0.0, 1.0], [0.2, 0.0], [0.0, 0.0], [0.0, 0.0]])
     found = search.value(rows, np.ones(4))
     np.testing.assert_allclose(found, [0.05 + 0.1, 0.25 + 0.5])
