@@ -25,19 +25,22 @@ python=${PYTHON:-python3}
 mkdir -p "$out"
 
 if [ -n "${SMALL:-}" ]; then
-    big="tiny" middle="tiny" all="tiny" gpt="tiny" vit="tiny"
+    large="tiny" middle="tiny" big="tiny" all="tiny"
+    gpt="tiny" vit="tiny"
     rounds="--rounds 1" copied="--copied 4096" unroll="--unroll 3"
 else
-    big="25M 125M" middle="25M" all="25M 125M 1M" gpt="125M" vit="B/16"
+    large="125M" middle="25M" big="25M 125M" all="25M 125M 1M"
+    gpt="125M" vit="B/16"
     rounds="--rounds 7" copied="" unroll=""
 fi
 # Compilers for processors take their time.
 longer=${SMALL:+600} budget=${BUDGET:-${SMALL:+9}200}
 
 parts=(
-    jax-update torch-update jax-gpt jax-vit torch-gpt torch-vit jax-kernels
-    jax-gpt-bfloat16 torch-eager jax-chunks jax-eager jax-rnnprop
-    torch-rnnprop replicates outer jax-gpt-rnnprop
+    jax-update torch-update jax-gpt jax-vit torch-gpt torch-vit
+    torch-compiled jax-chunks jax-eager jax-rnnprop torch-rnnprop replicates
+    outer jax-kernels jax-gpt-bfloat16 torch-gpt-bfloat16 jax-gpt-rnnprop
+    torch-compiled-large
 )
 [ $# -gt 0 ] && parts=("$@")
 
@@ -56,10 +59,12 @@ arguments() {
     jax-gpt-rnnprop)
         echo "90 whole_step gpt --size $gpt --rules adam rnnprop" ;;
     jax-vit) echo "90 whole_step vit --size $vit" ;;
-    torch-update) echo "90 updates --sizes $all $copied --forms compiled
+    torch-update) echo "60 updates --sizes $all $copied --forms eager
         --rules fused_adam adam general feature_mlp" ;;
-    torch-eager) echo "60 updates --sizes $all $copied --forms eager
-        --rules fused_adam adam general feature_mlp" ;;
+    torch-compiled) echo "120 updates --sizes $middle $copied
+        --rules fused_adam adam feature_mlp general" ;;
+    torch-compiled-large) echo "150 updates --sizes $large $copied
+        --rules fused_adam adam feature_mlp general" ;;
     torch-rnnprop) echo "60 updates --sizes $middle $copied
         --forms eager compiled --rules adam rnnprop" ;;
     torch-gpt) echo "60 whole_step gpt --size $gpt" ;;
