@@ -26,11 +26,11 @@ mkdir -p "$out"
 
 if [ -n "${SMALL:-}" ]; then
     large="tiny" middle="tiny" big="tiny" all="tiny"
-    gpt="tiny" vit="tiny"
+    gpt="tiny" vit="tiny" rising="tiny"
     rounds="--rounds 1" copied="--copied 4096" unroll="--unroll 3"
 else
     large="125M" middle="25M" big="25M 125M" all="25M 125M 1M"
-    gpt="125M" vit="B/16"
+    gpt="125M" vit="B/16" rising="1M 25M 125M"
     rounds="--rounds 7" copied="" unroll=""
 fi
 # Compilers for processors take their time.
@@ -51,7 +51,8 @@ arguments() {
     jax-chunks) echo "90 updates --sizes $big $copied --group 16777216
         --chunk-floats 268435456 --rules adam general feature_mlp" ;;
     jax-eager) echo "90 updates --sizes $middle $copied --forms eager" ;;
-    jax-rnnprop) echo "90 updates --sizes $all $copied --rules adam rnnprop" ;;
+    jax-rnnprop) echo "90 updates --sizes $rising $copied
+        --rules adam rnnprop" ;;
     jax-kernels) echo "60 kernels --size $middle" ;;
     jax-gpt) echo "90 whole_step gpt --size $gpt" ;;
     jax-gpt-bfloat16)
@@ -60,11 +61,11 @@ arguments() {
         echo "90 whole_step gpt --size $gpt --rules adam rnnprop" ;;
     jax-vit) echo "90 whole_step vit --size $vit" ;;
     torch-update) echo "60 updates --sizes $all $copied --forms eager
-        --rules fused_adam adam general feature_mlp" ;;
+        --rules adam fused_adam general feature_mlp" ;;
     torch-compiled) echo "120 updates --sizes $middle $copied
-        --rules fused_adam adam feature_mlp general" ;;
+        --rules adam fused_adam feature_mlp general" ;;
     torch-compiled-large) echo "150 updates --sizes $large $copied
-        --rules fused_adam adam feature_mlp general" ;;
+        --rules adam fused_adam feature_mlp general" ;;
     torch-rnnprop) echo "60 updates --sizes $middle $copied
         --forms eager compiled --rules adam rnnprop" ;;
     torch-gpt) echo "60 whole_step gpt --size $gpt" ;;

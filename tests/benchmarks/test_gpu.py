@@ -17,13 +17,13 @@ NANO = models.Transformer(1, 4, 1, 8, 4, 1)
 def figures(monkeypatch, folder, part, *arguments):
     """Runs a part's `main`; its figures, a dict."""
     monkeypatch.setattr(
-        sys, "argv", ["part", *arguments, "--rounds", "1", "--output", folder]
+        sys,
+        "argv",
+        ["part", *arguments, "--rounds", "1", "--output", str(folder)],
     )
     part.main()
-    lines = [
-        json.loads(line)
-        for line in open(f"{folder}/figures.jsonl").read().splitlines()
-    ]
+    text = (folder / "figures.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
     assert {line["backend"] for line in lines} == {BACKEND}
     return {line["name"]: line["value"] for line in lines}
 
@@ -74,7 +74,7 @@ def test_updates_and_whole_steps_are_measured(monkeypatch, tmp_path):
     form = "compiled" if BACKEND == "jax" else "eager"
     names = ["--rules", "adam", "feature_mlp"]
     found = figures(
-        monkeypatch, str(tmp_path), updates, "--sizes", "nano", *names,
+        monkeypatch, tmp_path, updates, "--sizes", "nano", *names,
         "--forms", form, "--copied", "64",
     )  # fmt: skip
     assert found["parameters_nano"] == 300
@@ -84,6 +84,6 @@ def test_updates_and_whole_steps_are_measured(monkeypatch, tmp_path):
     assert found[f"feature_mlp_nano_{form}_over_adam"] > 0.0
 
     found = figures(
-        monkeypatch, str(tmp_path), whole_step, "gpt", "--size", "nano", *names
+        monkeypatch, tmp_path, whole_step, "gpt", "--size", "nano", *names
     )
     assert found["gpt_feature_mlp_over_adam"] > 0.0
