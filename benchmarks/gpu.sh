@@ -3,10 +3,11 @@
 #
 #     bash benchmarks/gpu.sh [OUT [PART ...]]
 #
-# Figures are printed, and appended to OUT/figures.jsonl (results/gpu). Without
-# parts, all run, the most important first, until BUDGET (200) seconds are over;
-# those left out are named. A part that fails prints why, and the next one runs;
-# at the end the failed ones are named and the status is 1.
+# Figures are printed, also to OUT/printout.txt (OUT: results/gpu), and appended
+# to OUT/figures.jsonl. Without parts, all run, the most important first, until
+# BUDGET (200) seconds are over; those left out are named. A part that fails
+# prints why, and the next one runs; at the end the failed ones are named and
+# the status is 1.
 # PYTHON is the interpreter (python3). SMALL=1 tries every part with tiny sizes,
 # on a processor. It needs keras, jax, torch, h5py and filelock.
 #
@@ -78,34 +79,40 @@ arguments() {
     esac
 }
 
-failed=() left_out=()
-for part in "${parts[@]}"; do
-    if ! line=$(arguments "$part"); then
-        echo "There is no part $part." >&2
-        failed+=("$part")
-        continue
-    fi
-    left=$((budget - SECONDS))
-    if [ $left -lt 15 ]; then
-        left_out+=("$part")
-        continue
-    fi
-    read -r -d '' -a words <<<"$line" || true
-    limit=${longer:-${words[0]}}
-    [ "$limit" -le $left ] || limit=$left
-    backend=jax
-    [[ $part == torch-* ]] && backend=torch
-    began=$SECONDS
-    echo "== $part"
-    # shellcheck disable=SC2086 # these are several words each
-    KERAS_BACKEND=$backend timeout -k 5 "$limit" \
-        "$python" -m "benchmarks.gpu.${words[1]}" "${words[@]:2}" \
-        $rounds --output "$out" --part "$part" 2>&1
-    status=$?
-    echo "== $part: status $status after $((SECONDS - began)) s"
-    [ $status -eq 0 ] || failed+=("$part")
-done
+run() {
+    local part line words left limit backend began status
+    local failed=() left_out=()
+    for part in "${parts[@]}"; do
+        if ! line=$(arguments "$part"); then
+            echo "There is no part $part." >&2
+            failed+=("$part")
+            continue
+        fi
+        left=$((budget - SECONDS))
+        if [ $left -lt 15 ]; then
+            left_out+=("$part")
+            continue
+        fi
+        read -r -d '' -a words <<<"$line" || true
+        limit=${longer:-${words[0]}}
+        [ "$limit" -le $left ] || limit=$left
+        backend=jax
+        [[ $part == torch-* ]] && backend=torch
+        began=$SECONDS
+        echo "== $part"
+        # shellcheck disable=SC2086 # these are several words each
+        KERAS_BACKEND=$backend timeout -k 5 "$limit" \
+            "$python" -m "benchmarks.gpu.${words[1]}" "${words[@]:2}" \
+            $rounds --output "$out" --part "$part"
+        status=$?
+        echo "== $part: status $status after $((SECONDS - began)) s"
+        [ $status -eq 0 ] || failed+=("$part")
+    done
 
-echo "seconds = $SECONDS"
-[ ${#left_out[@]} -eq 0 ] || echo "left out = ${left_out[*]}"
-[ ${#failed[@]} -eq 0 ] || { echo "failed = ${failed[*]}"; exit 1; }
+    echo "seconds = $SECONDS"
+    [ ${#left_out[@]} -eq 0 ] || echo "left out = ${left_out[*]}"
+    [ ${#failed[@]} -eq 0 ] || { echo "failed = ${failed[*]}"; exit 1; }
+}
+
+run 2>&1 | tee -a "$out/printout.txt"
+exit "${PIPESTATUS[0]}"
