@@ -3,10 +3,11 @@
 #
 #     bash benchmarks/gpu.sh [OUT [PART ...]]
 #
-# Figures are printed, and appended to OUT/figures.jsonl (results/gpu). Without
-# parts, all run, the most important first, until BUDGET (200) seconds are over;
-# those left out are named. A part that fails prints why, and the next one runs;
-# at the end the failed ones are named and the status is 1.
+# Figures are printed, also to OUT/printout.txt (OUT: results/gpu), and appended
+# to OUT/figures.jsonl. Without parts, all run, the most important first, until
+# BUDGET (200) seconds are over; those left out are named. A part that fails
+# prints why, and the next one runs; at the end the failed ones are named and
+# the status is 1.
 # PYTHON is the interpreter (python3). SMALL=1 tries every part with tiny sizes,
 # on a processor. It needs keras, jax, torch, h5py and filelock.
 #
@@ -25,19 +26,22 @@ python=${PYTHON:-python3}
 mkdir -p "$out"
 
 if [ -n "${SMALL:-}" ]; then
-    big="tiny" middle="tiny" all="tiny" gpt="tiny" vit="tiny"
+    large="tiny" middle="tiny" big="tiny" all="tiny"
+    gpt="tiny" vit="tiny" rising="tiny"
     rounds="--rounds 1" copied="--copied 4096" unroll="--unroll 3"
 else
-    big="25M 125M" middle="25M" all="25M 125M 1M" gpt="125M" vit="B/16"
+    large="125M" middle="25M" big="25M 125M" all="25M 125M 1M"
+    gpt="125M" vit="B/16" rising="1M 25M 125M"
     rounds="--rounds 7" copied="" unroll=""
 fi
 # Compilers for processors take their time.
 longer=${SMALL:+600} budget=${BUDGET:-${SMALL:+9}200}
 
 parts=(
-    jax-update torch-update jax-gpt jax-vit torch-gpt torch-vit jax-kernels
-    jax-gpt-bfloat16 torch-eager jax-chunks jax-eager jax-rnnprop
-    torch-rnnprop replicates outer jax-gpt-rnnprop
+    jax-update torch-update jax-gpt jax-vit torch-gpt torch-vit
+    torch-compiled jax-chunks jax-eager jax-rnnprop torch-rnnprop replicates
+    outer jax-kernels jax-gpt-bfloat16 torch-gpt-bfloat16 jax-gpt-rnnprop
+    torch-compiled-large
 )
 [ $# -gt 0 ] && parts=("$@")
 
@@ -48,7 +52,8 @@ arguments() {
     jax-chunks) echo "90 updates --sizes $big $copied --group 16777216
         --chunk-floats 268435456 --rules adam general feature_mlp" ;;
     jax-eager) echo "90 updates --sizes $middle $copied --forms eager" ;;
-    jax-rnnprop) echo "90 updates --sizes $all $copied --rules adam rnnprop" ;;
+    jax-rnnprop) echo "90 updates --sizes $rising $copied
+        --rules adam rnnprop" ;;
     jax-kernels) echo "60 kernels --size $middle" ;;
     jax-gpt) echo "90 whole_step gpt --size $gpt" ;;
     jax-gpt-bfloat16)
@@ -56,10 +61,12 @@ arguments() {
     jax-gpt-rnnprop)
         echo "90 whole_step gpt --size $gpt --rules adam rnnprop" ;;
     jax-vit) echo "90 whole_step vit --size $vit" ;;
-    torch-update) echo "90 updates --sizes $all $copied --forms compiled
-        --rules fused_adam adam general feature_mlp" ;;
-    torch-eager) echo "60 updates --sizes $all $copied --forms eager
-        --rules fused_adam adam general feature_mlp" ;;
+    torch-update) echo "60 updates --sizes $all $copied --forms eager
+        --rules adam fused_adam general feature_mlp" ;;
+    torch-compiled) echo "120 updates --sizes $middle $copied
+        --rules adam fused_adam feature_mlp general" ;;
+    torch-compiled-large) echo "150 updates --sizes $large $copied
+        --rules adam fused_adam feature_mlp general" ;;
     torch-rnnprop) echo "60 updates --sizes $middle $copied
         --forms eager compiled --rules adam rnnprop" ;;
     torch-gpt) echo "60 whole_step gpt --size $gpt" ;;
@@ -72,34 +79,40 @@ arguments() {
     esac
 }
 
-failed=() left_out=()
-for part in "${parts[@]}"; do
-    if ! line=$(arguments "$part"); then
-        echo "There is no part $part." >&2
-        failed+=("$part")
-        continue
-    fi
-    left=$((budget - SECONDS))
-    if [ $left -lt 15 ]; then
-        left_out+=("$part")
-        continue
-    fi
-    read -r -d '' -a words <<<"$line" || true
-    limit=${longer:-${words[0]}}
-    [ "$limit" -le $left ] || limit=$left
-    backend=jax
-    [[ $part == torch-* ]] && backend=torch
-    began=$SECONDS
-    echo "== $part"
-    # shellcheck disable=SC2086 # these are several words each
-    KERAS_BACKEND=$backend timeout -k 5 "$limit" \
-        "$python" -m "benchmarks.gpu.${words[1]}" "${words[@]:2}" \
-        $rounds --output "$out" --part "$part" 2>&1
-    status=$?
-    echo "== $part: status $status after $((SECONDS - began)) s"
-    [ $status -eq 0 ] || failed+=("$part")
-done
+run() {
+    local part line words left limit backend began status
+    local failed=() left_out=()
+    for part in "${parts[@]}"; do
+        if ! line=$(arguments "$part"); then
+            echo "There is no part $part." >&2
+            failed+=("$part")
+            continue
+        fi
+        left=$((budget - SECONDS))
+        if [ $left -lt 15 ]; then
+            left_out+=("$part")
+            continue
+        fi
+        read -r -d '' -a words <<<"$line" || true
+        limit=${longer:-${words[0]}}
+        [ "$limit" -le $left ] || limit=$left
+        backend=jax
+        [[ $part == torch-* ]] && backend=torch
+        began=$SECONDS
+        echo "== $part"
+        # shellcheck disable=SC2086 # these are several words each
+        KERAS_BACKEND=$backend timeout -k 5 "$limit" \
+            "$python" -m "benchmarks.gpu.${words[1]}" "${words[@]:2}" \
+            $rounds --output "$out" --part "$part"
+        status=$?
+        echo "== $part: status $status after $((SECONDS - began)) s"
+        [ $status -eq 0 ] || failed+=("$part")
+    done
 
-echo "seconds = $SECONDS"
-[ ${#left_out[@]} -eq 0 ] || echo "left out = ${left_out[*]}"
-[ ${#failed[@]} -eq 0 ] || { echo "failed = ${failed[*]}"; exit 1; }
+    echo "seconds = $SECONDS"
+    [ ${#left_out[@]} -eq 0 ] || echo "left out = ${left_out[*]}"
+    [ ${#failed[@]} -eq 0 ] || { echo "failed = ${failed[*]}"; exit 1; }
+}
+
+run 2>&1 | tee -a "$out/printout.txt"
+exit "${PIPESTATUS[0]}"

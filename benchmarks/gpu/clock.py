@@ -6,6 +6,8 @@ import time
 #: A round repeats a step until it takes about so many seconds.
 ROUND = 0.05
 MOST_REPEATS = 50
+#: After so many seconds three rounds are enough.
+LONG = 6.0
 
 
 def alternate(steps, rounds):
@@ -24,7 +26,10 @@ def alternate(steps, rounds):
     """
     repeats = {name: _repeats(step) for name, step in steps.items()}
     times = {name: [] for name in steps}
-    for _ in range(rounds):
+    started = time.perf_counter()
+    for made in range(rounds):
+        if made >= 3 and time.perf_counter() - started > LONG:
+            break
         for name, step in steps.items():
             times[name].append(_seconds(step, repeats[name]))
     return {name: statistics.median(row) for name, row in times.items()}

@@ -4,10 +4,11 @@
 
 compiles an optimizer's update and prints the count of each kind of operation
 that runs on its own, those of loops as often as the loop goes. The program's
-text goes to a file beside the figures.
+text goes, compressed, to a file beside the figures.
 """
 
 import collections
+import gzip
 import re
 
 NOT_RUN = {
@@ -81,12 +82,13 @@ def main():
     update = CompiledUpdate(rules.RULES[arguments.rule](), shapes)
     name = f"{arguments.rule}_{arguments.size}"
     say(f"{name}_variables", len(shapes))
-    counts = kernels(update.program.as_text())
+    text = update.program.as_text()
+    counts = kernels(text)
     say(f"{name}_kernels", sum(counts.values()))
     for kind, count in counts.most_common():
         say(f"{name}_kernels_{kind}", count)
-    place = arguments.output / f"{name}.{device.BACKEND}.hlo.txt"
-    place.write_text(update.program.as_text())
+    place = arguments.output / f"{name}.{device.BACKEND}.hlo.txt.gz"
+    place.write_bytes(gzip.compress(text.encode()))
     say.note(f"the program's text is in {place}")
 
 

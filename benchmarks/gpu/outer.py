@@ -75,7 +75,7 @@ def main():
     if arguments.what == "one":
         options |= {"problems": fashion(), "unroll": arguments.unroll or 20}
         options |= {"depth": 1}
-        kinds = {"one": options}
+        kinds = {"conv_train": options}
     else:
         options |= {"problems": "digits_mlp", "unroll": arguments.unroll or 100}
         kinds = {
@@ -92,7 +92,7 @@ def main():
         say.note(f"{name}: ready after {seconds:.1f} s")
     medians = clock.alternate(steps, arguments.rounds)
     for name, seconds in medians.items():
-        say(f"outer_step_{arguments.what}_{name}_milliseconds", 1e3 * seconds)
+        say(f"outer_step_{name}_milliseconds", 1e3 * seconds)
     if "all" in medians:
         ratio = medians["all"] / medians["one"]
         say(f"outer_step_{arguments.replicates}_over_one", ratio)

@@ -11,7 +11,9 @@ run of small tensors of `General`'s.
 
 import gc
 import math
+import sys
 import time
+import traceback
 
 from benchmarks.gpu import clock
 from benchmarks.gpu import device
@@ -19,6 +21,7 @@ from benchmarks.gpu import models
 from benchmarks.gpu import report
 from benchmarks.gpu import rules
 from benchmarks.gpu.copy_rate import copy_rate
+from benchmarks.gpu.kernels import kernels
 from keras_l2o import packing
 from keras_l2o.policies import general
 
@@ -55,43 +58,62 @@ def size_of(variable):
     return 2 if variable.dtype == "bfloat16" else 4
 
 
-def measure(say, arguments, size, form, rate):
-    """Reports all rules at one size; returns their seconds, a dict."""
-    shapes = models.gpt_shapes(models.GPTS[size])
-    count = sum(map(math.prod, shapes))
-    say(f"parameters_{size}", count)
-    made, optimizers, medians = {}, {}, {}
-    for name in arguments.rules:
+class Measured:
+    """The rules of one size in one form, each beside the first one.
+
+    Args:
+        say: `report.Report`.
+        size: String, a key of `models.GPTS`.
+        form: `"compiled"` or `"eager"`.
+        rate: Float, bytes that a copy reads and writes in a second.
+        rounds: Int.
+    """
+
+    def __init__(self, say, size, form, rate, rounds):
+        self.say, self.size, self.form = say, size, form
+        self.rate, self.rounds = rate, rounds
+        self.shapes = models.gpt_shapes(models.GPTS[size])
+        self.count = sum(map(math.prod, self.shapes))
+        self.first = None
+        #: Seconds a parameter, by the rule's name.
+        self.seconds = {}
+        say(f"parameters_{size}", self.count)
+
+    def measure(self, rule):
+        """Reports the figures of one rule."""
         started = time.perf_counter()
         device.forget_peak()
-        if name == "fused_adam":
-            made[name] = FusedAdam(shapes)
+        optimizer = None
+        if rule == "fused_adam":
+            update = FusedAdam(self.shapes)
         else:
-            optimizers[name] = rules.RULES[name]()
-            made[name] = FORMS[form](optimizers[name], shapes)
-        made[name].run()
-        made[name].wait()
-        seconds = time.perf_counter() - started
-        say.note(f"{name} {size} {form}: ready after {seconds:.1f} s")
-    medians = clock.alternate(made, arguments.rounds)
-    for name, seconds in medians.items():
-        key = f"{name}_{size}_{form}"
-        say(f"{key}_milliseconds", 1e3 * seconds)
-        if "adam" in medians and name != "adam":
-            say(f"{key}_over_adam", seconds / medians["adam"])
-        if name in optimizers:
-            least = floor(optimizers[name], count, rate)
-            say(f"{key}_floor_milliseconds", 1e3 * least)
-            say(f"{key}_over_floor", seconds / least)
-        peak = made[name].peak_bytes()
+            optimizer = rules.RULES[rule]()
+            update = FORMS[self.form](optimizer, self.shapes)
+        update.run()
+        update.wait()
+        key = f"{rule}_{self.size}_{self.form}"
+        passed = time.perf_counter() - started
+        self.say.note(f"{key}: ready after {passed:.1f} s")
+        self.first = self.first or (rule, update)
+        medians = clock.alternate(
+            {self.first[0]: self.first[1], rule: update}, self.rounds
+        )
+        seconds = medians[rule]
+        self.seconds[rule] = seconds / self.count
+        self.say(f"{key}_milliseconds", 1e3 * seconds)
+        if rule != self.first[0]:
+            ratio = seconds / medians[self.first[0]]
+            self.say(f"{key}_over_{self.first[0]}", ratio)
+        if optimizer is not None:
+            least = floor(optimizer, self.count, self.rate)
+            self.say(f"{key}_floor_milliseconds", 1e3 * least)
+            self.say(f"{key}_over_floor", seconds / least)
+        peak = update.peak_bytes()
         if peak is not None:
-            say(f"{key}_peak_gigabytes", peak / 1e9)
-        if hasattr(made[name], "program"):
-            from benchmarks.gpu.kernels import kernels
-
-            counts = kernels(made[name].program.as_text())
-            say(f"{key}_kernels", sum(counts.values()))
-    return {name: seconds / count for name, seconds in medians.items()}
+            self.say(f"{key}_peak_gigabytes", peak / 1e9)
+        if hasattr(update, "program"):
+            counts = kernels(update.program.as_text())
+            self.say(f"{key}_kernels", sum(counts.values()))
 
 
 def main():
@@ -112,16 +134,27 @@ def main():
     say = report.Report(arguments, **device.facts())
     rate = copy_rate(arguments.copied)
     say("copy_gigabytes_a_second", rate / 1e9)
+    failed = []
     for form in arguments.forms:
         per_parameter = {}
         for size in arguments.sizes:
-            per_parameter[size] = measure(say, arguments, size, form, rate)
-            gc.collect()
+            measured = Measured(say, size, form, rate, arguments.rounds)
+            for rule in arguments.rules:
+                try:
+                    measured.measure(rule)
+                except Exception:
+                    # What comes after it is measured all the same.
+                    traceback.print_exc()
+                    failed.append(f"{rule}_{size}_{form}")
+                gc.collect()
+            per_parameter[size] = measured.seconds
         if len(per_parameter) > 1:
             report_growth(say, per_parameter, form)
     peak = device.peak_bytes()
     if peak is not None:
         say("process_peak_gigabytes", peak / 1e9)
+    if failed:
+        sys.exit(f"failed: {' '.join(failed)}")
 
 
 def report_growth(say, per_parameter, form):
@@ -130,9 +163,9 @@ def report_growth(say, per_parameter, form):
     small = per_parameter[order[0]]
     for size in order[1:]:
         for name, seconds in per_parameter[size].items():
-            growth = seconds / small[name]
-            key = f"{name}_{form}_a_parameter_{size}_over_{order[0]}"
-            say(key, growth)
+            if name in small:
+                key = f"{name}_{form}_a_parameter_{size}_over_{order[0]}"
+                say(key, seconds / small[name])
 
 
 if __name__ == "__main__":
