@@ -23,18 +23,24 @@ window.L2O = window.L2O || {};
     return `rgba(${part(1)}, ${part(3)}, ${part(5)}, ${alpha})`;
   }
 
+  /* Round values of a logarithmic axis, some four to six of them. */
   function ticksOfLog(low, high) {
     const found = [];
-    for (const steps of [[1], [1, 3], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 7]]) {
-      found.length = 0;
-      const first = Math.floor(Math.log10(low));
-      for (let power = first; power <= Math.log10(high); power++) {
-        for (const step of steps) {
-          const value = +`${step}e${power}`;
-          if (value >= low && value <= high) found.push(value);
-        }
+    if (high / low < 6) {
+      const rough = (high - low) / 5;
+      const power = 10 ** Math.floor(Math.log10(rough));
+      const step = power * [1, 2, 5, 10].find((s) => s * power >= rough);
+      for (let i = Math.ceil(low / step); i * step <= high; i++) {
+        found.push(+(i * step).toPrecision(6));
       }
-      if (found.length >= 3) break;
+      return found;
+    }
+    const steps = high / low < 50 ? [1, 2, 5] : high / low < 1e3 ? [1, 3] : [1];
+    for (let p = Math.floor(Math.log10(low)); p <= Math.log10(high); p++) {
+      for (const step of steps) {
+        const value = +`${step}e${p}`;
+        if (value >= low && value <= high) found.push(value);
+      }
     }
     const every = Math.ceil(found.length / 6);
     return found.filter((_, i) => i % every === 0);

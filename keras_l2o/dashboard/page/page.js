@@ -51,7 +51,8 @@
     if (given.has("pick")) {
       const names = new Set(given.getAll("pick"));
       picks = new Set(data.evaluations
-        .filter((e) => names.has(e.label) || names.has(e.key))
+        .filter((e) => names.has(e.key) ||
+          (e.of.kind !== "search" && names.has(e.label)))
         .map((e) => e.key));
       touched = true;
     }
@@ -65,11 +66,13 @@
     if (touched) {
       const byName = new Map();
       for (const e of data.evaluations) {
-        byName.set(e.label, [...(byName.get(e.label) || []), e]);
+        byName.set(nameOf(e), [...(byName.get(nameOf(e)) || []), e]);
       }
-      for (const [name, own] of byName) {
+      for (const own of byName.values()) {
         const some = own.filter((e) => picks.has(e.key));
-        if (some.length === own.length) given.append("pick", name);
+        const whole = some.length === own.length;
+        const [{label, of}] = own;
+        if (whole && of.kind !== "search") given.append("pick", label);
         else for (const e of some) given.append("pick", e.key);
       }
     }
@@ -132,8 +135,7 @@
     at("count").textContent =
       `${count(shown.rows.length, "row")}: ` +
       `${count(shown.evaluations.length, "evaluation")} on ` +
-      `${count(shown.groups, "problem and horizon")
-        .replace("horizons", "horizon")}`;
+      count(shown.groups, "problem");
     if (!shown.rows.length) at("count").textContent = "Nothing fits.";
     at("more").hidden = !left;
     at("more").textContent = `Show ${left} more rows`;
@@ -235,7 +237,7 @@
     const of = `${data.evaluations.length.toLocaleString("en")} evaluations`;
     at("lead").textContent = data.evaluations.length ?
       `${of} of ${data.optimizers.length} optimizers and settings on ` +
-      `${data.groups.length} problems and horizons. Filter and sort them, ` +
+      `${data.groups.length} problems. Filter and sort them, ` +
       "tick some, and their loss curves are drawn beside each other." :
       "No evaluation is stored yet.";
     at("faults").hidden = !data.faults.length;

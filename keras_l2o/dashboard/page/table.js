@@ -76,9 +76,10 @@ window.L2O = window.L2O || {};
     return make("td", {class: warns ? "figure warns" : "figure"}, text);
   }
 
-  /* A bar that leans to the left of 1 if a ratio is better, else right. */
+  /* A bar that leans to the left of 1 if a ratio is better, else right.
+     Half and twice fill it; small differences are drawn larger. */
   function lean(value) {
-    const size = Math.min(1, Math.abs(Math.log(value)) / Math.log(3));
+    const size = Math.min(1, Math.abs(Math.log2(value))) ** 0.6;
     const side = value < 1 ? "better" : "worse";
     const bar = make("i", {class: side});
     bar.style.width = `${50 * size}%`;
