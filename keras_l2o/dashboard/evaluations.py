@@ -105,7 +105,9 @@ def _pool(arrays):
     weights = weights[np.isfinite(weights).all(axis=(1, 2, 3))]
     runs, records, layers, members = weights.shape
     # Each layer is a row: its mean over the runs.
-    by_layer = weights.mean(axis=0) if runs else weights.reshape(0, layers, members)
+    by_layer = (
+        weights.mean(axis=0) if runs else weights.reshape(0, layers, members)
+    )
     members_of = []
     for index in range(members):
         own = by_layer[..., index].T

@@ -82,7 +82,8 @@ class Gatherer:
                     if not path.name.startswith(".")
                 ]
                 found += [
-                    ("run", path) for path in sorted(root.rglob("config.json"))
+                    ("run", path)
+                    for path in sorted(root.rglob("config.json"))
                     if runs.is_run(path.parent)
                 ]
             for kind, path in found:
@@ -166,7 +167,9 @@ class _Found:
         if name not in self.optimizers:
             known = self.choices.of(*name, folder / "optimizer")
             self.optimizers[name] = {
-                "id": len(self.optimizers), **name._asdict(), **known
+                "id": len(self.optimizers),
+                **name._asdict(),
+                **known,
             }
         return self.optimizers[name]["id"]
 

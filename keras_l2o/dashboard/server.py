@@ -85,7 +85,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: Server
-    protocol_version = "HTTP/1.1"
+    # A connection for each request: none outlives the server.
+    protocol_version = "HTTP/1.0"
 
     def do_GET(self):
         # A page of another site could else reach this one under its own name.
@@ -98,7 +99,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             body, digest = self.server.body()
             tag = f'"{digest}"'
             same = self.headers.get("If-None-Match") == tag
-            self._send(304 if same else 200, b"" if same else body, ".json", tag)
+            self._send(
+                304 if same else 200, b"" if same else body, ".json", tag
+            )
         elif name == site.DATA:
             data = self.server.body()[0]
             self._send(200, b"window.KERAS_L2O_DATA = " + data + b";\n", ".js")

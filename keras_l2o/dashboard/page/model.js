@@ -27,16 +27,10 @@ window.L2O = window.L2O || {};
       means: "Family and replicate, or a rule and how its rate was found: " +
         "tuned for each problem, the single one that is best elsewhere, or " +
         "Keras’s default."},
-    {id: "student", label: "Student", kind: "text",
-      means: "The class of a learned optimizer’s policy."},
     {id: "problem", label: "Problem", kind: "text", rows: "evaluation",
       means: "What was trained."},
     {id: "steps", label: "Horizon", kind: "count", rows: "evaluation",
       means: "Steps of a training."},
-    {id: "problems", label: "Problems", kind: "coverage", rows: "optimizer",
-      means: "On how many of the problems and horizons that the filters leave " +
-        "it was run. Means over some of them are not to be compared with " +
-        "means over all."},
     {id: "best_ratio", label: "Best loss", kind: "ratio",
       means: "Best validation loss of a run over that of what is compared " +
         "with; below 1 is better. Over several problems the geometric mean. " +
@@ -45,6 +39,10 @@ window.L2O = window.L2O || {};
       means: "The same for the validation loss at the end."},
     {id: "train_ratio", label: "Training loss", kind: "ratio",
       means: "The same for the training loss at the end."},
+    {id: "problems", label: "Problems", kind: "coverage", rows: "optimizer",
+      means: "On how many of the problems and horizons that the filters leave " +
+        "it was run. Means over some of them are not to be compared with " +
+        "means over all."},
     {id: "best", label: "Best", kind: "loss", rows: "single",
       means: "Best validation loss itself, mean over the runs."},
     {id: "last", label: "Last", kind: "loss", rows: "single",
@@ -53,6 +51,8 @@ window.L2O = window.L2O || {};
       means: "Training loss at the end itself."},
     {id: "accuracy", label: "Accuracy", kind: "percent", rows: "single",
       means: "Best validation accuracy."},
+    {id: "student", label: "Student", kind: "text",
+      means: "The class of a learned optimizer’s policy."},
     {id: "state", label: "State", kind: "number",
       means: "Numbers kept for each parameter. Adam keeps 2."},
     {id: "cost", label: "Cost", kind: "times",

@@ -280,13 +280,16 @@
 
   for (const id of ["filters", "switches"]) {
     at(id).addEventListener("submit", (event) => event.preventDefault());
-    at(id).addEventListener("input", (event) => {
-      const {name, type, checked, value} = event.target;
-      if (!name) return;
-      state[name] = type === "checkbox" ? (checked ? "1" : "") : value;
-      whole = allPanels = false;
-      redraw();
-    });
+    for (const kind of ["input", "change"]) {
+      at(id).addEventListener(kind, (event) => {
+        const {name, type, checked, value} = event.target;
+        const now = type === "checkbox" ? (checked ? "1" : "") : value;
+        if (!name || state[name] === now) return;
+        state[name] = now;
+        whole = allPanels = false;
+        redraw();
+      });
+    }
   }
   at("filters").addEventListener("reset", (event) => {
     event.preventDefault();

@@ -126,7 +126,7 @@ window.L2O = window.L2O || {};
     element.tBodies[0].replaceChildren(...rows.map((row) => {
       const keys = row.evaluations.map((e) => e.key);
       const count = keys.filter((key) => picks.has(key)).length;
-      const name = [row.name];
+      const name = broken(row.name);
       if (row.name === data.recommended && row.kind === "learned") {
         name.push(make("span", {class: "badge"}, "if in doubt"));
       }
@@ -142,6 +142,12 @@ window.L2O = window.L2O || {};
     }));
     restore(element, focus);
     return shown.rows.length - rows.length;
+  }
+
+  /* A name that may go on in the next line after its slashes and bars. */
+  function broken(name) {
+    return name.split(/(?<=[/_])/).flatMap((part, i) =>
+      (i ? [make("wbr"), part] : [part]));
   }
 
   /* Keyboard users stay where they are when the table is drawn again. */
