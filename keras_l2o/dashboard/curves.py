@@ -1,5 +1,7 @@
 """Many runs of many steps, thinned to what a picture can show."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 #: Most points of a curve of training losses.
@@ -41,19 +43,22 @@ def band(values: np.ndarray) -> list[list[float | None]]:
     seen = np.where(np.isfinite(values), values, np.nan)
     if not len(seen):
         return [[]]
-    rows = [np.full(seen.shape[1], np.nan) for _ in range(3)]
     some = ~np.isnan(seen).all(axis=0)
-    for row, reduce in zip(rows, (np.nanmedian, np.nanmin, np.nanmax)):
-        row[some] = reduce(seen[:, some], axis=0)
-    return [numbers(row) for row in rows[: 1 if len(seen) == 1 else 3]]
+    known = seen[:, some]
+    rows = [np.nanmedian(known, axis=0)]
+    if len(seen) > 1:
+        rows += [np.nanmin(known, axis=0), np.nanmax(known, axis=0)]
+    found = np.full((len(rows), seen.shape[1]), np.nan)
+    found[:, some] = rows
+    return [numbers(row) for row in found]
 
 
-def numbers(values) -> list[float | None]:
+def numbers(values: Iterable[float]) -> list[float | None]:
     """Numbers as JSON has them, each of four digits; see `number`."""
     return [number(value) for value in values]
 
 
-def number(value) -> float | int | None:
+def number(value: float | None) -> float | None:
     """A number of four digits; `None` if it is not finite."""
     if value is None or not np.isfinite(value):
         return None

@@ -48,7 +48,7 @@ def _entry(stored):
     epochs = loss.shape[1]
     ends = [min((i + 1) * per_epoch, steps) for i in range(epochs)]
     means = np.stack(
-        [losses[:, i * per_epoch : end].mean(axis=1) for i, end in _ends(ends)],
+        [losses[:, i * per_epoch : e].mean(axis=1) for i, e in enumerate(ends)],
         axis=1,
     )
     shown = loss if validated else means
@@ -81,12 +81,10 @@ def _entry(stored):
         "training": curves.band(training),
     }
     if "trace_weights" in arrays:
-        found["pool"] = _pool(arrays)
+        pool = _pool(arrays)
+        if pool["weights"]:  # at least one run has not diverged
+            found["pool"] = pool
     return found
-
-
-def _ends(ends):
-    return list(enumerate(ends))
 
 
 def _milliseconds(seconds, ends):
@@ -101,26 +99,19 @@ def _pool(arrays):
     """The weights of each member over time, and how layers differ in them."""
     weights = np.asarray(arrays["trace_weights"], "float64")
     every = -(-weights.shape[1] // RECORDS)
-    weights = weights[:, ::every]
-    weights = weights[np.isfinite(weights).all(axis=(1, 2, 3))]
-    runs, records, layers, members = weights.shape
-    # Each layer is a row: its mean over the runs.
-    by_layer = (
-        weights.mean(axis=0) if runs else weights.reshape(0, layers, members)
-    )
-    members_of = []
-    for index in range(members):
-        own = by_layer[..., index].T
-        if len(own):
-            members_of.append(
-                [
-                    curves.numbers(reduce(own, axis=0))
-                    for reduce in (np.mean, np.min, np.max)
-                ]
-            )
+    whole = np.isfinite(weights).all(axis=(1, 2, 3))
+    # By member, layer and record, the mean over the runs.
+    by_member = weights[whole, ::every].mean(axis=0).T if whole.any() else ()
     return {
         "x": [int(step) for step in arrays["trace_steps"][::every]],
         "names": [str(name) for name in arrays["trace_pool"]],
         "layers": len(arrays["trace_layers"]),
-        "weights": members_of,
+        "weights": [
+            [
+                curves.numbers(layers.mean(axis=0)),
+                curves.numbers(layers.min(axis=0)),
+                curves.numbers(layers.max(axis=0)),
+            ]
+            for layers in by_member
+        ],
     }

@@ -3,7 +3,6 @@
 import csv
 import math
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from keras_l2o.dashboard import curves
 from keras_l2o.strategies import RunDirectory
 from keras_l2o.strategies import RunError
-from keras_l2o.strategies.rows import Row
 
 #: The student's figure in `summary.csv`, and those of its replicates.
 VALIDATION = "val_log_loss"
@@ -76,7 +74,7 @@ def _students(rows, names):
     return np.array([[row.validation for row in rows]])
 
 
-def _best(rows: Sequence[Row]):
+def _best(rows):
     kept = [row.validation for row in rows if row.kept]
     kept = [value for value in kept if math.isfinite(value)]
     return min(kept, default=None)

@@ -76,8 +76,8 @@ def columns(browser, name):
 
 def order(browser, name):
     return browser.run(
-        "return document.querySelector(`#table th[data-column=${arguments[0]}]`)"
-        ".getAttribute('aria-sort')",
+        "const column = `#table th[data-column=${arguments[0]}]`;"
+        "return document.querySelector(column).getAttribute('aria-sort')",
         name,
     )
 
