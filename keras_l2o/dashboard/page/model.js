@@ -31,23 +31,23 @@ window.L2O = window.L2O || {};
       means: "What was trained."},
     {id: "steps", label: "Horizon", kind: "count", rows: "evaluation",
       means: "Steps of a training."},
-    {id: "best_ratio", label: "Best loss", kind: "ratio",
+    {id: "best_ratio", label: "Best, relative", kind: "ratio",
       means: "Best validation loss of a run over that of what is compared " +
         "with; below 1 is better. Over several problems the geometric mean. " +
         "∞ if a run diverged."},
-    {id: "last_ratio", label: "Last loss", kind: "ratio",
+    {id: "last_ratio", label: "Last, relative", kind: "ratio",
       means: "The same for the validation loss at the end."},
-    {id: "train_ratio", label: "Training loss", kind: "ratio",
+    {id: "train_ratio", label: "Training, relative", kind: "ratio",
       means: "The same for the training loss at the end."},
     {id: "problems", label: "Problems", kind: "coverage", rows: "optimizer",
       means: "On how many of the problems and horizons that the filters leave " +
         "it was run. Means over some of them are not to be compared with " +
-        "means over all."},
-    {id: "best", label: "Best", kind: "loss", rows: "single",
+        "means over all, and come after these."},
+    {id: "best", label: "Best loss", kind: "loss", rows: "single",
       means: "Best validation loss itself, mean over the runs."},
-    {id: "last", label: "Last", kind: "loss", rows: "single",
+    {id: "last", label: "Last loss", kind: "loss", rows: "single",
       means: "Last validation loss itself."},
-    {id: "train", label: "Train", kind: "loss", rows: "single",
+    {id: "train", label: "Training loss", kind: "loss", rows: "single",
       means: "Training loss at the end itself."},
     {id: "accuracy", label: "Accuracy", kind: "percent", rows: "single",
       means: "Best validation accuracy."},
@@ -206,26 +206,47 @@ window.L2O = window.L2O || {};
     const single = state.rows === "evaluation" || groups.size === 1;
     const columns = COLUMNS.filter((c) =>
       (!c.rows || c.rows === state.rows || (c.rows === "single" && single)) &&
-      (c.id !== "student" || rows.some((r) => r.student)));
+      (c.id !== "student" || rows.some((r) => r.student)) &&
+      !(c.id in state && state[c.id]));  // a filter says it of all rows
     const shown = columns.find((c) => c.id === state.sort) || columns[0];
     return {
-      columns, rows: sorted(rows, shown.id, Boolean(state.down)),
+      columns, rows: sorted(rows, shown, Boolean(state.down), state.rows),
       sort: shown.id, evaluations: found, groups: groups.size, reference,
     };
   }
 
-  /* What is not known comes last, whichever way the rest is sorted. */
-  function sorted(rows, id, down) {
+  /*
+   * What is not known comes last, whichever way the rest is sorted, and before
+   * it means over some problems only, which would else win by their choice.
+   */
+  function sorted(rows, column, down, kind) {
+    const {id} = column;
     const missing = (v) => v === null || v === undefined || v === "";
+    const part = (r) => column.kind === "ratio" && kind === "optimizer" &&
+      r.problems < r.total;
     const sign = down ? -1 : 1;
     return [...rows].sort((a, b) => {
       const [x, y] = [a[id], b[id]];
       if (missing(x) || missing(y)) return missing(x) - missing(y);
+      if (part(a) !== part(b)) return part(a) - part(b);
       if (typeof x === "string") {
         return sign * x.localeCompare(y, "en", {numeric: true});
       }
       return x === y ? 0 : sign * (x < y ? -1 : 1);
     });
+  }
+
+  /* Of several folders the first, at the horizon that most of it has. */
+  function firstFilters(data) {
+    if (data.sets.length < 2) return {};
+    const [set] = data.sets;
+    const counts = new Map();
+    for (const e of data.evaluations) {
+      if (e.in.set !== set) continue;
+      counts.set(e.in.steps, (counts.get(e.in.steps) || 0) + 1);
+    }
+    const [steps] = [...counts].sort((a, b) => b[1] - a[1]).map((c) => c[0]);
+    return steps === undefined ? {} : {set, steps: String(steps)};
   }
 
   /* What is picked before anybody has picked: a learned one and a rule. */
@@ -241,6 +262,6 @@ window.L2O = window.L2O || {};
   }
 
   Object.assign(L2O, {
-    START, COLUMNS, prepare, options, table, references, firstPicks,
+    START, COLUMNS, prepare, options, table, firstFilters, firstPicks,
   });
 })(window.L2O);

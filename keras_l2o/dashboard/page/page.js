@@ -45,6 +45,7 @@
   /* The address keeps filters and picks, for a reload and for a link. */
   function readAddress() {
     const given = new URLSearchParams(location.hash.slice(1));
+    if (![...given].length) Object.assign(state, L2O.firstFilters(data));
     for (const name of Object.keys(L2O.START)) {
       if (given.has(name)) state[name] = given.get(name);
     }
