@@ -28,10 +28,12 @@ os.environ["PATH"] = os.pathsep.join(
 
 from keras_l2o.version import __version__  # noqa: E402
 from tools import api_pages  # noqa: E402
+from tools import site_dashboard  # noqa: E402
 from tools import site_pages  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
 site_pages.write(HERE / "generated")
+site_dashboard.write(HERE / "generated" / "extra" / "dashboard")
 
 project = "keras_l2o"
 author = "the authors of keras_l2o"
@@ -72,6 +74,7 @@ html_theme = "furo"
 html_math_renderer = "mathml"
 html_title = "keras_l2o"
 html_static_path = ["_static"]
+html_extra_path = ["generated/extra"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False

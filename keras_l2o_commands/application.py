@@ -10,6 +10,7 @@ from rich.text import Text
 
 from keras_l2o_commands import baselines
 from keras_l2o_commands import bundled
+from keras_l2o_commands import dashboard
 from keras_l2o_commands import hub
 from keras_l2o_commands import interruption
 from keras_l2o_commands import measure
@@ -46,6 +47,7 @@ for module in (
     measure,
     baselines,
     plot,
+    dashboard,
     results,
     hub,
     tune,

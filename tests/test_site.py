@@ -6,9 +6,11 @@ import re
 
 import pytest
 
+from keras_l2o.dashboard import site
 from tools import api_pages
 from tools import check_docs
 from tools import docstrings
+from tools import site_dashboard
 from tools import site_pages
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
@@ -145,3 +147,27 @@ def test_the_table_of_optimizers_has_their_figures():
     row = text.partition("`min-max-compact/3`")[2].partition("* -")[0]
     figures = [line.partition("-")[2].strip() for line in row.splitlines()[1:5]]
     assert all(figures)
+
+
+def test_the_page_to_choose_by_looking_has_all_that_is_stored():
+    data = site_dashboard.data()
+    text = site.text(data)
+    assert len(text) < 3_000_000
+    assert str(DOCS.parent) not in text
+    stored = {
+        path
+        for name in site_dashboard.STORED
+        for path in (DOCS.parent / name).rglob("evaluations/*.npz")
+    }
+    choice = (DOCS.parent / site_dashboard.CHOICE).glob("*.npz")
+    assert len(data["evaluations"]) == len(stored) + len([*choice])
+    assert any("pool" in own for own in data["evaluations"])
+    learned = {o["name"] for o in data["optimizers"] if o["student"]}
+    assert {"min-max/1", data["recommended"]} <= learned
+
+
+def test_pages_lead_to_the_page_to_choose_by_looking():
+    conf = (DOCS / "conf.py").read_text("utf-8")
+    assert 'site_dashboard.write(HERE / "generated" / "extra" /' in conf
+    for name in ("guides/choose", "guides/command_line", "results/index"):
+        assert "../dashboard/index.html#set=unseen" in PAGES[name]

@@ -38,6 +38,7 @@ MODULES = (
     "keras_l2o.config.errors",
     "keras_l2o.config.overrides",
     "keras_l2o.config.presets",
+    "keras_l2o.dashboard",
     "keras_l2o.errors",
     "keras_l2o.evaluation",
     "keras_l2o.evaluation.cells",
