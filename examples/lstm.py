@@ -1,0 +1,71 @@
+"""An LSTM that reads a line of Python's library and says which module has it.
+
+    python examples/lstm.py
+
+It shows a recurrent network over characters, with dropout.
+"""
+
+import keras
+import numpy as np
+import python_source
+import side_by_side
+from keras import layers
+
+LENGTH = 64
+BATCH = 64
+#: Printable characters, one for all others, and nothing.
+CHARACTERS = 97
+
+
+def encoded(texts):
+    """Texts as int32 array `(texts, LENGTH)`, with zeros at the end."""
+    codes = np.zeros((len(texts), LENGTH), "int32")
+    for row, text in zip(codes, texts):
+        for place, character in enumerate(text[:LENGTH]):
+            code = ord(character) - 31
+            row[place] = code if 0 < code < 96 else 96
+    return codes
+
+
+def network():
+    """Embeddings of characters, an LSTM, and a layer for the modules."""
+    return keras.Sequential(
+        [
+            keras.Input((LENGTH,), dtype="int32"),
+            layers.Embedding(CHARACTERS, 24, mask_zero=True),
+            layers.LSTM(64),
+            layers.Dropout(0.2),
+            layers.Dense(len(python_source.MODULES)),
+        ]
+    )
+
+
+def main(argv=None):
+    arguments = side_by_side.arguments(
+        __doc__, argv, seeds=1, examples=(8_000, 256), epochs=(4, 2)
+    )
+    texts, labels = python_source.pieces(lines=2)
+    x = encoded(texts)
+    # The last thousand are for validation.
+    held = x[-1000:], labels[-1000:]
+    x, y = x[:-1000][: arguments.examples], labels[:-1000][: arguments.examples]
+    print(f"{len(x)} pieces of text from {len(python_source.MODULES)} modules")
+
+    def train(contender, seed):
+        optimizer, callbacks = contender
+        model = network()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+        history = model.fit(
+            x, y, BATCH, arguments.epochs, verbose=0, callbacks=callbacks
+        )
+        loss, accuracy = model.evaluate(*held, verbose=0)
+        figures = {"validation loss": loss, "accuracy": accuracy}
+        return history.history["loss"], figures
+
+    optimizers = side_by_side.fitted(arguments.short)
+    return side_by_side.compare(train, optimizers, arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()

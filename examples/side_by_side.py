@@ -1,0 +1,133 @@
+"""What the examples share: flags, the optimizers to compare, and the table.
+
+`general` has nothing set and is told how long the training is. Beside it are
+AdamW at three rates, each with warm-up and a cosine, so that its best row is
+AdamW tuned for the example, and Adam as Keras makes it. All start from the same
+weights.
+"""
+
+import argparse
+import pathlib
+import time
+
+import keras
+import numpy as np
+
+import keras_l2o
+
+RATES = (0.001, 0.003, 0.01)
+WARMUP = 0.05
+
+
+def arguments(document, argv, seeds, files=(), **lengths):
+    """The flags of an example.
+
+    Args:
+        document: String, the example's docstring.
+        argv: List of strings, or `None` for the command line's.
+        seeds: Int. How many there are by default.
+        files: Names of flags for paths.
+        **lengths: Flags for ints, each a pair: its default, and that with
+            `--short`.
+    """
+    parser = argparse.ArgumentParser(
+        description=document,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--short", action="store_true", help="a few seconds")
+    parser.add_argument("--seeds", type=int)
+    for name in files:
+        parser.add_argument(f"--{name}", type=pathlib.Path)
+    for name, (full, _) in lengths.items():
+        help = f"default: {full}"
+        parser.add_argument(f"--{name}", type=int, help=help)
+    found = parser.parse_args(argv)
+    for name, values in {**lengths, "seeds": (seeds, 1)}.items():
+        if getattr(found, name) is None:
+            setattr(found, name, values[found.short])
+    return found
+
+
+def fitted(short=False):
+    """The optimizers for `fit`: from names, functions that make each anew.
+
+    Each returns the optimizer and a list of callbacks.
+
+    Args:
+        short: Bool. If `True`, two of them only.
+    """
+    horizon = keras_l2o.callbacks.Horizon
+    found = {"general": lambda: (keras_l2o.from_hub("general"), [horizon()])}
+    for rate in () if short else RATES:
+        found[f"AdamW {rate:g}, cosine"] = lambda rate=rate: (
+            keras.optimizers.AdamW(rate),
+            [horizon(warmup=WARMUP)],
+        )
+    found["Adam 0.001"] = lambda: (keras.optimizers.Adam(), [])
+    return found
+
+
+def looped(steps, short=False):
+    """The optimizers for a loop of your own, as `fitted` has them for `fit`.
+
+    Args:
+        steps: Int. The loop's steps, which nobody else tells the optimizer.
+        short: Bool. If `True`, two of them only.
+    """
+
+    def cosine(rate):
+        rising = max(round(WARMUP * steps), 1)
+        return keras.optimizers.schedules.CosineDecay(
+            0.0, steps - rising, warmup_target=rate, warmup_steps=rising
+        )
+
+    found = {
+        "general": lambda: keras_l2o.from_hub("general", total_steps=steps)
+    }
+    for rate in () if short else RATES:
+        found[f"AdamW {rate:g}, cosine"] = lambda rate=rate: (
+            keras.optimizers.AdamW(cosine(rate))
+        )
+    found["Adam 0.001"] = keras.optimizers.Adam
+    return found
+
+
+def compare(train, optimizers, seeds):
+    """Trains with each optimizer, and prints a table.
+
+    Args:
+        train: Function of what an optimizer's function returns, and of a seed,
+            that returns a list of losses over time and a dict of figures.
+        optimizers: Dict from names to functions without arguments.
+        seeds: Int.
+
+    Returns:
+        Dict from names to lists, of a seed each, of what `train` returned.
+    """
+    runs = {}
+    begin = time.process_time()
+    for name, make in optimizers.items():
+        runs[name] = []
+        start = time.process_time()
+        for seed in range(seeds):
+            made = make()
+            keras.utils.set_random_seed(seed)
+            runs[name].append(train(made, seed))
+        figures = [figures for _, figures in runs[name]]
+        if len(runs) == 1:
+            heads = [*figures[0], "CPU seconds"]
+            print("".join([f"{'':22}", *(f"{head:>20}" for head in heads)]))
+        cells = [_cell([run[key] for run in figures]) for key in figures[0]]
+        cells.append(f"{(time.process_time() - start) / seeds:.0f}")
+        line = "".join([f"{name:22}", *(f"{cell:>20}" for cell in cells)])
+        print(line, flush=True)
+    minutes = (time.process_time() - begin) / 60
+    print(
+        f"{keras.backend.backend()}, {seeds} seeds, {minutes:.1f} minutes of CPU"
+    )
+    return runs
+
+
+def _cell(values):
+    mean = f"{np.mean(values):.3f}"
+    return mean if len(values) == 1 else f"{mean} ± {np.std(values):.3f}"

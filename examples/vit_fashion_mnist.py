@@ -1,0 +1,80 @@
+"""A vision transformer on Fashion-MNIST.
+
+    make fashion-mnist
+    python examples/vit_fashion_mnist.py
+
+It shows a model that usually asks for a tuned rate and a warm-up, and a data
+set by name.
+"""
+
+import sys
+
+import keras
+import side_by_side
+from keras import layers
+from keras import ops
+
+import keras_l2o
+
+BATCH = 64
+
+
+class Position(layers.Layer):
+    """Adds a learned vector for each position."""
+
+    def build(self, input_shape):
+        self.table = self.add_weight(input_shape[1:], "uniform", name="table")
+
+    def call(self, inputs):
+        return inputs + self.table
+
+
+def vision_transformer(width=48, heads=4, blocks=2):
+    """A network of 49 patches of four by four pixels, and a token."""
+    inputs = keras.Input((28, 28, 1))
+    x = layers.Conv2D(width, 4, strides=4)(inputs)
+    x = layers.Reshape((49, width))(x)
+    # The vector of the first position is the token of the class.
+    x = Position()(ops.pad(x, [[0, 0], [1, 0], [0, 0]]))
+    for _ in range(blocks):
+        y = layers.LayerNormalization()(x)
+        attention = layers.MultiHeadAttention(heads, width // heads)
+        x = x + attention(y, y)
+        y = layers.LayerNormalization()(x)
+        y = layers.Dense(2 * width, activation="gelu")(y)
+        x = x + layers.Dense(width)(y)
+    x = layers.LayerNormalization()(x[:, 0])
+    return keras.Model(inputs, layers.Dense(10)(x))
+
+
+def main(argv=None):
+    arguments = side_by_side.arguments(
+        __doc__, argv, seeds=1, images=(10_000, 512), epochs=(3, 2)
+    )
+    try:
+        clothes = keras_l2o.problems.load_dataset("fashion_mnist")
+    except keras_l2o.problems.DatasetError as error:
+        sys.exit(str(error))
+    x = clothes.x_train[: arguments.images]
+    y = clothes.y_train[: arguments.images]
+    last = 64 if arguments.short else None
+    validation = clothes.x_validation[:last], clothes.y_validation[:last]
+
+    def train(contender, seed):
+        optimizer, callbacks = contender
+        model = vision_transformer()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+        history = model.fit(
+            x, y, BATCH, arguments.epochs, verbose=0, callbacks=callbacks
+        )
+        loss, accuracy = model.evaluate(*validation, verbose=0)
+        figures = {"validation loss": loss, "accuracy": accuracy}
+        return history.history["loss"], figures
+
+    optimizers = side_by_side.fitted(arguments.short)
+    return side_by_side.compare(train, optimizers, arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()
