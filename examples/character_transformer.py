@@ -7,8 +7,6 @@ It shows `compile` and `fit` with `general` and the callback `Horizon`, on a
 model with embeddings, attention and layer normalization.
 """
 
-import pathlib
-
 import keras
 import numpy as np
 import python_source
@@ -56,7 +54,7 @@ def windows(codes, count):
 
 def main(argv=None):
     arguments = side_by_side.arguments(
-        __doc__, argv, seeds=1, files=["text"], steps=(480, 16)
+        __doc__, argv, seeds=1, files=["text"], steps=(400, 16)
     )
     if arguments.text:
         text = arguments.text.read_text("utf-8")
@@ -70,8 +68,9 @@ def main(argv=None):
     validation = windows(codes[border:], 64 if arguments.short else 1024)
     print(f"{len(text)} characters, {len(alphabet)} of them different")
 
-    def train(contender, seed):
-        optimizer, callbacks = contender
+    def train(make, seed):
+        optimizer, callbacks = make()
+        keras.utils.set_random_seed(seed)
         model = transformer(len(alphabet))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])

@@ -66,10 +66,12 @@ def values(variables):
 def main(argv=None):
     if keras.backend.backend() != "jax":
         sys.exit("This loop is JAX's: run it with KERAS_BACKEND=jax.")
-    arguments = side_by_side.arguments(__doc__, argv, seeds=3, steps=(400, 30))
+    arguments = side_by_side.arguments(__doc__, argv, seeds=2, steps=(400, 30))
     digits = keras_l2o.problems.load_dataset("digits")
 
-    def train(optimizer, seed):
+    def train(make, seed):
+        optimizer = make()
+        keras.utils.set_random_seed(seed)
         model = network()
         optimizer.build(model.trainable_variables)
         state = (

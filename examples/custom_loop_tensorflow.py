@@ -41,12 +41,14 @@ def main(argv=None):
         sys.exit("This loop is TensorFlow's: set KERAS_BACKEND=tensorflow.")
     import tensorflow as tf
 
-    arguments = side_by_side.arguments(__doc__, argv, seeds=3, steps=(800, 30))
+    arguments = side_by_side.arguments(__doc__, argv, seeds=2, steps=(600, 30))
     digits = keras_l2o.problems.load_dataset("digits")
     noise = np.random.default_rng(0).normal(size=digits.x_validation.shape)
     noisy = digits.x_validation + NOISE * noise.astype("float32")
 
-    def train(optimizer, seed):
+    def train(make, seed):
+        optimizer = make()
+        keras.utils.set_random_seed(seed)
         model = network()
         optimizer.build(model.trainable_variables)
         data = tf.data.Dataset.from_tensor_slices(digits.x_train)

@@ -51,8 +51,9 @@ def main(argv=None):
     x, y = x[:-1000][: arguments.examples], labels[:-1000][: arguments.examples]
     print(f"{len(x)} pieces of text from {len(python_source.MODULES)} modules")
 
-    def train(contender, seed):
-        optimizer, callbacks = contender
+    def train(make, seed):
+        optimizer, callbacks = make()
+        keras.utils.set_random_seed(seed)
         model = network()
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])

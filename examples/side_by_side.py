@@ -1,7 +1,7 @@
 """What the examples share: flags, the optimizers to compare, and the table.
 
 `general` has nothing set and is told how long the training is. Beside it are
-AdamW at three rates, each with warm-up and a cosine, so that its best row is
+AdamW at two rates, each with warm-up and a cosine, so that its best row is
 AdamW tuned for the example, and Adam as Keras makes it. All start from the same
 weights.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 import keras_l2o
 
-RATES = (0.001, 0.003, 0.01)
+RATES = (0.003, 0.01)
 WARMUP = 0.05
 
 
@@ -96,8 +96,9 @@ def compare(train, optimizers, seeds):
     """Trains with each optimizer, and prints a table.
 
     Args:
-        train: Function of what an optimizer's function returns, and of a seed,
-            that returns a list of losses over time and a dict of figures.
+        train: Function of one of `optimizers` and of a seed that returns a
+            list of losses over time and a dict of figures. The optimizer comes
+            before the seed, for to make one may draw numbers, too.
         optimizers: Dict from names to functions without arguments.
         seeds: Int.
 
@@ -110,9 +111,7 @@ def compare(train, optimizers, seeds):
         runs[name] = []
         start = time.process_time()
         for seed in range(seeds):
-            made = make()
-            keras.utils.set_random_seed(seed)
-            runs[name].append(train(made, seed))
+            runs[name].append(train(make, seed))
         figures = [figures for _, figures in runs[name]]
         if len(runs) == 1:
             heads = [*figures[0], "CPU seconds"]
@@ -122,9 +121,8 @@ def compare(train, optimizers, seeds):
         line = "".join([f"{name:22}", *(f"{cell:>20}" for cell in cells)])
         print(line, flush=True)
     minutes = (time.process_time() - begin) / 60
-    print(
-        f"{keras.backend.backend()}, {seeds} seeds, {minutes:.1f} minutes of CPU"
-    )
+    backend = keras.backend.backend()
+    print(f"{backend}, {seeds} seeds, {minutes:.1f} minutes of CPU")
     return runs
 
 

@@ -60,8 +60,9 @@ def main(argv=None):
     last = 64 if arguments.short else None
     validation = clothes.x_validation[:last], clothes.y_validation[:last]
 
-    def train(contender, seed):
-        optimizer, callbacks = contender
+    def train(make, seed):
+        optimizer, callbacks = make()
+        keras.utils.set_random_seed(seed)
         model = vision_transformer()
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])

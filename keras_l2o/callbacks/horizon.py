@@ -30,6 +30,11 @@ class Horizon(keras.callbacks.Callback):
     training goes on where it was. An end before the last epoch, as by
     `keras.callbacks.EarlyStopping`, does no harm.
 
+    All optimizers of a model are told: the parts of a
+    `keras.optimizers.MultiOptimizer`, and those that a model with a
+    `train_step` of its own has as attributes, such as a generator's and a
+    discriminator's. Each is taken to make a step a batch.
+
     Where the rate follows the cosine, no other callback should turn it by what
     it reads from `optimizer.learning_rate`, such as
     `keras.callbacks.ReduceLROnPlateau`. The model's training step is compiled
@@ -148,13 +153,29 @@ class Horizon(keras.callbacks.Callback):
 
 
 def _parts(model):
-    """The optimizers, one or more, that a model's optimizer consists of."""
-    optimizer = model.optimizer
+    """The optimizers, one or more, that train a model.
+
+    That of `compile`, and those that the model of a user's own has as
+    attributes, one by one or in lists or dicts, for its own `train_step`.
+    """
+    found: dict[int, keras.optimizers.Optimizer] = {}
+    for value in [model.optimizer, *vars(model).values()]:
+        if isinstance(value, dict):
+            value = list(value.values())
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(one, keras.optimizers.Optimizer):
+                found |= {id(part): part for part in _within(one, model)}
+    return list(found.values())
+
+
+def _within(optimizer, model):
+    """The optimizers that an optimizer consists of; most are their own."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         optimizer = optimizer.inner_optimizer
     if not isinstance(optimizer, keras.optimizers.MultiOptimizer):
         return [optimizer]
-    if not optimizer.built and model.built:
+    compiled = optimizer is model.optimizer
+    if compiled and not optimizer.built and model.built:
         # Only then it has made them all.
         optimizer.build(model.trainable_variables)
     return optimizer.optimizers

@@ -1,0 +1,165 @@
+"""A generative adversarial network, with two learned optimizers in one model.
+
+    KERAS_BACKEND=tensorflow python examples/gan.py
+
+It shows a `train_step` of your own with an optimizer for each of two networks.
+One callback `Horizon` tells both how long `fit` is. Neither network minimizes
+a loss that stays as it is, which is not what `general` was made for. How good
+the generator is, is Fréchet's distance between what it draws and the digits,
+as normal distributions of their 64 pixels; zero is best.
+"""
+
+import os
+import sys
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+import numpy as np
+import side_by_side
+from keras import layers
+from keras import ops
+
+import keras_l2o
+
+BATCH = 64
+NOISE = 16
+
+
+class GAN(keras.Model):
+    """A generator of images, and a discriminator that tells them from real."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator = keras.Sequential(
+            [
+                keras.Input((NOISE,)),
+                layers.Dense(128, activation="leaky_relu"),
+                layers.Dense(128, activation="leaky_relu"),
+                layers.Dense(64, activation="sigmoid"),
+                layers.Reshape((8, 8, 1)),
+            ]
+        )
+        self.discriminator = keras.Sequential(
+            [
+                keras.Input((8, 8, 1)),
+                layers.Flatten(),
+                layers.Dense(128, activation="leaky_relu"),
+                layers.Dropout(0.3),
+                layers.Dense(64, activation="leaky_relu"),
+                layers.Dense(1),
+            ]
+        )
+        self.loss_of = keras.losses.BinaryCrossentropy(from_logits=True)
+        self.seeds = keras.random.SeedGenerator(0)
+
+    def compile(self, generator_optimizer, discriminator_optimizer):
+        super().compile()
+        self.generator_optimizer = generator_optimizer
+        self.discriminator_optimizer = discriminator_optimizer
+
+    def call(self, noise):
+        return self.generator(noise)
+
+    def train_step(self, real):
+        import tensorflow as tf
+
+        noise = keras.random.normal((BATCH, NOISE), seed=self.seeds)
+        labels = ops.concatenate([ops.ones((BATCH, 1)), ops.zeros((BATCH, 1))])
+        with tf.GradientTape(persistent=True) as tape:
+            drawn = self.generator(noise, training=True)
+            both = ops.concatenate([real, drawn])
+            logits = self.discriminator(both, training=True)
+            discriminator_loss = self.loss_of(labels, logits)
+            generator_loss = self.loss_of(labels[:BATCH], logits[BATCH:])
+        for loss, network, optimizer in (
+            (generator_loss, self.generator, self.generator_optimizer),
+            (
+                discriminator_loss,
+                self.discriminator,
+                self.discriminator_optimizer,
+            ),
+        ):
+            gradients = tape.gradient(loss, network.trainable_variables)
+            optimizer.apply(gradients, network.trainable_variables)
+        return {
+            "generator_loss": generator_loss,
+            "discriminator_loss": discriminator_loss,
+        }
+
+
+def distance(images, others):
+    """Fréchet's distance between two sets of images."""
+    (mean, spread), (other_mean, other_spread) = (
+        (part.mean(0), np.cov(part.T))
+        for part in (images.reshape(-1, 64), others.reshape(-1, 64))
+    )
+    # The trace of the root of a product, by its eigenvalues.
+    values = np.linalg.eigvals(spread @ other_spread)
+    root = np.sqrt(np.clip(values.real, 0.0, None)).sum()
+    gap = np.square(mean - other_mean).sum()
+    return float(gap + np.trace(spread) + np.trace(other_spread) - 2 * root)
+
+
+class Distances(keras.callbacks.Callback):
+    """Measures the generator before the training and after each epoch."""
+
+    def __init__(self, real):
+        super().__init__()
+        self.real, self.found = real, []
+        noise = np.random.default_rng(0).normal(size=(2_000, NOISE))
+        self.noise = noise.astype("float32")
+
+    def on_train_begin(self, logs=None):
+        self.on_epoch_end(0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        drawn = ops.convert_to_numpy(self.model.generator(self.noise))
+        self.found.append(distance(self.real, drawn))
+
+
+def main(argv=None):
+    if keras.backend.backend() != "tensorflow":
+        sys.exit("This `train_step` is TensorFlow's: KERAS_BACKEND=tensorflow.")
+    arguments = side_by_side.arguments(__doc__, argv, seeds=2, epochs=(150, 8))
+    digits = keras_l2o.problems.load_dataset("digits")
+    images = digits.x_train[: len(digits.x_train) // BATCH * BATCH]
+
+    def train(make, seed):
+        (one, callbacks), (other, _) = make(), make()
+        keras.utils.set_random_seed(seed)
+        distances = Distances(digits.x_train)
+        model = GAN()
+        model.compile(one, other)
+        history = model.fit(
+            images,
+            batch_size=BATCH,
+            epochs=arguments.epochs,
+            verbose=0,
+            callbacks=[*callbacks, distances],
+        ).history
+        figures = {
+            "discriminator's loss": history["discriminator_loss"][-1],
+            "first distance": distances.found[0],
+            "last distance": distances.found[-1],
+        }
+        return distances.found, figures
+
+    horizon = keras_l2o.callbacks.Horizon
+    optimizers = {
+        "general": lambda: (keras_l2o.from_hub("general"), [horizon()]),
+        "AdamW 0.001, cosine": lambda: (
+            keras.optimizers.AdamW(0.001),
+            [horizon(warmup=0.05)],
+        ),
+        "Adam 0.0002, beta 0.5": lambda: (
+            keras.optimizers.Adam(2e-4, beta_1=0.5),
+            [],
+        ),
+        "Adam 0.001": lambda: (keras.optimizers.Adam(), []),
+    }
+    return side_by_side.compare(train, optimizers, arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()

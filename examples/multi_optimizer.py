@@ -1,0 +1,119 @@
+"""`keras.optimizers.MultiOptimizer`: a learned part for matrices, Adam's rest.
+
+    python examples/multi_optimizer.py
+
+A bag of words says which module of Python's library a few lines are from. The
+kernels of its dense layers are trained by `general`, embeddings and biases by
+AdamW. It shows that `Horizon` tells each part how long `fit` is, and that the
+model is saved and loaded with both.
+"""
+
+import pathlib
+import re
+import tempfile
+import zlib
+
+import keras
+import numpy as np
+import python_source
+import side_by_side
+from keras import layers
+
+import keras_l2o
+
+BATCH = 64
+WORDS = 40
+ROWS = 5_000
+
+
+def hashed(texts):
+    """The words of texts as int32 `(texts, WORDS)`, with zeros at the end."""
+    codes = np.zeros((len(texts), WORDS), "int32")
+    for row, text in zip(codes, texts):
+        found = re.findall(r"\w+", text)[:WORDS]
+        row[: len(found)] = [
+            1 + zlib.crc32(word.encode()) % (ROWS - 1) for word in found
+        ]
+    return codes
+
+
+def network():
+    """The mean of the words' embeddings, and two layers over it."""
+    return keras.Sequential(
+        [
+            keras.Input((WORDS,), dtype="int32"),
+            layers.Embedding(ROWS, 32, mask_zero=True),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(64, activation="relu"),
+            layers.Dropout(0.2),
+            layers.Dense(len(python_source.MODULES)),
+        ]
+    )
+
+
+def parted(rate):
+    """`general` for what ends in `kernel`, AdamW for all else."""
+    return keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(
+            keras.optimizers.AdamW(rate),
+            {".*/kernel": keras_l2o.from_hub("general")},
+        )
+    )
+
+
+def saved_and_loaded(model, x):
+    """The model from its file, which is to do what it did."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "model.keras")
+        model.save(path)
+        loaded = keras.models.load_model(path)
+    np.testing.assert_array_equal(
+        loaded.predict(x, verbose=0), model.predict(x, verbose=0)
+    )
+    for kept, found in zip(
+        model.optimizer.variables, loaded.optimizer.variables, strict=True
+    ):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(kept), keras.ops.convert_to_numpy(found)
+        )
+    return loaded
+
+
+def main(argv=None):
+    arguments = side_by_side.arguments(
+        __doc__, argv, seeds=2, examples=(5_000, 512), epochs=(6, 2)
+    )
+    texts, labels = python_source.pieces(lines=4)
+    x = hashed(texts)
+    held = x[-1000:], labels[-1000:]
+    x, y = x[:-1000][: arguments.examples], labels[:-1000][: arguments.examples]
+    print(f"{len(x)} pieces of text from {len(python_source.MODULES)} modules")
+
+    def train(make, seed):
+        optimizer, callbacks = make()
+        keras.utils.set_random_seed(seed)
+        model = network()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+        history = model.fit(
+            x, y, BATCH, arguments.epochs, verbose=0, callbacks=callbacks
+        )
+        if isinstance(optimizer, keras.optimizers.MultiOptimizer):
+            model = saved_and_loaded(model, held[0])
+        loss, accuracy = model.evaluate(*held, verbose=0)
+        figures = {"validation loss": loss, "accuracy": accuracy}
+        return history.history["loss"], figures
+
+    optimizers = {
+        f"kernels, AdamW {rate:g}": lambda rate=rate: (
+            parted(rate),
+            [keras_l2o.callbacks.Horizon(warmup=side_by_side.WARMUP)],
+        )
+        for rate in (side_by_side.RATES[-1:])
+    }
+    optimizers |= side_by_side.fitted(arguments.short)
+    return side_by_side.compare(train, optimizers, arguments.seeds)
+
+
+if __name__ == "__main__":
+    main()
