@@ -121,7 +121,7 @@ class Distances(keras.callbacks.Callback):
 def main(argv=None):
     if keras.backend.backend() != "tensorflow":
         sys.exit("This `train_step` is TensorFlow's: KERAS_BACKEND=tensorflow.")
-    arguments = side_by_side.arguments(__doc__, argv, seeds=2, epochs=(150, 8))
+    arguments = side_by_side.arguments(__doc__, argv, seeds=1, epochs=(100, 8))
     digits = keras_l2o.problems.load_dataset("digits")
     images = digits.x_train[: len(digits.x_train) // BATCH * BATCH]
 
@@ -148,16 +148,23 @@ def main(argv=None):
     horizon = keras_l2o.callbacks.Horizon
     optimizers = {
         "general": lambda: (keras_l2o.from_hub("general"), [horizon()]),
-        "AdamW 0.001, cosine": lambda: (
-            keras.optimizers.AdamW(0.001),
-            [horizon(warmup=0.05)],
-        ),
         "Adam 0.0002, beta 0.5": lambda: (
             keras.optimizers.Adam(2e-4, beta_1=0.5),
             [],
         ),
-        "Adam 0.001": lambda: (keras.optimizers.Adam(), []),
     }
+    if not arguments.short:
+        optimizers |= {
+            "general at 0.3": lambda: (
+                keras_l2o.from_hub("general", learning_rate=0.3),
+                [horizon()],
+            ),
+            "AdamW 0.001, cosine": lambda: (
+                keras.optimizers.AdamW(0.001),
+                [horizon(warmup=0.05)],
+            ),
+            "Adam 0.001": lambda: (keras.optimizers.Adam(), []),
+        }
     return side_by_side.compare(train, optimizers, arguments.seeds)
 
 

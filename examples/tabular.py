@@ -79,7 +79,7 @@ def trained(table, make, seed, epochs):
 
 
 def main(argv=None):
-    arguments = side_by_side.arguments(__doc__, argv, seeds=3, epochs=(40, 3))
+    arguments = side_by_side.arguments(__doc__, argv, seeds=2, epochs=(40, 3))
     tables = list(TABLES)[:1] if arguments.short else TABLES
     runs = {}
     for table in tables:

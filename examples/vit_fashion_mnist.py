@@ -49,7 +49,7 @@ def vision_transformer(width=48, heads=4, blocks=2):
 
 def main(argv=None):
     arguments = side_by_side.arguments(
-        __doc__, argv, seeds=1, images=(10_000, 512), epochs=(3, 2)
+        __doc__, argv, seeds=1, images=(8_000, 256), epochs=(2, 2)
     )
     try:
         clothes = keras_l2o.problems.load_dataset("fashion_mnist")

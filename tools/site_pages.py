@@ -52,7 +52,8 @@ def texts():
     found["parts/commands"] = commands()
     found["parts/optimizers"] = optimizers()
     found["parts/problems"] = problems()
-    found["parts/benchmarks"] = benchmarks()
+    found["parts/benchmarks"] = scripts("benchmarks")
+    found["parts/examples"] = scripts("examples")
     return found
 
 
@@ -196,14 +197,15 @@ def problems():
     return table(["name", "what it is", "how long a suite trains it"], rows)
 
 
-def benchmarks():
-    """What each script in `benchmarks/` says of itself."""
+def scripts(folder):
+    """What each script in a folder of the repository says of itself."""
     import ast
 
     parts = []
-    for path in sorted((ROOT / "benchmarks").glob("*.py")):
-        doc = ast.get_docstring(ast.parse(path.read_text("utf-8")))
-        if path.stem != "__init__" and doc:
+    for path in sorted((ROOT / folder).glob("*.py")):
+        text = path.read_text("utf-8")
+        doc = ast.get_docstring(ast.parse(text))
+        if doc and "__main__" in text:
             parts.append(f"## {path.name}\n\n```text\n{doc}\n```\n")
     return "\n".join(parts)
 
