@@ -3,10 +3,22 @@
     KERAS_BACKEND=tensorflow python examples/gan.py
 
 It shows a `train_step` of your own with an optimizer for each of two networks.
-One callback `Horizon` tells both how long `fit` is. Neither network minimizes
-a loss that stays as it is, which is not what `general` was made for. How good
-the generator is, is Fréchet's distance between what it draws and the digits,
-as normal distributions of their 64 pixels; zero is best.
+One callback `Horizon` tells both how long `fit` is. How good the generator is,
+is Fréchet's distance between what it draws and the digits, as normal
+distributions of their 64 pixels; zero is best.
+
+Neither network minimizes a loss that stays as it is, which is not what
+`general` was made for. With nothing set it loses: its discriminator wins, and
+the generator learns little. With 0.3 of its update it is far ahead, with one
+seed. TensorFlow, two processor cores, 2 minutes:
+
+                          discriminator         before          after  CPU s
+    general                       0.054         11.073          9.249     61
+    Adam 0.0002, 0.5              0.603         11.073          2.363     30
+    general at 0.3                0.601         11.073          0.469     71
+    AdamW 0.001, cosine           0.253         11.073          4.938     32
+    Adam 0.001                    0.452         11.073          2.612     29
+    tensorflow, 1 seeds, 3.7 minutes of CPU
 """
 
 import os
@@ -72,14 +84,10 @@ class GAN(keras.Model):
             logits = self.discriminator(both, training=True)
             discriminator_loss = self.loss_of(labels, logits)
             generator_loss = self.loss_of(labels[:BATCH], logits[BATCH:])
-        for loss, network, optimizer in (
-            (generator_loss, self.generator, self.generator_optimizer),
-            (
-                discriminator_loss,
-                self.discriminator,
-                self.discriminator_optimizer,
-            ),
-        ):
+        losses = generator_loss, discriminator_loss
+        networks = self.generator, self.discriminator
+        optimizers = self.generator_optimizer, self.discriminator_optimizer
+        for loss, network, optimizer in zip(losses, networks, optimizers):
             gradients = tape.gradient(loss, network.trainable_variables)
             optimizer.apply(gradients, network.trainable_variables)
         return {
@@ -90,10 +98,9 @@ class GAN(keras.Model):
 
 def distance(images, others):
     """Fréchet's distance between two sets of images."""
-    (mean, spread), (other_mean, other_spread) = (
-        (part.mean(0), np.cov(part.T))
-        for part in (images.reshape(-1, 64), others.reshape(-1, 64))
-    )
+    images, others = images.reshape(-1, 64), others.reshape(-1, 64)
+    mean, spread = images.mean(0), np.cov(images.T)
+    other_mean, other_spread = others.mean(0), np.cov(others.T)
     # The trace of the root of a product, by its eigenvalues.
     values = np.linalg.eigvals(spread @ other_spread)
     root = np.sqrt(np.clip(values.real, 0.0, None)).sum()
@@ -132,23 +139,20 @@ def main(argv=None):
         model = GAN()
         model.compile(one, other)
         history = model.fit(
-            images,
-            batch_size=BATCH,
-            epochs=arguments.epochs,
-            verbose=0,
+            images, batch_size=BATCH, epochs=arguments.epochs, verbose=0,
             callbacks=[*callbacks, distances],
-        ).history
+        ).history  # fmt: skip
         figures = {
-            "discriminator's loss": history["discriminator_loss"][-1],
-            "first distance": distances.found[0],
-            "last distance": distances.found[-1],
+            "discriminator": history["discriminator_loss"][-1],
+            "before": distances.found[0],
+            "after": distances.found[-1],
         }
         return distances.found, figures
 
     horizon = keras_l2o.callbacks.Horizon
     optimizers = {
         "general": lambda: (keras_l2o.from_hub("general"), [horizon()]),
-        "Adam 0.0002, beta 0.5": lambda: (
+        "Adam 0.0002, 0.5": lambda: (
             keras.optimizers.Adam(2e-4, beta_1=0.5),
             [],
         ),

@@ -6,6 +6,18 @@ A bag of words says which module of Python's library a few lines are from. The
 kernels of its dense layers are trained by `general`, embeddings and biases by
 AdamW. It shows that `Horizon` tells each part how long `fit` is, and that the
 model is saved and loaded with both.
+
+The embeddings are most of the parameters, so a step costs little more than
+AdamW's, where `general` for all of it takes four times the time. TensorFlow,
+two processor cores, 1 minute:
+
+                          validation loss       accuracy  CPU s
+    kernels, AdamW 0.01             0.563          0.850     12
+    general                         0.588          0.821     33
+    AdamW 0.003, cosine             0.803          0.784      8
+    AdamW 0.01, cosine              0.667          0.815      8
+    Adam 0.001                      1.016          0.740      6
+    tensorflow, 1 seeds, 1.1 minutes of CPU
 """
 
 import pathlib

@@ -113,13 +113,12 @@ def compare(train, optimizers, seeds):
         for seed in range(seeds):
             runs[name].append(train(make, seed))
         figures = [figures for _, figures in runs[name]]
+        heads = [*figures[0], "CPU s"]
         if len(runs) == 1:
-            heads = [*figures[0], "CPU seconds"]
-            print("".join([f"{'':22}", *(f"{head:>20}" for head in heads)]))
+            print(_line("", heads, heads))
         cells = [_cell([run[key] for run in figures]) for key in figures[0]]
         cells.append(f"{(time.process_time() - start) / seeds:.0f}")
-        line = "".join([f"{name:22}", *(f"{cell:>20}" for cell in cells)])
-        print(line, flush=True)
+        print(_line(name, cells, heads), flush=True)
     minutes = (time.process_time() - begin) / 60
     backend = keras.backend.backend()
     print(f"{backend}, {seeds} seeds, {minutes:.1f} minutes of CPU")
@@ -129,3 +128,9 @@ def compare(train, optimizers, seeds):
 def _cell(values):
     mean = f"{np.mean(values):.3f}"
     return mean if len(values) == 1 else f"{mean} ± {np.std(values):.3f}"
+
+
+def _line(name, cells, heads):
+    widths = [*(max(len(head) + 2, 15) for head in heads[:-1]), 7]
+    cells = [f"{cell:>{width}}" for cell, width in zip(cells, widths)]
+    return "".join([f"{name:20}", *cells])
