@@ -54,7 +54,7 @@ def windows(codes, count):
 
 def main(argv=None):
     arguments = side_by_side.arguments(
-        __doc__, argv, seeds=1, files=["text"], steps=(400, 16)
+        __doc__, argv, seeds=1, files=["text"], steps=(400, 12)
     )
     if arguments.text:
         text = arguments.text.read_text("utf-8")

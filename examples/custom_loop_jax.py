@@ -104,7 +104,7 @@ def main(argv=None):
         right = logits.argmax(-1) == digits.y_validation
         figures = {
             "first loss": losses[0],
-            "loss of last 50": float(np.mean(losses[-50:])),
+            "last 50": float(np.mean(losses[-50:])),
             "accuracy": float(right.mean()),
         }
         return losses, figures

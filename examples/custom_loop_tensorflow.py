@@ -41,7 +41,7 @@ def main(argv=None):
         sys.exit("This loop is TensorFlow's: set KERAS_BACKEND=tensorflow.")
     import tensorflow as tf
 
-    arguments = side_by_side.arguments(__doc__, argv, seeds=2, steps=(600, 30))
+    arguments = side_by_side.arguments(__doc__, argv, seeds=2, steps=(600, 20))
     digits = keras_l2o.problems.load_dataset("digits")
     noise = np.random.default_rng(0).normal(size=digits.x_validation.shape)
     noisy = digits.x_validation + NOISE * noise.astype("float32")
@@ -69,9 +69,9 @@ def main(argv=None):
         outputs = model.predict(noisy, verbose=0)
         error = np.square(outputs - digits.x_validation).mean()
         figures = {
-            "100 x first loss": 100 * losses[0],
-            "of last 50": 100 * float(np.mean(losses[-50:])),
-            "validation": 100 * float(error),
+            "first loss": losses[0],
+            "last 50": float(np.mean(losses[-50:])),
+            "validation": float(error),
         }
         return losses, figures
 

@@ -58,7 +58,7 @@ def fitted(model, phase, data, epochs, share=1.0):
 
 def main(argv=None):
     arguments = side_by_side.arguments(
-        __doc__, argv, seeds=2, images=(100, 64), epochs=(20, 3)
+        __doc__, argv, seeds=2, images=(100, 32), epochs=(20, 3)
     )
     first, first_validation = some_digits(0)
     (x, y), validation = some_digits(5)

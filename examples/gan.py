@@ -128,7 +128,7 @@ class Distances(keras.callbacks.Callback):
 def main(argv=None):
     if keras.backend.backend() != "tensorflow":
         sys.exit("This `train_step` is TensorFlow's: KERAS_BACKEND=tensorflow.")
-    arguments = side_by_side.arguments(__doc__, argv, seeds=1, epochs=(100, 8))
+    arguments = side_by_side.arguments(__doc__, argv, seeds=1, epochs=(100, 6))
     digits = keras_l2o.problems.load_dataset("digits")
     images = digits.x_train[: len(digits.x_train) // BATCH * BATCH]
 

@@ -42,7 +42,7 @@ def network():
 
 def main(argv=None):
     arguments = side_by_side.arguments(
-        __doc__, argv, seeds=1, examples=(8_000, 256), epochs=(3, 2)
+        __doc__, argv, seeds=1, examples=(8_000, 192), epochs=(3, 2)
     )
     texts, labels = python_source.pieces(lines=2)
     x = encoded(texts)

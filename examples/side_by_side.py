@@ -126,8 +126,8 @@ def compare(train, optimizers, seeds):
 
 
 def _cell(values):
-    mean = f"{np.mean(values):.3f}"
-    return mean if len(values) == 1 else f"{mean} ± {np.std(values):.3f}"
+    mean = f"{np.mean(values):#.3g}"
+    return mean if len(values) == 1 else f"{mean} ± {np.std(values):.1g}"
 
 
 def _line(name, cells, heads):

@@ -46,6 +46,19 @@ def main(monkeypatch):
 
 
 @pytest.fixture
+def eager_functions():
+    """On TensorFlow, functions of a loop of one's own are not compiled."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
 def clothes(monkeypatch):
     """Digits in the size of Fashion-MNIST, which nobody has to prepare."""
     digits = keras_l2o.problems.load_dataset("digits")
@@ -72,6 +85,8 @@ def test_all_examples_are_tested():
 def test_an_example_learns(name, main, request, capsys):
     if name == "vit_fashion_mnist":
         request.getfixturevalue("clothes")
+    if name == "custom_loop_tensorflow":
+        request.getfixturevalue("eager_functions")
     runs = main(name)(["--short"])
     assert len(runs) >= 2
     for seeds in runs.values():
