@@ -71,7 +71,7 @@ def main(argv=None):
     def train(make, seed):
         optimizer, callbacks = make()
         keras.utils.set_random_seed(seed)
-        model = transformer(len(alphabet))
+        model = transformer(len(alphabet), blocks=1 if arguments.short else 2)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
         history = model.fit(

@@ -61,6 +61,7 @@ def main(argv=None):
         __doc__, argv, seeds=2, images=(100, 32), epochs=(20, 3)
     )
     first, first_validation = some_digits(0)
+    first = [part[: 8 * arguments.images] for part in first]
     (x, y), validation = some_digits(5)
     few = x[: arguments.images], y[: arguments.images]
 

@@ -49,7 +49,7 @@ def vision_transformer(width=48, heads=4, blocks=2):
 
 def main(argv=None):
     arguments = side_by_side.arguments(
-        __doc__, argv, seeds=1, images=(8_000, 256), epochs=(2, 2)
+        __doc__, argv, seeds=1, images=(8_000, 192), epochs=(2, 2)
     )
     try:
         clothes = keras_l2o.problems.load_dataset("fashion_mnist")
@@ -63,7 +63,7 @@ def main(argv=None):
     def train(make, seed):
         optimizer, callbacks = make()
         keras.utils.set_random_seed(seed)
-        model = vision_transformer()
+        model = vision_transformer(blocks=1 if arguments.short else 2)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
         history = model.fit(

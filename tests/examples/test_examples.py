@@ -46,16 +46,11 @@ def main(monkeypatch):
 
 
 @pytest.fixture
-def eager_functions():
-    """On TensorFlow, functions of a loop of one's own are not compiled."""
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
+def uncompiled(monkeypatch):
+    """The function that a loop of one's own on TensorFlow compiles, as it is."""
     import tensorflow as tf
 
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    monkeypatch.setattr(tf, "function", lambda function, **options: function)
 
 
 @pytest.fixture
@@ -85,9 +80,10 @@ def test_all_examples_are_tested():
 def test_an_example_learns(name, main, request, capsys):
     if name == "vit_fashion_mnist":
         request.getfixturevalue("clothes")
+    run = main(name)
     if name == "custom_loop_tensorflow":
-        request.getfixturevalue("eager_functions")
-    runs = main(name)(["--short"])
+        request.getfixturevalue("uncompiled")
+    runs = run(["--short"])
     assert len(runs) >= 2
     for seeds in runs.values():
         for losses, figures in seeds:
