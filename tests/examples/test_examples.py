@@ -50,7 +50,15 @@ def uncompiled(monkeypatch):
     """The function that a loop of one's own on TensorFlow compiles, as it is."""
     import tensorflow as tf
 
-    monkeypatch.setattr(tf, "function", lambda function, **options: function)
+    compiled = tf.function
+    # Keras calls it with options.
+    monkeypatch.setattr(
+        tf,
+        "function",
+        lambda *functions, **options: (
+            compiled(*functions, **options) if options else functions[0]
+        ),
+    )
 
 
 @pytest.fixture
