@@ -47,7 +47,7 @@ def main(monkeypatch):
 
 @pytest.fixture
 def uncompiled(monkeypatch):
-    """The function that a loop of one's own on TensorFlow compiles, as it is."""
+    """The function that a loop on TensorFlow compiles, as it is."""
     import tensorflow as tf
 
     compiled = tf.function
