@@ -34,7 +34,7 @@ def arguments(document, argv, seeds, files=(), **lengths):
         description=document,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--short", action="store_true", help="less than a minute")
+    parser.add_argument("--short", action="store_true", help="in a minute")
     parser.add_argument("--seeds", type=int)
     for name in files:
         parser.add_argument(f"--{name}", type=pathlib.Path)
