@@ -9,18 +9,24 @@ import pytest
 
 import keras_l2o
 
-# How a training is compiled is what other tests try.
-pytestmark = [
-    pytest.mark.backend,
-    pytest.mark.usefixtures("few_outer_steps"),
-]
+pytestmark = pytest.mark.backend
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
-#: Those that need one backend, and those that run on all.
+#: Those that need one backend.
 OF_BACKEND = {
     "custom_loop_jax": "jax",
     "custom_loop_tensorflow": "tensorflow",
     "gan": "tensorflow",
+}
+#: Those that run operation by operation here, which TensorFlow alone does as
+#: fast: how a training is compiled is what other tests try.
+EAGER = ("character_transformer", "fine_tuning", "vit_fashion_mnist")
+#: Those that are tried on one backend.
+TRIED_ON = {
+    **OF_BACKEND,
+    **dict.fromkeys(EAGER, "tensorflow"),
+    "lstm": "tensorflow",
+    "multi_optimizer": "tensorflow",
 }
 NAMES = (
     "character_transformer", "custom_loop_jax", "custom_loop_tensorflow",
@@ -37,7 +43,7 @@ def main(monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
 
     def of(name):
-        needed = OF_BACKEND.get(name, keras.backend.backend())
+        needed = TRIED_ON.get(name, keras.backend.backend())
         if keras.backend.backend() != needed:
             pytest.skip(f"for {needed}")
         return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]
@@ -86,9 +92,11 @@ def test_all_examples_are_tested():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_example_learns(name, main, request, capsys):
+    run = main(name)
     if name == "vit_fashion_mnist":
         request.getfixturevalue("clothes")
-    run = main(name)
+    if name in EAGER:
+        request.getfixturevalue("few_outer_steps")
     if name == "custom_loop_tensorflow":
         request.getfixturevalue("uncompiled")
     runs = run(["--short"])
