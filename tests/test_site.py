@@ -77,6 +77,16 @@ def test_readme_has_the_sections_that_pages_include():
         assert site_pages.section(readme, title)
 
 
+def test_readme_is_short_and_whole_on_a_package_index():
+    text = (DOCS.parent / "README.md").read_text("utf-8")
+    assert len(text.splitlines()) <= 250
+    # An index has none of the repository's files.
+    targets = re.findall(r"\[[^\]]*\]\(([^)]+)\)", text)
+    assert targets
+    assert [t for t in targets if not t.startswith("https://")] == []
+    assert "<img" not in text
+
+
 def test_links_of_the_repository_lead_to_the_site_or_become_names():
     text = "[a](unseen/README.md) [b](held_out) ![c](d.png) [e](f/g.py) [h](#i)"
     assert site_pages.relinked(text, pathlib.PurePosixPath()) == (
