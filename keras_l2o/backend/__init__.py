@@ -31,6 +31,7 @@ map_replicates = _backend.map_replicates
 MAPS_TRAINING = _backend.MAPS_TRAINING
 mapped = _backend.mapped
 devices = _backend.devices
+on_processor = _backend.on_processor
 device_scope = _backend.device_scope
 local_tasks = _backend.local_tasks
 share_tasks = _backend.share_tasks

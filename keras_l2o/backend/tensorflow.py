@@ -17,6 +17,7 @@ from keras_l2o.backend.tensorflow_devices import device_scope as device_scope
 from keras_l2o.backend.tensorflow_devices import devices as devices
 from keras_l2o.backend.tensorflow_devices import gather_tasks as gather_tasks
 from keras_l2o.backend.tensorflow_devices import local_tasks as local_tasks
+from keras_l2o.backend.tensorflow_devices import on_processor as on_processor
 from keras_l2o.backend.tensorflow_devices import share_tasks as share_tasks
 from keras_l2o.backend.tensorflow_devices import sum_devices as sum_devices
 from keras_l2o.backend.tensorflow_update import compiled as compiled
