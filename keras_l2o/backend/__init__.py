@@ -43,6 +43,7 @@ walk = _backend.walk
 sum_of_squares = _backend.sum_of_squares
 known = _backend.known
 fuses = _backend.fuses
+materialized = _backend.materialized
 compiled = _backend.compiled
 stateless_apply = _backend.stateless_apply
 functional_optimizer = _backend.functional_optimizer

@@ -25,6 +25,7 @@ from keras_l2o.backend.jax_update import (
 )
 from keras_l2o.backend.jax_update import fuses as fuses
 from keras_l2o.backend.jax_update import known as known
+from keras_l2o.backend.jax_update import materialized as materialized
 from keras_l2o.backend.jax_update import read as read
 from keras_l2o.backend.jax_update import state_scope as state_scope
 from keras_l2o.backend.jax_update import stateless_apply as stateless_apply

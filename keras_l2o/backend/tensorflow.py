@@ -26,6 +26,7 @@ from keras_l2o.backend.tensorflow_update import (
 )
 from keras_l2o.backend.tensorflow_update import fuses as fuses
 from keras_l2o.backend.tensorflow_update import known as known
+from keras_l2o.backend.tensorflow_update import materialized as materialized
 from keras_l2o.backend.tensorflow_update import read as read
 from keras_l2o.backend.tensorflow_update import state_scope as state_scope
 from keras_l2o.backend.tensorflow_update import (

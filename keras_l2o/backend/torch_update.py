@@ -105,6 +105,11 @@ def fuses(tensor: Tensor) -> bool:
     return torch.compiler.is_compiling()
 
 
+def materialized(tensor: Tensor) -> Tensor:
+    """A tensor that is computed once, however many read it: any tensor."""
+    return tensor
+
+
 def compiled(function: Callable) -> Callable:
     """The function itself: torch runs it operation by operation."""
     return function

@@ -287,7 +287,7 @@ class General(Policy):
     def _directions(self, run, clock, training):
         """What is computed for each coordinate before rates are known."""
         join = run.layout.join
-        gradient = join([self.cast_gradient(g) for g in run.gradients])
+        gradient = self.cast_gradient(join(run.gradients))
         rows = join([state.averages for state in run.states], 1)
         rows = self._averages(rows, gradient)
         corrections = clock.corrections((*DECAYS, self.beta_2))
@@ -302,9 +302,9 @@ class General(Policy):
             clock.context,
             in_one_pass=not training and backend.fuses(gradient),
         )
-        parameter = join(
-            [ops.cast(p, self.variable_dtype) for p in run.parameters]
-        )
+        # Much reads it, and would compute it again.
+        direction = backend.materialized(direction)
+        parameter = ops.cast(join(run.parameters), self.variable_dtype)
         means = run.layout.means(
             [
                 ops.square(parameter),

@@ -269,9 +269,13 @@ def test_an_accelerators_form_gives_the_same(monkeypatch, orthogonal, most):
     monkeypatch.setattr("keras_l2o.policies.runs.MOST_JOINED", most)
     monkeypatch.setattr(backend, "on_processor", lambda: False)
     found = run(policy, parameters, gradients, horizon(0, 9))
+    # Matrices are orthogonalized in bfloat16 there: some 0.05 off,
+    # and up to 0.12 for a matrix of two rows.
+    near = 0.15 if orthogonal else 1e-5
     for one, other in zip(plain, found):
-        for a, b in zip(one, other):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * a.std())
+        for shape, a, b in zip(shapes, one, other):
+            error = np.linalg.norm(a - b) / np.linalg.norm(a)
+            assert error < (near if len(shape) > 1 else 1e-5)
 
 
 def test_groups_hold_all_tensors_in_their_order():
