@@ -5,11 +5,12 @@
 #
 # Figures are printed, also to OUT/printout.txt (OUT: results/gpu), and appended
 # to OUT/figures.jsonl. Without parts, all run, the most important first, until
-# BUDGET (200) seconds are over; those left out are named. A part that fails
+# BUDGET (180) seconds are over; those left out are named. A part that fails
 # prints why, and the next one runs; at the end the failed ones are named and
 # the status is 1.
 # PYTHON is the interpreter (python3). SMALL=1 tries every part with tiny sizes,
-# on a processor. It needs keras, jax, torch, h5py and filelock.
+# on a processor. It needs keras, jax, torch, h5py and filelock. Set
+# JAX_COMPILATION_CACHE_DIR, and what one run has compiled the next one finds.
 #
 # Last printouts (machine, versions):
 #
@@ -26,31 +27,30 @@ python=${PYTHON:-python3}
 mkdir -p "$out"
 
 if [ -n "${SMALL:-}" ]; then
-    large="tiny" middle="tiny" big="tiny" all="tiny"
+    large="tiny" middle="tiny" big="tiny" small="tiny"
     gpt="tiny" vit="tiny" rising="tiny"
     rounds="--rounds 1" copied="--copied 4096" unroll="--unroll 3"
 else
-    large="125M" middle="25M" big="25M 125M" all="25M 125M 1M"
+    large="125M" middle="25M" big="25M 125M" small="1M"
     gpt="125M" vit="B/16" rising="1M 25M 125M"
     rounds="--rounds 7" copied="" unroll=""
 fi
 # Compilers for processors take their time.
-longer=${SMALL:+600} budget=${BUDGET:-${SMALL:+9}200}
+longer=${SMALL:+600} budget=${BUDGET:-${SMALL:+9}180}
 
 parts=(
-    jax-update torch-update jax-gpt jax-vit torch-gpt torch-vit
-    torch-compiled jax-chunks jax-eager jax-rnnprop torch-rnnprop replicates
-    outer jax-kernels jax-gpt-bfloat16 torch-gpt-bfloat16 jax-gpt-rnnprop
-    torch-compiled-large
+    jax-gpt jax-update jax-vit torch-gpt torch-update torch-vit
+    jax-gpt-bfloat16 jax-rnnprop torch-compiled jax-kernels jax-small
+    jax-eager torch-rnnprop replicates outer torch-gpt-bfloat16
+    jax-gpt-rnnprop torch-compiled-large
 )
 [ $# -gt 0 ] && parts=("$@")
 
 # The seconds that a part may take, and what it runs.
 arguments() {
     case $1 in
-    jax-update) echo "110 updates --sizes $all $copied" ;;
-    jax-chunks) echo "90 updates --sizes $big $copied --group 16777216
-        --chunk-floats 268435456 --rules adam general feature_mlp" ;;
+    jax-update) echo "80 updates --sizes $big $copied" ;;
+    jax-small) echo "60 updates --sizes $small $copied" ;;
     jax-eager) echo "90 updates --sizes $middle $copied --forms eager" ;;
     jax-rnnprop) echo "90 updates --sizes $rising $copied
         --rules adam rnnprop" ;;
@@ -61,7 +61,7 @@ arguments() {
     jax-gpt-rnnprop)
         echo "90 whole_step gpt --size $gpt --rules adam rnnprop" ;;
     jax-vit) echo "90 whole_step vit --size $vit" ;;
-    torch-update) echo "60 updates --sizes $all $copied --forms eager
+    torch-update) echo "40 updates --sizes $big $copied --forms eager
         --rules adam fused_adam general feature_mlp" ;;
     torch-compiled) echo "120 updates --sizes $middle $copied
         --rules adam fused_adam feature_mlp general" ;;
