@@ -12,9 +12,33 @@
 # on a processor. It needs keras, jax, torch, h5py and filelock. Set
 # JAX_COMPILATION_CACHE_DIR, and what one run has compiled the next one finds.
 #
-# Last printouts (machine, versions):
+# Last printouts: one NVIDIA H200, JAX 0.11.2, torch 2.11.0, Keras 3.15.1, 16
+# cores of a processor. Alone on the card, a whole step of the GPT (float32):
 #
-#     none yet: written before a graphics card was at hand
+#     gpt_adam_milliseconds = 30.290
+#     gpt_general_milliseconds = 47.795
+#     gpt_general_over_adam = 1.578
+#     gpt_adam_peak_gigabytes = 7.849
+#     gpt_general_peak_gigabytes = 10.465
+#
+# Beside other parts, while these were compiled:
+#
+#     vit_general_over_adam = 1.406        (28.97 and 40.75 ms)
+#     gpt_general_over_adam = 2.263        (mixed_bfloat16: 15.85 and 35.86 ms)
+#     copy_gigabytes_a_second = 4165.6
+#     adam_25M_compiled_milliseconds = 1.562           9.3 x floor,  101 kernels
+#     general_25M_compiled_milliseconds = 4.024       15.2 x floor,  577 kernels
+#     feature_mlp_25M_compiled_milliseconds = 3.418   12.9 x floor,  253 kernels
+#     adam_125M_compiled_milliseconds = 2.164          2.6 x floor,  197 kernels
+#     general_125M_compiled_milliseconds = 20.251     15.5 x floor, 1029 kernels
+#
+#     torch, eager: fused_adam 0.638, adam 4.355, feature_mlp 47.77, general
+#     104.97 ms at 25M; 1.024, 17.53, 82.41 and 223.68 ms at 125M
+#
+# Before tensors went through General in few runs, and the flat state through
+# the policy at once, the same card had 9.656 ms (3075 kernels) for general and
+# 3.462 ms (2073 kernels) for feature_mlp at 25M. General's program of a whole
+# step takes 50 s to compile here, FeatureMLP's more than 40 s.
 
 set -u -o pipefail
 
