@@ -111,6 +111,7 @@ SPHINX := $(PYTHON) -m sphinx -j 2 -q -W --keep-going docs docs/_build
 
 docs: $(VENV)/installed-docs
 	$(SPHINX)/html -b html
+	$(PYTHON) tools/site_links.py docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 docs-serve: docs

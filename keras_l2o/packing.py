@@ -6,11 +6,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_l2o import backend
 from keras_l2o import numerics
 
 #: About how many floats belong to one chunk: its state, gradients and updates.
 #: So few fit into a processor's cache, however large the model is.
 CHUNK_FLOATS = 3 * 2**19
+#: The same on an accelerator, which has no such cache and starts each operation
+#: at a price. What a policy computes on the way takes about as much memory.
+ACCELERATOR_FLOATS = 2**29
 #: A model that would have this many chunks or fewer is not cut into chunks,
 #: because each chunk adds some overhead.
 FEW = 3
@@ -26,7 +30,8 @@ def cut(size, floats):
     Returns:
         Two ints, the number of chunks and their width.
     """
-    width = CHUNK_FLOATS // (floats + 8)
+    most = CHUNK_FLOATS if backend.on_processor() else ACCELERATOR_FLOATS
+    width = most // (floats + 8)
     chunks = math.ceil(size / width)
     if chunks <= FEW:
         return 1, size

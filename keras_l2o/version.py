@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 #: The version of keras_l2o.
-__version__ = "0.1.0.dev0"
+__version__ = "0.2.0"
 
 
 def versions():

@@ -11,6 +11,7 @@ from tools import api_pages
 from tools import check_docs
 from tools import docstrings
 from tools import site_dashboard
+from tools import site_links
 from tools import site_pages
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
@@ -75,6 +76,33 @@ def test_readme_has_the_sections_that_pages_include():
     readme = (DOCS.parent / "README.md").read_text("utf-8")
     for title in site_pages.SECTIONS.values():
         assert site_pages.section(readme, title)
+
+
+def test_readme_is_short_and_whole_on_a_package_index():
+    text = (DOCS.parent / "README.md").read_text("utf-8")
+    assert len(text.splitlines()) <= 250
+    # An index has none of the repository's files.
+    targets = re.findall(r"\[[^\]]*\]\(([^)]+)\)", text)
+    assert targets
+    assert [t for t in targets if not t.startswith("https://")] == []
+    assert "<img" not in text
+
+
+def test_links_that_lead_nowhere_are_found(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a b.css").write_text("")
+    (tmp_path / "a.html").write_text(
+        '<link href="a%20b.css"><a href="b/c.html#here">'
+        '<a href="#"><a href="https://example.org/x"><a href="b/c.html#x=1">'
+        '<a href="gone.html"><a href="b/c.html#there"><a href="#nowhere">'
+    )
+    (tmp_path / "b" / "c.html").write_text('<p id="here"><img src="../d.png">')
+    assert site_links.broken(tmp_path) == [
+        ("a.html", "#nowhere"),
+        ("a.html", "b/c.html#there"),
+        ("a.html", "gone.html"),
+        ("b/c.html", "../d.png"),
+    ]
 
 
 def test_links_of_the_repository_lead_to_the_site_or_become_names():

@@ -29,7 +29,6 @@ SECTIONS = {
     "what_it_is": "What it is",
     "install": "Install",
     "use_an_optimizer": "Use an optimizer",
-    "different_from_adam": "What it does differently from Adam",
     "how_good": "How good are they?",
     "data": "Data",
 }

@@ -39,11 +39,10 @@ class EagerUpdate:
 class CompiledUpdate(EagerUpdate):
     """Keras's step, with the policy's mathematics compiled.
 
-    That of a chunk of the flat state, or that of a run of tensors of
-    `General`'s, once for each shape; reading, checking and assigning stay
-    eager. Keras's own optimizers stay as they are: they are torch's operations
-    over lists. The package itself compiles nothing on torch: this is what it
-    would bring.
+    That of a chunk of the flat state or that of all tensors, once for each
+    shape; reading, checking and assigning stay eager. Keras's own optimizers
+    stay as they are: they are torch's operations over lists. The package
+    itself compiles nothing on torch: this is what it would bring.
     """
 
     def __init__(self, optimizer, shapes):
@@ -59,7 +58,7 @@ class CompiledUpdate(EagerUpdate):
             first = keras.ops.convert_to_tensor(first)
             state._run = lambda *inputs: run(*inputs[:-1], first)
         else:
-            policy._update_run = Traced(policy._update_run)
+            policy.update = Traced(policy.update)
 
 
 class FusedAdam:

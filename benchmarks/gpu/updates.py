@@ -4,9 +4,7 @@
 
 The floor is the time of a copy of as many bytes: parameters, gradients and
 state read, parameters and state written, once. Models are the variables of
-language models, with random gradients. `--chunk-floats` and `--group` try
-other sizes of what is computed at once: of a chunk of the flat state, and of a
-run of small tensors of `General`'s.
+language models, with random gradients.
 """
 
 import gc
@@ -22,8 +20,6 @@ from benchmarks.gpu import report
 from benchmarks.gpu import rules
 from benchmarks.gpu.copy_rate import copy_rate
 from benchmarks.gpu.kernels import kernels
-from keras_l2o import packing
-from keras_l2o.policies import general
 
 if device.BACKEND == "jax":
     from benchmarks.gpu.jax_update import CompiledUpdate
@@ -124,13 +120,7 @@ def main():
     )
     parser.add_argument("--forms", nargs="+", default=["compiled"])
     parser.add_argument("--copied", type=int, default=2**28)
-    parser.add_argument("--chunk-floats", type=int)
-    parser.add_argument("--group", type=int)
     arguments = parser.parse_args()
-    if arguments.chunk_floats:
-        packing.CHUNK_FLOATS = arguments.chunk_floats
-    if arguments.group:
-        general.GROUP = arguments.group
     say = report.Report(arguments, **device.facts())
     rate = copy_rate(arguments.copied)
     say("copy_gigabytes_a_second", rate / 1e9)

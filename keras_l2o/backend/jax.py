@@ -16,7 +16,7 @@ from keras_l2o.backend.jax_devices import device_scope as device_scope
 from keras_l2o.backend.jax_devices import devices as devices
 from keras_l2o.backend.jax_devices import gather_tasks as gather_tasks
 from keras_l2o.backend.jax_devices import local_tasks as local_tasks
-from keras_l2o.backend.jax_devices import on_processor as _on_processor
+from keras_l2o.backend.jax_devices import on_processor as on_processor
 from keras_l2o.backend.jax_devices import share_tasks as share_tasks
 from keras_l2o.backend.jax_devices import sum_devices as sum_devices
 from keras_l2o.backend.jax_update import compiled as compiled
@@ -25,6 +25,7 @@ from keras_l2o.backend.jax_update import (
 )
 from keras_l2o.backend.jax_update import fuses as fuses
 from keras_l2o.backend.jax_update import known as known
+from keras_l2o.backend.jax_update import materialized as materialized
 from keras_l2o.backend.jax_update import read as read
 from keras_l2o.backend.jax_update import state_scope as state_scope
 from keras_l2o.backend.jax_update import stateless_apply as stateless_apply
@@ -75,7 +76,7 @@ def unrolled(function: Callable) -> Callable:
     Args:
         function: Any function of nests of tensors.
     """
-    return with_products(function) if _on_processor() else function
+    return with_products(function) if on_processor() else function
 
 
 #: Whether `scan` can compute a step's values again for the gradient.
@@ -231,7 +232,7 @@ def _outgrows_cache(values):
     recurrent ones remember would leave the cache at each inner step.
     """
     size = sum(value.size * value.dtype.itemsize for value in values)
-    return _on_processor() and size > 2**24
+    return on_processor() and size > 2**24
 
 
 def jit_compile_training() -> bool:

@@ -159,6 +159,15 @@ def fuses(tensor: Tensor) -> bool:
     return isinstance(tensor, jax.core.Tracer)
 
 
+def materialized(tensor: Tensor) -> Tensor:
+    """A tensor that the compiler computes once, however many read it.
+
+    Elsewhere than on a processor, where a loop does not begin at a price: it
+    might be fused with each of its readers.
+    """
+    return tensor if on_processor() else jax.lax.optimization_barrier(tensor)
+
+
 def compiled(function: Callable) -> Callable:
     """The function, of tensors alone, with its operations fused by XLA.
 

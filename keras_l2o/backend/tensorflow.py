@@ -17,6 +17,7 @@ from keras_l2o.backend.tensorflow_devices import device_scope as device_scope
 from keras_l2o.backend.tensorflow_devices import devices as devices
 from keras_l2o.backend.tensorflow_devices import gather_tasks as gather_tasks
 from keras_l2o.backend.tensorflow_devices import local_tasks as local_tasks
+from keras_l2o.backend.tensorflow_devices import on_processor as on_processor
 from keras_l2o.backend.tensorflow_devices import share_tasks as share_tasks
 from keras_l2o.backend.tensorflow_devices import sum_devices as sum_devices
 from keras_l2o.backend.tensorflow_update import compiled as compiled
@@ -25,6 +26,7 @@ from keras_l2o.backend.tensorflow_update import (
 )
 from keras_l2o.backend.tensorflow_update import fuses as fuses
 from keras_l2o.backend.tensorflow_update import known as known
+from keras_l2o.backend.tensorflow_update import materialized as materialized
 from keras_l2o.backend.tensorflow_update import read as read
 from keras_l2o.backend.tensorflow_update import state_scope as state_scope
 from keras_l2o.backend.tensorflow_update import (

@@ -9,6 +9,12 @@ from keras_l2o.typing import Nest
 from keras_l2o.typing import Tensor
 
 
+def on_processor() -> bool:
+    """Whether TensorFlow has processors alone, no accelerator."""
+    kinds = {device.device_type for device in tf.config.list_logical_devices()}
+    return kinds <= {"CPU"}
+
+
 def devices(model: keras.Model) -> int:
     """Number of devices that share the tasks of a model's outer step.
 

@@ -161,6 +161,11 @@ def fuses(tensor: Tensor) -> bool:
     return False
 
 
+def materialized(tensor: Tensor) -> Tensor:
+    """A tensor that is computed once, however many read it: any tensor."""
+    return tensor
+
+
 def compiled(function: Callable) -> Callable:
     """The function, of tensors alone, with its operations fused by XLA.
 

@@ -1,6 +1,5 @@
 """A rule with nothing to set: it reads tensors, models and the horizon."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -30,17 +29,14 @@ from keras_l2o.policies.policy import next_step
 from keras_l2o.policies.policy import no_horizon
 from keras_l2o.policies.policy import told
 from keras_l2o.policies.rows import cut
-from keras_l2o.policies.rows import grouped
 from keras_l2o.policies.rows import joined
+from keras_l2o.policies.runs import together
 from keras_l2o.policies.tensor_rates import SECOND
 from keras_l2o.policies.tensor_rates import Measures
 from keras_l2o.policies.tensor_rates import TensorRates
 from keras_l2o.typing import Config
 from keras_l2o.typing import Tensor
 
-#: Small tensors go through the network together, until there are so many
-#: coordinates. What tensors share is then computed once.
-GROUP = 2**18
 #: Root mean square of what is orthogonalized, about that of Adam's direction.
 ORTHOGONAL_SIZE = 0.5
 #: The coefficients of the directions before any training.
@@ -59,6 +55,16 @@ class GeneralTensorState(NamedTuple):
     averages: Any
     # The largest that the mean of the mean square has been: scalar.
     peak: Any
+
+
+class _Found(NamedTuple):
+    """What is found of a run before its rates."""
+
+    averages: Any  # (4, coordinates)
+    direction: Any  # (coordinates,)
+    decaying: Any  # what decays at a rate of one, (coordinates,)
+    mixed: Any  # what is orthogonalized, (coordinates,), or `None`
+    means: Any  # all `Measures` but the last: a list of (tensors,)
 
 
 @keras.saving.register_keras_serializable(package="keras_l2o")
@@ -201,32 +207,88 @@ class General(Policy):
         clock = Clock.of(state, self.variable_dtype, self.warmup)
         updates: list[Any] = [None] * len(gradients)
         tensors = list(state.tensors)
-        present = [i for i, g in enumerate(gradients) if g is not None]
-        sizes = [math.prod(parameters[i].shape) for i in present]
-        for run in grouped(sizes, GROUP):
-            indices = [present[position] for position in run]
-            found = self._update_run(
-                [gradients[i] for i in indices],
-                [parameters[i] for i in indices],
-                [state.tensors[i] for i in indices],
-                len(gradients),
-                clock,
-                training,
-            )
+        fused = backend.fuses(state.step)
+        for runs in together(
+            gradients, parameters, state.tensors, training, fused
+        ):
+            indices = [index for run in runs for index in run.indices]
+            found = self._update_runs(runs, len(gradients), clock, training)
             for index, update, tensor in zip(indices, *found):
                 updates[index], tensors[index] = update, tensor
         return updates, state._replace(
             step=next_step(state.step), tensors=tuple(tensors)
         )
 
-    def _update_run(
-        self, gradients, parameters, states, count, clock, training
-    ):
+    def _update_runs(self, runs, count, clock, training):
         """Updates and new states of some of `count` tensors, together."""
-        shapes = [tuple(gradient.shape) for gradient in gradients]
-        sizes = [math.prod(shape) for shape in shapes]
-        gradient = joined([self.cast_gradient(g) for g in gradients])
-        rows = joined([state.averages for state in states], 1)
+        found = [self._directions(run, clock, training) for run in runs]
+        shapes = [shape for run in runs for shape in run.shapes]
+        means = [joined(rows) for rows in zip(*(each.means for each in found))]
+        peaks = ops.stack([s.peak for run in runs for s in run.states])
+        measures = Measures(*means, ops.maximum(peaks, means[SECOND]))
+        log_rates, log_shrinkages, shares = self.rates.find(
+            measures, shapes, count, clock
+        )
+        rates = self.learning_rate * ops.exp(log_rates)
+        decays = ops.minimum(rates * ops.exp(log_shrinkages), MOST_DECAY)
+        decays = decays * self._where(shapes, lambda shape: len(shape) > 1)
+        factors = rates * ops.exp(
+            -0.5 * self.normalization * ops.log(4.0 * measures.direction + 4e-6)
+        )
+        if self.orthogonal:
+            share = shares[0] * self._where(shapes, matrix_shape)
+            factors = factors * (1.0 - share)
+        lengths = [len(run.shapes) for run in runs]
+        updates, states = [], []
+        for run, each, *both in zip(
+            runs, found, cut(factors, lengths), cut(decays, lengths)
+        ):
+            updates += run.layout.combined(
+                *zip(both, (each.direction, each.decaying))
+            )
+            states += run.layout.cut(each.averages)
+        if self.orthogonal:
+            mixed = [
+                part
+                for run, each in zip(runs, found)
+                for part in run.layout.cut(each.mixed)
+            ]
+            sizes = ORTHOGONAL_SIZE * rates * share
+            updates = [
+                update
+                if matrix_shape(shape) is None
+                else update + sizes[index] * matrix
+                for index, (update, matrix, shape) in enumerate(
+                    zip(
+                        updates,
+                        each_orthogonalized(mixed, shapes, self.epsilon),
+                        shapes,
+                    )
+                )
+            ]
+        rows = len(DECAYS) + 1
+        return (
+            [ops.reshape(u, shape) for u, shape in zip(updates, shapes)],
+            [
+                GeneralTensorState(
+                    ops.reshape(part, (rows, *shape)), measures.peak[index]
+                )
+                for index, (part, shape) in enumerate(zip(states, shapes))
+            ],
+        )
+
+    def _where(self, shapes, condition):
+        """One for each tensor whose shape meets a condition, zero elsewhere."""
+        return ops.convert_to_tensor(
+            [float(bool(condition(shape))) for shape in shapes],
+            self.variable_dtype,
+        )
+
+    def _directions(self, run, clock, training):
+        """What is computed for each coordinate before rates are known."""
+        join = run.layout.join
+        gradient = self.cast_gradient(join(run.gradients))
+        rows = join([state.averages for state in run.states], 1)
         rows = self._averages(rows, gradient)
         corrections = clock.corrections((*DECAYS, self.beta_2))
         *momenta, second = ops.unstack(
@@ -235,73 +297,30 @@ class General(Policy):
         scale = numerics.inverse_root(second, self.epsilon)
         directions = [momentum * scale for momentum in momenta]
         directions.append(ops.tanh(gradient * scale))
-        raw = self.direction.combine(
+        direction = self.direction.combine(
             directions,
             clock.context,
             in_one_pass=not training and backend.fuses(gradient),
         )
-        parameter = joined(
-            [ops.cast(p, self.variable_dtype) for p in parameters]
-        )
-        figures = ops.stack(
+        # Much reads it, and would compute it again.
+        direction = backend.materialized(direction)
+        parameter = ops.cast(join(run.parameters), self.variable_dtype)
+        means = run.layout.means(
             [
                 ops.square(parameter),
-                ops.square(raw),
+                ops.square(direction),
                 ops.square(momenta[ADAM]),
                 second,
                 second * scale,
             ]
         )
-        means = ops.stack(
-            [ops.mean(part, axis=-1) for part in cut(figures, sizes)], axis=1
-        )
-        means = ops.unstack(means, figures.shape[0])
-        peaks = ops.stack([state.peak for state in states])
-        measures = Measures(*means, ops.maximum(peaks, means[SECOND]))
-        log_rates, log_shrinkages, shares = self.rates.find(
-            measures, shapes, count, clock
-        )
-        rates = self.learning_rate * ops.exp(log_rates)
-        decays = ops.minimum(rates * ops.exp(log_shrinkages), MOST_DECAY)
-        factors = ops.exp(
-            -0.5 * self.normalization * ops.log(4.0 * measures.direction + 4e-6)
-        )
-        parts = [
-            factors[index] * part for index, part in enumerate(cut(raw, sizes))
-        ]
+        mixed = None
         if self.orthogonal:
             mixed = momenta[ADAM] + self.mix[0] * momenta[-1]
-            parts = self._with_matrices(
-                parts, mixed + self.mix[1] * gradient, shapes, *shares
-            )
+            mixed = mixed + self.mix[1] * gradient
         # Without a gradient there is no decay, either.
-        decaying = cut(parameter * second * ops.square(scale), sizes)
-        updates = []
-        for index, shape in enumerate(shapes):
-            update = rates[index] * parts[index]
-            if len(shape) > 1:
-                update = update + decays[index] * decaying[index]
-            updates.append(ops.reshape(update, shape))
-        new = [
-            GeneralTensorState(
-                ops.reshape(part, (rows.shape[0], *shape)), measures.peak[index]
-            )
-            for index, (part, shape) in enumerate(zip(cut(rows, sizes), shapes))
-        ]
-        return updates, new
-
-    def _with_matrices(self, parts, momentum, shapes, shares):
-        """Puts orthogonalized momenta in the place of shares of directions."""
-        sizes = [math.prod(shape) for shape in shapes]
-        found = each_orthogonalized(cut(momentum, sizes), shapes, self.epsilon)
-        return [
-            part
-            if matrix_shape(shape) is None
-            else part + share * (ORTHOGONAL_SIZE * matrix - part)
-            for part, matrix, shape, share in zip(
-                parts, found, shapes, ops.unstack(shares, len(shapes))
-            )
-        ]
+        decaying = parameter * second * ops.square(scale)
+        return _Found(rows, direction, decaying, mixed, means)
 
     def _averages(self, rows, gradient):
         """The averages `(4, coordinates)` after one more gradient."""

@@ -49,8 +49,14 @@ def orthogonalized(matrices: Tensor, epsilon: float) -> Tensor:
         - [Jordan et al., 2024](https://kellerjordan.github.io/posts/muon/)
     """
     a, b, c = COEFFICIENTS
+    dtype = matrices.dtype
     total = ops.sum(ops.square(matrices), axis=(-2, -1), keepdims=True)
     start = matrices * numerics.inverse_root(total, epsilon)
+    if not backend.on_processor():
+        # Accelerators multiply halves several times as fast. The result then
+        # differs by some 0.05 of its norm, and its singular values spread no
+        # wider than five iterations leave them.
+        start = ops.cast(start, "bfloat16")
 
     def body(matrix, _):
         square = ops.matmul(matrix, ops.swapaxes(matrix, -1, -2))
@@ -60,7 +66,7 @@ def orthogonalized(matrices: Tensor, epsilon: float) -> Tensor:
     result, _ = backend.scan(
         body, start, ops.zeros((ITERATIONS,)), ITERATIONS, outputs=()
     )
-    return math.sqrt(matrices.shape[-1]) * result
+    return math.sqrt(matrices.shape[-1]) * ops.cast(result, dtype)
 
 
 def multiplications(rows: int, columns: int) -> int:

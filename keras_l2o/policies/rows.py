@@ -6,13 +6,19 @@ from collections.abc import Sequence
 import numpy as np
 from keras import ops
 
+from keras_l2o.typing import Tensor
 
-def grouped(sizes: Sequence[int], least: int) -> list[list[int]]:
+
+def grouped(
+    sizes: Sequence[int], least: float, most: float = math.inf
+) -> list[list[int]]:
     """Cuts a list of tensors into runs of at least so many coordinates.
 
     Args:
         sizes: List of ints, the tensors' coordinates.
-        least: Int. A run ends with the tensor that brings it to this size.
+        least: Number. A run ends with the tensor that brings it to this size.
+        most: Number. Or with the tensor that makes it so many tensors.
+            Defaults to no bound.
 
     Returns:
         List of lists of indices.
@@ -20,7 +26,7 @@ def grouped(sizes: Sequence[int], least: int) -> list[list[int]]:
     runs: list[list[int]] = []
     total = math.inf
     for index, size in enumerate(sizes):
-        if total >= least:
+        if total >= least or len(runs[-1]) >= most:
             runs.append([])
             total = 0
         runs[-1].append(index)
@@ -41,3 +47,52 @@ def cut(row, sizes):
     """Pieces of these sizes along the last axis."""
     ends = np.cumsum(sizes)[:-1].tolist()
     return ops.split(row, ends, axis=-1) if ends else [row]
+
+
+class Rows:
+    """Joins tensors, and does what is done for each, tensor by tensor.
+
+    What a processor has in its cache is then used again.
+
+    Args:
+        shapes: List of the tensors' shapes.
+    """
+
+    def __init__(self, shapes: Sequence[Sequence[int]]) -> None:
+        self.sizes = [math.prod(shape) for shape in shapes]
+
+    def join(self, tensors: Sequence[Tensor], features: int = 0) -> Tensor:
+        """The tensors in one row, behind so many axes of features."""
+        return joined(tensors, features)
+
+    def cut(self, row: Tensor) -> list[Tensor]:
+        """The part of each tensor in such a row, `(..., coordinates)`."""
+        return cut(row, self.sizes)
+
+    def means(self, figures: Sequence[Tensor]) -> list[Tensor]:
+        """Means over each tensor of what its coordinates have.
+
+        Args:
+            figures: List of rows.
+
+        Returns:
+            For each figure, a tensor `(tensors,)`.
+        """
+        parts = self.cut(ops.stack(figures))
+        means = ops.stack([ops.mean(part, axis=-1) for part in parts], axis=1)
+        return ops.unstack(means, len(figures))
+
+    def combined(self, *terms: tuple[Tensor, Tensor]) -> list[Tensor]:
+        """Sums of rows, each times a factor of each tensor.
+
+        Args:
+            *terms: Pairs of factors `(tensors,)` and a row.
+
+        Returns:
+            For each tensor, its part of the sum.
+        """
+        cuts = [(factors, self.cut(row)) for factors, row in terms]
+        return [
+            sum(factors[index] * parts[index] for factors, parts in cuts)
+            for index in range(len(self.sizes))
+        ]

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import keras_l2o
+from keras_l2o import backend
 from keras_l2o import numerics
 from keras_l2o import optimizer_state
 from keras_l2o import packing
@@ -111,6 +112,17 @@ def test_chunks_cover_every_size_and_are_few_or_of_bounded_width():
             assert chunks == 1 or cut <= width + 64
             assert (chunks - 1) * cut < size
             assert cut <= packing.FEW * width
+
+
+def test_an_accelerator_runs_large_models_in_few_chunks(monkeypatch):
+    on_processor, _ = packing.cut(25 * 10**6, 4)
+    monkeypatch.setattr(backend, "on_processor", lambda: False)
+    assert packing.cut(125 * 10**6, 4) == (1, 125 * 10**6)
+    assert on_processor > 100
+    # RNNProp's network would need memory for all coordinates at once.
+    chunks, width = packing.cut(25 * 10**6, 82)
+    assert 1 < chunks < 10
+    assert (chunks - 1) * width < 25 * 10**6 <= chunks * width
 
 
 def test_bfloat16_state_takes_half_and_trains_as_well():

@@ -32,15 +32,15 @@ def drawn(seed=0, steps=6):
     return parameters, gradients
 
 
-def untrained_general():
-    policy = policies.General()
+def untrained_general(**arguments):
+    policy = policies.General(**arguments)
     policy.build()
     return policy
 
 
-def trained_general(seed=1):
+def trained_general(seed=1, **arguments):
     """A `General` whose weights are those of no rule in particular."""
-    policy = untrained_general()
+    policy = untrained_general(**arguments)
     rng = np.random.default_rng(seed)
     for weight in policy.trainable_variables:
         noise = 0.2 * rng.normal(size=weight.shape)
@@ -245,17 +245,44 @@ def test_tensors_together_or_apart_give_the_same(monkeypatch):
     parameters, gradients = drawn()
     policy = trained_general()
     together = run(policy, parameters, gradients)
-    monkeypatch.setattr("keras_l2o.policies.general.GROUP", 5)
+    monkeypatch.setattr("keras_l2o.policies.runs.GROUP", 5)
     apart = run(policy, parameters, gradients)
     for one, other in zip(together, apart):
         for a, b in zip(one, other):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize("orthogonal", [False, True])
+@pytest.mark.parametrize("most", [2, 60])
+def test_an_accelerators_form_gives_the_same(monkeypatch, orthogonal, most):
+    rng = np.random.default_rng(4)
+    # Tensors of less than a block, of one, and of so many that sums of sums
+    # are taken.
+    shapes = [(4,), (3, 4), (33, 70), (8, 128), (), (70, 64, 16), (2, 5)]
+    parameters = [rng.normal(size=s).astype("float32") for s in shapes]
+    gradients = [
+        [rng.normal(size=s).astype("float32") for s in shapes] for _ in range(3)
+    ]
+    policy = trained_general(orthogonal=orthogonal)
+    plain = run(policy, parameters, gradients, horizon(0, 9))
+    monkeypatch.setattr("keras_l2o.policies.blocks.WIDTH", 8)
+    monkeypatch.setattr("keras_l2o.policies.runs.MOST_JOINED", most)
+    monkeypatch.setattr(backend, "on_processor", lambda: False)
+    found = run(policy, parameters, gradients, horizon(0, 9))
+    # Matrices are orthogonalized in bfloat16 there: some 0.05 off,
+    # and up to 0.12 for a matrix of two rows.
+    near = 0.15 if orthogonal else 1e-5
+    for one, other in zip(plain, found):
+        for shape, a, b in zip(shapes, one, other):
+            error = np.linalg.norm(a - b) / np.linalg.norm(a)
+            assert error < (near if len(shape) > 1 else 1e-5)
+
+
 def test_groups_hold_all_tensors_in_their_order():
     assert grouped([], 5) == []
     assert grouped([9], 5) == [[0]]
     assert grouped([1, 2, 3, 9, 1], 5) == [[0, 1, 2], [3], [4]]
+    assert grouped([1, 2, 3, 9, 1], math.inf, 2) == [[0, 1], [2, 3], [4]]
 
 
 def test_the_rate_sees_the_tensor_and_the_horizon():

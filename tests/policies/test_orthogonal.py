@@ -1,9 +1,12 @@
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 from keras import ops
 
+from keras_l2o import backend
 from keras_l2o import policies
+from keras_l2o.policies import orthogonal
 from keras_l2o.policies.orthogonal import each_orthogonalized
 from keras_l2o.policies.orthogonal import matrix_shape
 from keras_l2o.policies.orthogonal import orthogonalized
@@ -42,6 +45,37 @@ def test_singular_values_are_near_one_and_vectors_as_before(size):
         np.testing.assert_allclose(turned, np.diag(np.diag(turned)), atol=2e-3)
         large = values > 0.05 * np.linalg.norm(values)
         assert (np.abs(np.diag(turned)[large] - 0.95) < 0.3).all()
+
+
+def rounded(array):
+    """To a bfloat16 and back."""
+    return array.astype(ml_dtypes.bfloat16).astype("float32")
+
+
+def test_an_accelerator_multiplies_halves(monkeypatch):
+    """As far from the exact iteration as NumPy's with rounded products."""
+    monkeypatch.setattr(backend, "on_processor", lambda: False)
+    a, b, c = orthogonal.COEFFICIENTS
+    matrix = np.random.default_rng(6).normal(size=(48, 96)).astype("float32")
+    exact = coarse = matrix / np.linalg.norm(matrix)
+    coarse = rounded(coarse)
+    p, q, r = rounded(np.array([a, b, c], "float32"))
+    for _ in range(orthogonal.ITERATIONS):
+        square = exact @ exact.T
+        exact = a * exact + (b * square + c * square @ square) @ exact
+        square = rounded(coarse @ coarse.T)
+        fourth = rounded(square @ square)
+        polynomial = rounded(rounded(q * square) + rounded(r * fourth))
+        coarse = rounded(rounded(p * coarse) + rounded(polynomial @ coarse))
+    found = each([matrix])[0] / np.sqrt(96)
+    size = np.linalg.norm(exact)
+    allowed = np.linalg.norm(coarse - exact) / size
+    assert 0.01 < allowed < 0.1
+    assert 0.0 < np.linalg.norm(found - exact) / size < 2.0 * allowed
+    # What it is for is as good as ever.
+    values = np.linalg.svd(found, compute_uv=False)
+    assert values.min() > 0.6
+    assert values.max() < 1.25
 
 
 def test_it_is_the_iteration_of_keras():
