@@ -68,18 +68,12 @@ def main(argv=None):
     validation = windows(codes[border:], 64 if arguments.short else 1024)
     print(f"{len(text)} characters, {len(alphabet)} of them different")
 
-    def train(make, seed):
-        optimizer, callbacks = make()
-        keras.utils.set_random_seed(seed)
-        model = transformer(len(alphabet), blocks=1 if arguments.short else 2)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-        history = model.fit(
-            x, y, BATCH, epochs=EPOCHS, verbose=0, callbacks=callbacks
-        )
-        loss, accuracy = model.evaluate(*validation, verbose=0)
-        figures = {"validation loss": loss, "accuracy": accuracy}
-        return history.history["loss"], figures
+    train = side_by_side.classifying(
+        lambda: transformer(
+            len(alphabet), blocks=1 if arguments.short else 2
+        ),
+        (x, y), validation, BATCH, EPOCHS,
+    )  # fmt: skip
 
     optimizers = side_by_side.fitted(arguments.short)
     return side_by_side.compare(train, optimizers, arguments.seeds)

@@ -51,18 +51,9 @@ def main(argv=None):
     x, y = x[:-1000][: arguments.examples], labels[:-1000][: arguments.examples]
     print(f"{len(x)} pieces of text from {len(python_source.MODULES)} modules")
 
-    def train(make, seed):
-        optimizer, callbacks = make()
-        keras.utils.set_random_seed(seed)
-        model = network()
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-        history = model.fit(
-            x, y, BATCH, arguments.epochs, verbose=0, callbacks=callbacks
-        )
-        loss, accuracy = model.evaluate(*held, verbose=0)
-        figures = {"validation loss": loss, "accuracy": accuracy}
-        return history.history["loss"], figures
+    train = side_by_side.classifying(
+        network, (x, y), held, BATCH, arguments.epochs
+    )
 
     optimizers = side_by_side.fitted(arguments.short)
     return side_by_side.compare(train, optimizers, arguments.seeds)

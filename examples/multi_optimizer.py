@@ -101,20 +101,14 @@ def main(argv=None):
     x, y = x[:-1000][: arguments.examples], labels[:-1000][: arguments.examples]
     print(f"{len(x)} pieces of text from {len(python_source.MODULES)} modules")
 
-    def train(make, seed):
-        optimizer, callbacks = make()
-        keras.utils.set_random_seed(seed)
-        model = network()
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-        history = model.fit(
-            x, y, BATCH, arguments.epochs, verbose=0, callbacks=callbacks
-        )
-        if isinstance(optimizer, keras.optimizers.MultiOptimizer):
-            model = saved_and_loaded(model, held[0])
-        loss, accuracy = model.evaluate(*held, verbose=0)
-        figures = {"validation loss": loss, "accuracy": accuracy}
-        return history.history["loss"], figures
+    def loaded(model):
+        if isinstance(model.optimizer, keras.optimizers.MultiOptimizer):
+            return saved_and_loaded(model, held[0])
+        return model
+
+    train = side_by_side.classifying(
+        network, (x, y), held, BATCH, arguments.epochs, loaded
+    )
 
     optimizers = {
         f"kernels, AdamW {rate:g}": lambda rate=rate: (

@@ -92,6 +92,35 @@ def looped(steps, short=False):
     return found
 
 
+def classifying(network, data, held, batch, epochs, trained=None):
+    """What `compare` trains, of classes: `compile`, `fit` and `evaluate`.
+
+    Args:
+        network: Function that makes the model, whose outputs are logits.
+        data: Pair of arrays to train on.
+        held: Pair of arrays to judge by.
+        batch, epochs: Ints.
+        trained: Function that the trained model goes through before it is
+            judged. Defaults to `None`.
+    """
+
+    def train(make, seed):
+        optimizer, callbacks = make()
+        keras.utils.set_random_seed(seed)
+        model = network()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+        history = model.fit(
+            *data, batch, epochs, verbose=0, callbacks=callbacks
+        )
+        model = trained(model) if trained else model
+        loss, accuracy = model.evaluate(*held, verbose=0)
+        figures = {"validation loss": loss, "accuracy": accuracy}
+        return history.history["loss"], figures
+
+    return train
+
+
 def compare(train, optimizers, seeds):
     """Trains with each optimizer, and prints a table.
 

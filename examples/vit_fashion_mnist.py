@@ -60,18 +60,10 @@ def main(argv=None):
     last = 64 if arguments.short else None
     validation = clothes.x_validation[:last], clothes.y_validation[:last]
 
-    def train(make, seed):
-        optimizer, callbacks = make()
-        keras.utils.set_random_seed(seed)
-        model = vision_transformer(blocks=1 if arguments.short else 2)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-        history = model.fit(
-            x, y, BATCH, arguments.epochs, verbose=0, callbacks=callbacks
-        )
-        loss, accuracy = model.evaluate(*validation, verbose=0)
-        figures = {"validation loss": loss, "accuracy": accuracy}
-        return history.history["loss"], figures
+    train = side_by_side.classifying(
+        lambda: vision_transformer(blocks=1 if arguments.short else 2),
+        (x, y), validation, BATCH, arguments.epochs,
+    )  # fmt: skip
 
     optimizers = side_by_side.fitted(arguments.short)
     return side_by_side.compare(train, optimizers, arguments.seeds)
