@@ -95,14 +95,12 @@ class Runs:
 
     def _drawn(self, seed):
         rng = np.random.default_rng((1, seed))
+        data = self.problem
         if finite(seed) and not by_heart(self.problem.name):
             few, most = np.log(FINITE_BATCHES)
             count = round(np.exp(rng.uniform(few, most)))
-            batches = _mixed(
-                self.problem.batches(rng, count), rng, max(HORIZONS)
-            )
-        else:
-            batches = self.problem.batches(rng, max(HORIZONS))
+            data = Few(self.problem, count)
+        batches = data.batches(rng, max(HORIZONS))
         fresh = self.problem.batches(rng, JUDGED)
         trainable, others = self.problem.initial_values(seed)
         return trainable, others, batches, fresh
@@ -150,27 +148,3 @@ class Runs:
 
 def _first(leaf):
     return leaf[0]
-
-
-def _mixed(batches, rng, steps):
-    """So many batches of the examples of a few, mixed anew for each epoch.
-
-    Args:
-        batches: Nest of arrays `(batches, batch, ...)`. Where they are not of
-            one batch size, whole batches are mixed.
-        rng: `numpy.random.Generator`.
-        steps: Int.
-    """
-    shapes = {leaf.shape[:2] for leaf in jax.tree.leaves(batches)}
-    count, *sizes = max(shapes, key=len)
-    size = sizes[0] if len(shapes) == 1 and sizes else 1
-    epochs = -(-steps // count)
-    order = [rng.permutation(count * size) for _ in range(epochs)]
-    order = np.concatenate(order)[: steps * size]
-
-    def taken(leaf):
-        examples = leaf.reshape(count * size, *leaf.shape[1 + (size > 1) :])
-        found = examples[order]
-        return found.reshape(steps, *leaf.shape[1:]) if size > 1 else found
-
-    return jax.tree.map(taken, batches)

@@ -1,5 +1,7 @@
 """The search for the numbers that `General` starts at, on one problem."""
 
+from typing import NamedTuple
+
 import keras
 import numpy as np
 import pytest
@@ -58,6 +60,16 @@ def test_trainings_side_by_side_are_those_of_the_rule(parts):
     assert losses.judged[1] < losses.judged[0]
 
 
+class Held(NamedTuple):
+    """Data whose first batches are these."""
+
+    arrays: tuple
+
+    def batches(self, rng, steps):
+        assert all(len(array) == steps for array in self.arrays)
+        return self.arrays
+
+
 def test_every_other_seed_sees_few_examples_again_and_again(parts):
     _, rules, runs, _ = parts
     made = runs.Runs("tiny_factorization", *rules.reference())
@@ -72,18 +84,13 @@ def test_every_other_seed_sees_few_examples_again_and_again(parts):
         assert (found[0] == found[1]) == few
     # Each example comes once in an epoch, with what belongs to it.
     examples = np.arange(12).reshape(3, 4)
-    x, y = runs._mixed(
-        (examples[..., None], -examples), np.random.default_rng(0), 8
-    )
+    few = runs.Few(Held((examples[..., None], -examples)), 3)
+    x, y = few.batches(np.random.default_rng(0), 8)
     np.testing.assert_array_equal(x[..., 0], -y)
     assert x.shape == (8, 4, 1)
     for start in (0, 3):
         epoch = np.sort(x[start : start + 3].reshape(-1))
         np.testing.assert_array_equal(epoch, np.arange(12))
-    # Batches that are no lists of examples are mixed as they are.
-    x, y = runs._mixed((np.arange(3), examples), np.random.default_rng(0), 3)
-    np.testing.assert_array_equal(y[:, 0], 4 * x)
-    assert sorted(x) == [0, 1, 2]
 
 
 def test_scores_are_bounded_and_what_diverges_is_as_bad_as_can_be(parts):
