@@ -45,7 +45,7 @@ class Gatherer:
         for path in self.paths:
             if not path.exists():
                 raise ValueError(f"There is no file or directory {path}.")
-        self._read: dict[pathlib.Path, tuple[Any, Any]] = {}
+        self._read: dict[Any, tuple[Any, Any]] = {}
         self._choices = Choices()
         self._lock = threading.Lock()
         if not any(self._files()):
@@ -84,7 +84,7 @@ class Gatherer:
                 found += [
                     ("run", path)
                     for path in sorted(root.rglob("config.json"))
-                    if runs.is_run(path.parent)
+                    if self._fresh(path, _stamp, _is_run, [])
                 ]
             for kind, path in found:
                 if path.resolve() not in seen:
@@ -123,7 +123,7 @@ class Gatherer:
         faults: list[str],
     ) -> Any:
         """What was read of a file, now or before."""
-        old = self._read.get(path, (None, None))
+        old = self._read.get((stamp, path), (None, None))
         try:
             new = stamp(path)
             if new == old[0]:
@@ -132,7 +132,7 @@ class Gatherer:
         except (UserError, ValueError, OSError) as error:
             faults.append(f"{path}: {error}")
             return old[1]
-        self._read[path] = (new, value)
+        self._read[stamp, path] = (new, value)
         return value
 
 
@@ -207,6 +207,10 @@ def _stamp(path):
 def _stamp_of_run(path):
     summary = path.with_name("summary.csv")
     return _stamp(path), _stamp(summary) if summary.exists() else None
+
+
+def _is_run(path):
+    return runs.is_run(path.parent)
 
 
 def _run(path):

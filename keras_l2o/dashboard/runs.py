@@ -18,18 +18,17 @@ REPLICATE = f"{VALIDATION}_replicate_"
 POINTS = 60
 
 
-def entry(directory: pathlib.Path) -> dict[str, Any] | None:
+def entry(directory: pathlib.Path) -> dict[str, Any]:
     """The periods of a run, as far as it is.
 
     Args:
         directory: Path of the run's directory.
 
     Returns:
-        Dict that JSON can hold, or `None` if this is no run's directory:
-        `student` and `teachers`, names; by finished period, `validation`, a
-        list of the median, the least and the greatest of the replicates,
-        `teachers_validation`, a list by teacher, `stage`, `kept` and
-        `seconds`; and `outer`, the meta loss by outer step.
+        Dict that JSON can hold: `student` and `teachers`, names; by finished
+        period, `validation`, a list of the median, the least and the greatest
+        of the replicates, `teachers_validation`, a list by teacher, `stage`,
+        `kept` and `seconds`; and `outer`, the meta loss by outer step.
 
     Raises:
         RunError: A file of the run is damaged.

@@ -47,7 +47,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, gatherer: Gatherer, port: int = 0) -> None:
         self.gatherer = gatherer
         self._lock = threading.Lock()
-        self._body, self._at = b"", -FRESH
+        self._body, self._digest, self._at = b"", "", -FRESH
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -70,9 +70,10 @@ class Server(http.server.ThreadingHTTPServer):
         with self._lock:
             if time.monotonic() - self._at >= FRESH:
                 data = self.gatherer.data(live=True)
-                self._body = site.text(data).encode()
+                self._body = site.text(data)
+                self._digest = hashlib.sha256(self._body).hexdigest()[:16]
                 self._at = time.monotonic()
-            return self._body, hashlib.sha256(self._body).hexdigest()[:16]
+            return self._body, self._digest
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that has gone away is no error.
@@ -103,8 +104,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 304 if same else 200, b"" if same else body, ".json", tag
             )
         elif name == site.DATA:
-            data = self.server.body()[0]
-            self._send(200, b"window.KERAS_L2O_DATA = " + data + b";\n", ".js")
+            self._send(200, site.script(self.server.body()[0]), ".js")
         elif name in site.FILES:
             self._send(200, site.asset(name), name)
         else:

@@ -38,21 +38,14 @@ def asset(name: str) -> bytes:
     return (importlib.resources.files(__package__) / "page" / name).read_bytes()
 
 
-def script(data: dict[str, Any]) -> bytes:
-    """The data as the script that the page loads.
-
-    Args:
-        data: Dict, as `Gatherer.data` returns.
-
-    Returns:
-        Bytes.
-    """
-    return f"window.KERAS_L2O_DATA = {text(data)};\n".encode()
+def text(data: dict[str, Any]) -> bytes:
+    """The data, as `Gatherer.data` returns them, as JSON without spaces."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
 
 
-def text(data: dict[str, Any]) -> str:
-    """The data as JSON, without spaces."""
-    return json.dumps(data, separators=(",", ":"), allow_nan=False)
+def script(body: bytes) -> bytes:
+    """The script that the page loads, of the data as `text` returns them."""
+    return b"window.KERAS_L2O_DATA = " + body + b";\n"
 
 
 def write(data: dict[str, Any], folder: Path) -> pathlib.Path:
@@ -81,7 +74,7 @@ def write(data: dict[str, Any], folder: Path) -> pathlib.Path:
             f"{page} is in the way: it is no page of this command. Take "
             "another folder."
         )
-    whole.write(page.with_name(DATA), script(data))
+    whole.write(page.with_name(DATA), script(text(data)))
     for name in FILES:
         whole.write(page.with_name(name), asset(name))
     return page
