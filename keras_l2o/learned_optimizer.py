@@ -70,6 +70,8 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             whose `reads_horizon` is true: it goes from long strides at the
             start to short ones at the end. `keras_l2o.callbacks.Horizon` reads
             the number from `fit`. Defaults to `None`, unknown.
+        epoch_steps: Int. After how many update steps the same examples come
+            again, for such a policy. Defaults to `None`, unknown or never.
         weight_decay: Float. Decoupled weight decay, as in
             `keras.optimizers.AdamW`: each step reduces a weight by the share
             `learning_rate * weight_decay_rate * weight_decay`. So a value
@@ -89,8 +91,8 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
     training will be need not be known.
 
     Raises:
-        ValueError: An argument is out of its range, or `total_steps` is given
-            and the policy does not read it.
+        ValueError: An argument is out of its range, or is for a policy that
+            reads the horizon, and this one does not.
 
     Attributes:
         skipped_steps: int32 scalar variable, the number of steps that
@@ -125,6 +127,7 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         skip_nonfinite: bool = True,
         weight_decay_rate: float = 1e-3,
         total_steps: int | None = None,
+        epoch_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
         if isinstance(learning_rate, (bool, int, float)):
@@ -154,8 +157,9 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         self.policy = as_policy(policy)
         if not self.policy.built:
             self.policy.build(None)
-        self.total_steps = self._checked_total(total_steps)
-        self._first, self._total = 0, self.total_steps or 0
+        self.total_steps = self._checked("total_steps", total_steps)
+        self.epoch_steps = self._checked("epoch_steps", epoch_steps)
+        self._horizon = Horizon(0, total_steps or 0, epoch_steps or 0)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         """Creates the optimizer's variables; Keras calls it at the first step.
@@ -175,7 +179,10 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
                 )
 
     def set_horizon(
-        self, total_steps: int | None, first: int | None = None
+        self,
+        total_steps: int | None,
+        first: int | None = None,
+        epoch_steps: int | None = None,
     ) -> None:
         """Tells the policy which of its steps are the training.
 
@@ -185,39 +192,42 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         Args:
             total_steps: Int. How many update steps the training has. `None`
                 if it is unknown.
-            first: Int. How many steps the policy made before the training; of
-                a training that goes on without its state, below zero. Defaults
-                to `None`, all steps that it has made.
+            first: Int. How many steps it made before the training; below zero
+                if that goes on without its state. Defaults to `None`, all.
+            epoch_steps: Int. After how many update steps the same examples
+                come again. Defaults to `None`, unknown or never.
 
         Raises:
             ValueError: The policy does not read it, or a number is out of
                 range.
         """
-        total = self._checked_total(total_steps) or 0
+        total = self._checked("total_steps", total_steps) or 0
+        epoch = self._checked("epoch_steps", epoch_steps) or 0
         if first is None:
             first = int(self.policy_state.step) if self._policy_state() else 0
-        self._first = check_count("first", first, least=-MOST)
-        self._total = total
+        first = check_count("first", first, least=-MOST)
+        self._horizon = Horizon(first, total, epoch)
         if self._policy_state():
             self._policy_state().tell()
 
     @property
     def horizon(self) -> Horizon:
         """What `total_steps` or `set_horizon` said last, as ints."""
-        return Horizon(self._first, self._total)
+        return self._horizon
 
-    def _checked_total(self, total_steps):
-        if total_steps is None:
+    def _checked(self, name, steps):
+        if steps is None:
             return None
         if not self.policy.reads_horizon:
+            total = steps if name == "total_steps" else "total_steps"
             raise ValueError(
-                f"Argument `total_steps` is for a policy that reads it, and "
+                f"Argument `{name}` is for a policy that reads it, and "
                 f"{type(self.policy).__name__} does not. Pass "
                 "`keras_l2o.callbacks.Horizon()` to `fit`, or "
                 "`learning_rate=keras.optimizers.schedules.CosineDecay(1.0, "
-                f"{total_steps!r})` here. Received: total_steps={total_steps!r}"
+                f"{total})` here. Received: {name}={steps!r}"
             )
-        return check_count("total_steps", total_steps, least=1)
+        return check_count(name, steps, least=1)
 
     @property
     def policy_state(self) -> PolicyState:
@@ -323,6 +333,7 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             "skip_nonfinite": self.skip_nonfinite,
             "weight_decay_rate": self.weight_decay_rate,
             "total_steps": self.total_steps,
+            "epoch_steps": self.epoch_steps,
         }
 
     @classmethod
@@ -353,12 +364,11 @@ def _encode(array):
     would describe another optimizer.
     """
     array = np.asarray(array)
+    array = array.astype(array.dtype.newbyteorder("<"))
     return {
         "shape": list(array.shape),
-        "dtype": array.dtype.newbyteorder("<").str,
-        "base64": base64.b64encode(
-            array.astype(array.dtype.newbyteorder("<")).tobytes()
-        ).decode("ascii"),
+        "dtype": array.dtype.str,
+        "base64": base64.b64encode(array.tobytes()).decode("ascii"),
     }
 
 

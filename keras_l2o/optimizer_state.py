@@ -16,9 +16,9 @@ from keras_l2o import numerics
 from keras_l2o.packing import Packing
 from keras_l2o.packing import cut
 from keras_l2o.packing import kept
-from keras_l2o.policies.policy import Horizon
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.policy import next_step
+from keras_l2o.policies.policy import told
 from keras_l2o.state_variables import add
 from keras_l2o.state_variables import scope
 
@@ -158,8 +158,7 @@ class TensorState:
 
     def _told(self, state, **horizon):
         numbers = self.optimizer.horizon._replace(**horizon)
-        horizon = Horizon(*(ops.convert_to_tensor(n, "int32") for n in numbers))
-        return self.optimizer.policy.with_horizon(state, horizon)
+        return self.optimizer.policy.with_horizon(state, told(numbers))
 
 
 class FlatState:

@@ -24,6 +24,7 @@ SPREADS = {
     "length": 0.12,
     "tensors": 0.2,
     "steps": 0.12,
+    "passes": 0.12,
     "decay": 0.3,
 }
 DIRECTIONS, NORMALIZATION, MIX = (0.4, 0.0, 0.2, 0.2), 0.2, 0.3
@@ -37,6 +38,7 @@ SHRINKAGE = {
     "rows": 0.4,
     "tensors": 0.4,
     "steps": 0.4,
+    "passes": 0.5,
 }
 #: And for the odds of what is orthogonalized.
 ODDS = {"matrix": 1.2}

@@ -103,7 +103,7 @@ class Runs:
         batches = data.batches(rng, max(HORIZONS))
         fresh = self.problem.batches(rng, JUDGED)
         trainable, others = self.problem.initial_values(seed)
-        return trainable, others, batches, fresh
+        return trainable, others, batches, fresh, np.int32(data.epoch_steps)
 
     def _all(self, settings, horizon, data):
         return jax.vmap(lambda s: self._one(s, horizon, data))(settings)
@@ -112,7 +112,7 @@ class Runs:
         return jax.lax.map(lambda s: self._one(s, horizon, data), settings)
 
     def _one(self, setting, horizon, data):
-        trainable, others, batches, fresh = data
+        trainable, others, batches, fresh, epoch_steps = data
         weights, factor = self.weights(setting)
         pairs = list(zip(self.policy.trainable_variables, weights))
 
@@ -136,7 +136,8 @@ class Runs:
 
         first, _ = loss(trainable, others, jax.tree.map(_first, batches))
         state = self.policy.with_horizon(
-            self.policy.initial_state(trainable), policies.Horizon(0, horizon)
+            self.policy.initial_state(trainable),
+            policies.Horizon(0, horizon, epoch_steps),
         )
         start = (trainable, others, state, jnp.zeros_like(first))
         values, others, _, end = jax.lax.fori_loop(0, horizon, step, start)

@@ -25,10 +25,12 @@ class Horizon(keras.callbacks.Callback):
     rate is the plain one again.
 
     The numbers of epochs and of steps are `fit`'s own, and steps are updates,
-    also where gradients accumulate over several batches. If the first epoch is
-    a later one, by `initial_epoch` or `keras.callbacks.BackupAndRestore`, the
-    training goes on where it was. An end before the last epoch, as by
-    `keras.callbacks.EarlyStopping`, does no harm.
+    also where gradients accumulate over several batches. In each epoch the
+    same examples come again, unless `epoch_steps` says otherwise. If the first
+    epoch is a later one, by `initial_epoch` or
+    `keras.callbacks.BackupAndRestore`, the training goes on where it was. An
+    end before the last epoch, as by `keras.callbacks.EarlyStopping`, does no
+    harm.
 
     All optimizers of a model are told: the parts of a
     `keras.optimizers.MultiOptimizer`, and those that a model with a
@@ -48,6 +50,10 @@ class Horizon(keras.callbacks.Callback):
         warmup: Float in `[0, 1)`. The share of the steps in which the rate
             rises to its height, before the cosine. A policy that reads the
             horizon knows for itself how to begin. Defaults to `0.0`.
+        epoch_steps: Int. After how many update steps the same examples come
+            again, where that is not an epoch of `fit`, as of a generator with
+            `steps_per_epoch`; 0 if they never do. Defaults to `None`, an
+            epoch.
 
     Raises:
         ValueError: An argument is out of range; or, in `fit`, the number of
@@ -70,12 +76,18 @@ class Horizon(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, total_steps: int | None = None, warmup: float = 0.0
+        self,
+        total_steps: int | None = None,
+        warmup: float = 0.0,
+        epoch_steps: int | None = None,
     ) -> None:
         super().__init__()
         if total_steps is not None:
             total_steps = check_count("total_steps", total_steps, least=1)
         self.total_steps = total_steps
+        if epoch_steps is not None:
+            epoch_steps = check_count("epoch_steps", epoch_steps)
+        self.epoch_steps = epoch_steps
         self.warmup = check_number("warmup", warmup, least=0.0)
         if self.warmup >= 1:
             raise ValueError(
@@ -105,7 +117,9 @@ class Horizon(keras.callbacks.Callback):
         for told in self._told:
             first, total = spans[id(told)]
             # The policy counts for itself, without the steps it skipped.
-            told.set_horizon(total, first if epoch else None)
+            told.set_horizon(
+                total, first if epoch else None, self._epoch_steps(told)
+            )
         for optimizer, rate in zip(self._scheduled, rates):
             keras_internals.set_learning_rate(
                 optimizer,
@@ -142,10 +156,18 @@ class Horizon(keras.callbacks.Callback):
             return first, self.total_steps
         return first, max((before + epochs * steps) // batches - first, 1)
 
+    def _epoch_steps(self, optimizer):
+        """After how many steps of it examples come again, `None` if never."""
+        if self.epoch_steps is not None:
+            return self.epoch_steps or None
+        batches = optimizer.gradient_accumulation_steps or 1
+        steps = self.params["steps"]
+        return max(steps // batches, 1) if steps else None
+
     def _put_back(self, force=False):
         self.model.__dict__.pop("make_train_function", None)
         for told in self._told:
-            told.set_horizon(told.total_steps, first=0)
+            told.set_horizon(told.total_steps, 0, told.epoch_steps)
         for optimizer in self._scheduled:
             keras_internals.set_learning_rate(optimizer, None)
         self.model.make_train_function(force=force or bool(self._scheduled))

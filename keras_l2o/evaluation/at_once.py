@@ -83,7 +83,7 @@ def train_at_once(
         that all runs took together, divided by the number of runs.
     """
     for optimizer in optimizers:
-        tell_horizon(optimizer, steps)
+        tell_horizon(optimizer, problem, steps)
     training = _Training(problem, optimizers, seeds)
     runs, epochs = len(seeds), -(-steps // epoch_steps)
     losses = np.full((runs, steps), np.nan, "float32")

@@ -105,7 +105,7 @@ def train(
                 f"Argument `{name}` must be at least 1. Received: "
                 f"{name}={value}"
             )
-    tell_horizon(optimizer, steps)
+    tell_horizon(optimizer, problem, steps)
     model = problem.new_model(seed)
     classifies = bool(getattr(problem.data, "classes", 0))
     model.compile(
@@ -157,16 +157,20 @@ def train(
     )
 
 
-def tell_horizon(optimizer: keras.optimizers.Optimizer, steps: int) -> None:
+def tell_horizon(
+    optimizer: keras.optimizers.Optimizer, problem: Problem, steps: int
+) -> None:
     """Tells an optimizer how long a run is, if its policy reads it.
 
     Args:
         optimizer: A `keras.optimizers.Optimizer`. One that was made with
             `total_steps` keeps these.
+        problem: The `Problem` of the run.
         steps: Int. Steps of the run.
     """
     if reads_horizon(optimizer) and optimizer.total_steps is None:
-        optimizer.set_horizon(steps)
+        epoch_steps = optimizer.epoch_steps or problem.epoch_steps or None
+        optimizer.set_horizon(steps, epoch_steps=epoch_steps)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,8 @@ LAST_RATE = 0.01
 #: A training whose length is not known is taken as one of so many steps, and
 #: after these as one that ends with the next step.
 USUAL_STEPS = 400
+#: More often than this counts as so often.
+MOST_PASSES = 1000.0
 #: How many features `Clock.features` and `Clock.context` have.
 TIME_FEATURES, CONTEXT = 10, 6
 
@@ -26,6 +28,7 @@ class Clock(NamedTuple):
     log_rise: Any  # scalar, of the rate in the warm-up
     log_decay: Any  # scalar, of the rate after it, along the horizon
     log_steps: Any  # scalar, of the horizon relative to the usual one
+    log_passes: Any  # scalar, of how often it sees each example
     features: Any  # (TIME_FEATURES,), for the network of tensors
     context: Any  # (CONTEXT,), for the network of coordinates
     dtype: str
@@ -41,12 +44,14 @@ class Clock(NamedTuple):
                 rate rises.
         """
         made = float_step(state.step, dtype)
-        first, total = (float_step(part, dtype) for part in state.shared)
+        first, total, epoch = (float_step(n, dtype) for n in state.shared)
         known = ops.cast(total > 0, made.dtype)
         made_here = made - first
         steps = ops.where(
             total > 0, total, ops.maximum(made_here + 1.0, USUAL_STEPS)
         )
+        # Examples of which nothing is known are taken as new ones.
+        passes = ops.where(epoch > 0, steps / ops.maximum(epoch, 1.0), 1.0)
         past = ops.clip(made_here / steps, 0.0, 1.0) * known
         rise = (made_here + 1.0) / ops.maximum(steps * warmup, 1.0)
         share = ops.clip((past - warmup) / (1.0 - warmup), 0.0, 1.0)
@@ -71,6 +76,7 @@ class Clock(NamedTuple):
                     ops.log(ops.clip(rise, 1e-6, 1.0)),
                     log_decay,
                     ops.log(steps / USUAL_STEPS),
+                    ops.log(ops.clip(passes, 1.0, MOST_PASSES)),
                     ops.stack(features),
                     ops.stack(context),
                 )

@@ -122,9 +122,10 @@ class Cosine(Policy):
 
     def _factor(self, state):
         """Scalar by which the update of the next step is multiplied."""
+        horizon = state.shared.horizon
         step, first, total = (
             float_step(number, self.variable_dtype)
-            for number in (state.step, *state.shared.horizon)
+            for number in (state.step, horizon.first, horizon.total)
         )
         # The first step of a warm-up is not to be zero.
         past = (step - first) / ops.maximum(total, 1.0)

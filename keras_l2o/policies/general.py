@@ -77,10 +77,11 @@ class General(Policy):
     of the rate is a linear function of what is measured of it: its shape, the
     size of its parameters, the signal to noise of its momenta, how evenly the
     gradient is spread over it, how far it has fallen from its largest, how
-    many tensors there are, and the horizon. A second network reads the same
-    and changes it within a bound. Matrices decay, relative to their rate, by
-    as much as another such function says; the update flips with the signs of
-    all gradients and parameters, and without a gradient there is none.
+    many tensors there are, the horizon, and how often each example is seen
+    within it. A second network reads the same and changes it within a bound.
+    Matrices decay, relative to their rate, by as much as another such function
+    says; the update flips with the signs of all gradients and parameters, and
+    without a gradient there is none.
 
     With `orthogonal`, a share of `d` of a matrix is its momentum with all
     singular values near one, as in Muon. A coordinate without a gradient then
@@ -111,6 +112,8 @@ class General(Policy):
         epsilon: Float. Added inside the root. Defaults to `1e-16`.
         orthogonal: Bool. Whether directions of matrices are orthogonalized,
             too. Defaults to `False`.
+        passes: Bool. Whether rates and decays read how often each example is
+            seen. Defaults to `True`.
         **kwargs: `name` and `dtype`, as in `Policy`.
 
     Raises:
@@ -133,6 +136,7 @@ class General(Policy):
     """
 
     reads_horizon = True
+    later = {"passes": False}
 
     def __init__(
         self,
@@ -143,6 +147,7 @@ class General(Policy):
         warmup: float = 0.027,
         epsilon: float = 1e-16,
         orthogonal: bool = False,
+        passes: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -153,6 +158,7 @@ class General(Policy):
         self.warmup = check_decay("warmup", warmup)
         self.epsilon = check_number("epsilon", epsilon, above=0.0)
         self.orthogonal = check_flag("orthogonal", orthogonal)
+        self.passes = check_flag("passes", passes)
         self.units = check_widths("units", units)
         self.rate_units = check_widths("rate_units", rate_units)
         self.direction = DirectionNetwork(
@@ -160,8 +166,8 @@ class General(Policy):
             name="direction",
         )  # fmt: skip
         self.rates = TensorRates(
-            self.rate_units, self.orthogonal, dtype=self.dtype_policy,
-            name="rates",
+            self.rate_units, self.orthogonal, self.passes,
+            dtype=self.dtype_policy, name="rates",
         )  # fmt: skip
 
     def build(self, input_shape: Any = None) -> None:
@@ -365,4 +371,5 @@ class General(Policy):
             "warmup": self.warmup,
             "epsilon": self.epsilon,
             "orthogonal": self.orthogonal,
+            "passes": self.passes,
         }

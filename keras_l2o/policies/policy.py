@@ -45,6 +45,8 @@ class Horizon(NamedTuple):
     Attributes:
         first: int32 scalar tensor. The number of steps before the training.
         total: int32 scalar tensor. The number of its steps, 0 if unknown.
+        epoch_steps: int32 scalar tensor. After how many steps the same
+            examples come again. Defaults to 0, which is unknown or never.
 
     Example:
 
@@ -54,11 +56,12 @@ class Horizon(NamedTuple):
 
     first: Any
     total: Any
+    epoch_steps: Any = 0
 
 
 def no_horizon() -> Horizon:
     """The `Horizon` of a training of which nobody knows the length."""
-    return Horizon(ops.zeros((), "int32"), ops.zeros((), "int32"))
+    return told(Horizon(0, 0))
 
 
 def told(horizon: Horizon) -> Horizon:

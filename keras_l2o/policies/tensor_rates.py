@@ -40,6 +40,7 @@ LOG_RATE: Mapping[str, float] = {
     "length": -0.258,
     "tensors": -0.539,
     "steps": -0.366,
+    "passes": 0.0,
     "unknown": -1.1,
     "decay": 0.863,
     "warmup": 1.0,
@@ -85,13 +86,15 @@ class TensorRates(keras.layers.Layer):
         units: Tuple of ints. Widths of the network's hidden layers.
         shares: Bool. Whether it also returns a share between 0 and 1 for each
             tensor.
+        passes: Bool. Whether it reads how often each example is seen.
         **kwargs: `name` and `dtype`, as in every Keras layer.
     """
 
     def __init__(
-        self, units: Sequence[int], shares: bool, **kwargs: Any
+        self, units: Sequence[int], shares: bool, passes: bool, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        self.passes = passes
         self.starts = [LOG_RATE, LOG_SHRINKAGE, *([LOG_ODDS] if shares else [])]
         self.hidden = rectified(units, self.dtype_policy)
         self.readout = keras.layers.Dense(
@@ -102,15 +105,16 @@ class TensorRates(keras.layers.Layer):
         )
 
     def build(self, input_shape: Any = None) -> None:
-        start = [[s.get(name, 0.0) for s in self.starts] for name in LOG_RATE]
+        names = [name for name in LOG_RATE if self.passes or name != "passes"]
+        start = [[s.get(name, 0.0) for s in self.starts] for name in names]
         self.linear = self.add_weight(
             name="linear",
-            shape=(len(LOG_RATE), len(self.starts)),
+            shape=(len(names), len(self.starts)),
             initializer=starting_at(start),
         )
         # The features of tensors but for `unknown`, `decay` and `warmup`,
         # which are among those of time, and the size of the direction.
-        width = len(LOG_RATE) - 3 + 1 + TIME_FEATURES
+        width = len(names) - 3 + 1 + TIME_FEATURES
         build_in_turn([*self.hidden, self.readout], width)
         self.built = True
 
@@ -136,6 +140,7 @@ class TensorRates(keras.layers.Layer):
         features = self._features(measures, shapes, tensors)
         times = [
             clock.log_steps,
+            *([clock.log_passes] if self.passes else []),
             clock.unknown,
             clock.log_decay,
             clock.log_rise,

@@ -35,10 +35,13 @@ class Few:
     Args:
         data: What draws the batches.
         batches: Int. How many it draws.
+
+    Attributes:
+        epoch_steps: Int. As `batches`.
     """
 
     def __init__(self, data: _Batches, batches: int) -> None:
-        self.data, self.count = data, batches
+        self.data, self.epoch_steps = data, batches
 
     def batches(self, rng: np.random.Generator, steps: int) -> tuple[Any, Any]:
         """Draws batches.
@@ -50,7 +53,7 @@ class Few:
         Returns:
             What the other data's `batches` returns, of these examples.
         """
-        found = self.data.batches(rng, self.count)
+        found = self.data.batches(rng, self.epoch_steps)
         count, size = keras.tree.flatten(found)[0].shape[:2]
         examples = count * size
         # Each epoch shows every example once.

@@ -31,7 +31,8 @@ class Problem:
         data: A `Dataset`; a pair `(x, y)` of arrays, or of nests of arrays,
             whose first axes are all the examples; or an object with a method
             `batches(rng, steps)` that returns a pair `(x, y)` of nests of
-            arrays `(steps, batch, ...)`.
+            arrays `(steps, batch, ...)`. If its examples come again, it says
+            so by an attribute `epoch_steps`, an int.
         loss: Anything that `keras.losses.get` takes, or a function
             `(y_true, y_pred)` that returns a tensor, whose mean is the loss.
             Defaults to `None`, sparse categorical cross-entropy from logits.
@@ -45,6 +46,8 @@ class Problem:
     Attributes:
         model: The `keras.Model`.
         size: Int. The number of the model's trainable parameters.
+        epoch_steps: Int. After how many batches the same examples come again;
+            0 if they do not.
 
     Example:
 
@@ -90,6 +93,7 @@ class Problem:
         self.batch_size = batch_size
         self.name = name or self.model.name
         self.data = data
+        self.epoch_steps = getattr(data, "epoch_steps", 0)
         self.loss = _loss_function(loss, self.dtype)
         self._x: Nest = None
         self._y: Nest = None
@@ -102,6 +106,7 @@ class Problem:
                     f"of examples, {self.examples}. Received: "
                     f"batch_size={batch_size}"
                 )
+            self.epoch_steps = self.examples // batch_size
         self.initial_values(0)  # a model that cannot be made again fails here
 
     def initial_values(
@@ -197,10 +202,10 @@ class Problem:
 
     def _order(self, rng, steps):
         """Indices `(steps, batch)` of the examples in each batch."""
-        per_epoch = self.examples // self.batch_size
+        shown = self.epoch_steps * self.batch_size
         order = [
-            rng.permutation(self.examples)[: per_epoch * self.batch_size]
-            for _ in range(math.ceil(steps / per_epoch))
+            rng.permutation(self.examples)[:shown]
+            for _ in range(math.ceil(steps / self.epoch_steps))
         ]
         return np.concatenate(order).reshape(-1, self.batch_size)[:steps]
 

@@ -95,12 +95,18 @@ def start(policy, problem, parameters, non_trainable, total_steps=None):
         parameters: `(n,)`.
         non_trainable: Values of the model's other variables.
         total_steps: int32 scalar, what the policy is told of the length of the
-            training, 0 for nothing. Defaults to `None`, nothing.
+            training, 0 for nothing; then it is not told when the problem's
+            examples come again, either. Defaults to `None`, nothing.
     """
     state = initial_state(policy, problem)
     if total_steps is not None:
-        first = ops.zeros((), "int32")
-        state = policy.with_horizon(state, Horizon(first, total_steps))
+        told = total_steps > 0
+        horizon = Horizon(
+            ops.zeros((), "int32"),
+            total_steps,
+            ops.cast(told, "int32") * problem.epoch_steps,
+        )
+        state = policy.with_horizon(state, horizon)
     return Trajectory(parameters, tuple(non_trainable), state)
 
 

@@ -242,6 +242,29 @@ def test_a_policy_that_reads_the_horizon_is_told_it_for_one_fit():
     assert_near(found[2::3], 0.5 * np.arange(4) / 4)
 
 
+@pytest.mark.parametrize(
+    ("options", "arguments", "expected"),
+    [
+        ({}, {}, 4),
+        ({"gradient_accumulation_steps": 3}, {}, 1),
+        ({"epoch_steps": 7}, {}, 4),
+        ({}, {"epoch_steps": 6}, 6),
+        ({"epoch_steps": 7}, {"epoch_steps": 0}, 0),
+    ],
+)
+def test_a_policy_is_told_when_examples_come_again(
+    options, arguments, expected
+):
+    model = one_weight(learned(Progress(), **options))
+    optimizer, told = model.optimizer, []
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: told.append(optimizer.horizon)
+    )
+    strides(model, Horizon(**arguments), note, epochs=1)
+    assert told[0].epoch_steps == expected
+    assert optimizer.horizon.epoch_steps == options.get("epoch_steps", 0)
+
+
 def test_a_policys_own_horizon_is_back_after_fit():
     model = one_weight(learned(Progress(), total_steps=6))
     assert_near(strides(model, Horizon(), epochs=1), 0.5 * np.arange(4) / 4)
@@ -382,7 +405,13 @@ def test_an_optimizer_with_a_schedule_of_its_own_is_refused():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("total_steps", 0), ("total_steps", 1.5), ("warmup", 1.0), ("warmup", -1)],
+    [
+        ("total_steps", 0),
+        ("total_steps", 1.5),
+        ("epoch_steps", -1),
+        ("warmup", 1.0),
+        ("warmup", -1),
+    ],
 )
 def test_a_number_out_of_range_is_named(name, value):
     with pytest.raises(ValueError, match=f"Argument `{name}` must be"):

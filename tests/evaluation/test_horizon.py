@@ -22,6 +22,15 @@ def test_a_run_ends_where_the_policy_thinks_it_ends(tiny_problem):
     assert (told[1:] != other[1:]).any()
 
 
+def test_it_tells_when_the_problems_examples_come_again(tiny_problem):
+    assert tiny_problem.epoch_steps > 0
+    for own, expected in ((None, tiny_problem.epoch_steps), (7, 7)):
+        rule = policies.Cosine(policies.Adam(0.05))
+        optimizer = keras_l2o.LearnedOptimizer(rule, epoch_steps=own)
+        keras_l2o.evaluation.train(tiny_problem, optimizer, steps=2)
+        assert optimizer.horizon == policies.Horizon(0, 2, expected)
+
+
 def test_runs_side_by_side_are_told_too(tiny_problem):
     rule = policies.Cosine(policies.Adam(0.05))
     frame = keras_l2o.evaluate(rule, tiny_problem, repeat=2, steps=6)

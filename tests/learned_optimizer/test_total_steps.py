@@ -45,7 +45,7 @@ def built(policy=None, **options):
 def told(optimizer):
     """Steps made, steps before the training, and the training's."""
     state = optimizer.policy_state
-    first, total = state.shared
+    first, total, _ = state.shared
     return int(state.step), int(first), int(total)
 
 
@@ -90,7 +90,7 @@ def test_a_member_of_a_pool_is_told_and_its_averages_stay():
     before = [ops.convert_to_numpy(leaf) for leaf in before]
     model.optimizer.set_horizon(9)
     state = model.optimizer.policy_state
-    assert [int(n) for n in state.shared.pool[0]] == [2, 9]
+    assert [int(n) for n in state.shared.pool[0]] == [2, 9, 0]
     for old, new in zip(before, keras.tree.flatten(state.tensors)):
         np.testing.assert_array_equal(old, ops.convert_to_numpy(new))
 
@@ -158,10 +158,26 @@ def test_its_config_has_it_and_digests_are_what_they_were():
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("total_steps", [0, -1, 1.5, True, 2**31])
-def test_a_wrong_number_of_steps_is_named(total_steps):
-    with pytest.raises(ValueError, match="`total_steps` must be an integer"):
-        LearnedOptimizer(Paced(), total_steps=total_steps)
+@pytest.mark.parametrize("name", ["total_steps", "epoch_steps"])
+@pytest.mark.parametrize("steps", [0, -1, 1.5, True, 2**31])
+def test_a_wrong_number_of_steps_is_named(name, steps):
+    with pytest.raises(ValueError, match=f"`{name}` must be an integer"):
+        LearnedOptimizer(Paced(), **{name: steps})
+
+
+def test_the_policy_is_told_when_examples_come_again(tmp_path):
+    model = built(total_steps=16, epoch_steps=4)
+    random_steps(model, range(2))
+    optimizer = model.optimizer
+    assert int(optimizer.policy_state.shared.epoch_steps) == 4
+    optimizer.set_horizon(9, epoch_steps=3)
+    assert optimizer.horizon == policies.Horizon(2, 9, 3)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras").optimizer
+    assert int(loaded.policy_state.shared.epoch_steps) == 3
+    assert loaded.epoch_steps == 4
+    optimizer.set_horizon(9)
+    assert int(optimizer.policy_state.shared.epoch_steps) == 0
 
 
 @pytest.mark.quick
@@ -171,3 +187,5 @@ def test_a_policy_that_reads_none_is_refused_with_the_fix():
         LearnedOptimizer(policies.SGD(0.1), total_steps=100)
     with pytest.raises(ValueError, match=fix):
         LearnedOptimizer(policies.SGD(0.1)).set_horizon(100)
+    with pytest.raises(ValueError, match="`epoch_steps` is for a policy that"):
+        LearnedOptimizer(policies.SGD(0.1), epoch_steps=5)

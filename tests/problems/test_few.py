@@ -45,9 +45,11 @@ def test_another_call_has_other_examples():
 
 @pytest.mark.parametrize("name", few.MAKERS)
 def test_a_run_of_a_tiny_problem_has_few_examples(name):
-    data = problems.get(name).data
+    problem = problems.get(name)
+    data = problem.data
+    assert problem.epoch_steps == data.epoch_steps
     x, _ = data.batches(np.random.default_rng(0), 40)
     x = x[0] if isinstance(x, tuple) else x
     rows = x.reshape(-1, *x.shape[2:])
-    count = data.count * x.shape[1]
+    count = data.epoch_steps * x.shape[1]
     assert 0.9 * count <= len(np.unique(rows, axis=0)) <= count < len(rows)

@@ -62,14 +62,14 @@ class Progress(policies.Policy):
         return policies.PolicyState(
             nothing,
             ((),) * len(parameters),
-            policies.Horizon(nothing, nothing),
+            policies.Horizon(nothing, nothing, nothing),
         )
 
     def with_horizon(self, state, horizon):
         return state._replace(shared=horizon)
 
     def update(self, gradients, parameters, state, training=False):
-        first, total = (ops.cast(x, "float32") for x in state.shared)
+        first, total, _ = (ops.cast(x, "float32") for x in state.shared)
         step = ops.cast(state.step, "float32")
         progress = (step - first) / ops.maximum(total, 1.0)
         return (
