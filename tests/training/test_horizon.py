@@ -6,6 +6,7 @@ from keras import ops
 from keras_l2o import policies
 from keras_l2o import problems
 from keras_l2o import training
+from keras_l2o.training import inner_loop
 
 pytestmark = pytest.mark.backend
 
@@ -108,6 +109,28 @@ def test_a_policy_learns_how_far_its_episode_is(quadratic, estimator):
     with np.errstate(divide="ignore"):
         logs = np.log(np.maximum(np.square(off), 1e-30))
     np.testing.assert_allclose(seen[0], np.mean(logs), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("told", "epoch_steps"), [(7, 6), (0, 0)])
+def test_an_episode_tells_when_examples_come_again(told, epoch_steps):
+    data = problems.load_dataset("digits")
+    data = data._replace(x_train=data.x_train[:50], y_train=data.y_train[:50])
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10),
+        ]
+    )
+    problem = problems.Problem(model, data, batch_size=8)
+    begun = inner_loop.start(
+        Progress(name="progress"),
+        problem,
+        ops.zeros((problem.size,)),
+        (),
+        ops.convert_to_tensor(told, "int32"),
+    )
+    assert int(begun.state.shared.epoch_steps) == epoch_steps
 
 
 def test_a_pool_passes_the_horizon_on():
