@@ -7,6 +7,7 @@ from keras_l2o.errors import UserError
 #: What each extra brings, by the names that are imported.
 MODULES = {
     "cli": ("pydantic", "rich", "typer"),
+    "cluster": ("dask", "distributed"),
     "datasets": ("tensorflow", "tensorflow_datasets"),
     "evaluation": ("pandas", "scipy", "statsmodels"),
     "hub": ("httpx2", "huggingface_hub", "jinja2"),

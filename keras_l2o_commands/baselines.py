@@ -14,6 +14,7 @@ from keras_l2o_commands.interruption import goes_on
 from keras_l2o_commands.options import Data
 from keras_l2o_commands.options import Length
 from keras_l2o_commands.options import Problems
+from keras_l2o_commands.options import Where
 from keras_l2o_commands.run_progress import run_progress
 from keras_l2o_commands.tables import print_line
 from keras_l2o_commands.tables import print_search
@@ -95,6 +96,7 @@ def baseline(
     chosen: Rules,
     length: Length,
     data: Data,
+    where: Where,
     directory: str = typer.Option(help="Folder where the results are stored."),
 ):
     """Evaluates analytic rules, as a baseline for learned optimizers.
@@ -102,27 +104,26 @@ def baseline(
     Example: keras-l2o baseline --problem=conv_train
     --directory=results/baseline --rules=adam,sgd --rates=tuned
     """
-    import pandas
-
     from keras_l2o import evaluation
 
-    for name in problem.names:
-        rates = _rates(chosen, directory, name)
-        frames = []
-        with run_progress(name, len(rates)) as advance:
-            for number, (rule, rate) in enumerate(rates.items()):
-                frames.append(
-                    evaluation.baselines(
-                        name,
-                        {rule: rate},
-                        directory=directory,
-                        **vars(length),
-                        **vars(data),
-                    )
+    with where.cluster() as cluster:
+        for name in problem.names:
+            rates = _rates(chosen, directory, name)
+            with run_progress(name, len(rates)) as advance:
+                number = itertools.count()
+                frame = evaluation.baselines(
+                    name,
+                    rates,
+                    directory=directory,
+                    on_run=lambda rule, advance=advance, number=number: advance(
+                        next(number), rule
+                    ),
+                    cluster=cluster,
+                    **vars(length),
+                    **vars(data),
                 )
-                advance(number, rule)
-        print_summary(pandas.concat(frames, ignore_index=True))
-        print_line(f"stored in {pathlib.Path(directory, 'baselines')}")
+            print_summary(frame)
+            print_line(f"stored in {pathlib.Path(directory, 'baselines')}")
 
 
 def _rates(chosen, directory, problem):
@@ -158,6 +159,7 @@ def gridsearch(
     grid: Grid,
     length: SearchLength,
     data: Data,
+    where: Where,
     directory: str = typer.Option(help="Folder where the results are stored."),
 ):
     """Finds each analytic rule's best learning rate, by validation loss.
@@ -172,24 +174,26 @@ def gridsearch(
     if grid.rates is not None:
         rates = tuple(_number(text) for text in grid.rates.split(","))
     rules = grid.rules.split(",")
-    for name in problem.names:
-        with run_progress(name, len(rules) * len(rates)) as advance:
-            number = itertools.count()
-            frame = evaluation.gridsearch(
-                name,
-                rules=rules,
-                rates=rates,
-                epochs=length.epochs,
-                steps=length.steps,
-                seeds=range(length.seed, length.seed + length.repeat),
-                directory=directory,
-                on_run=lambda rule, rate, advance=advance, number=number: (
-                    advance(next(number), f"{rule} {rate:g}")
-                ),
-                **vars(data),
-            )
-        print_search(frame, evaluation.best_rates(frame))
-        print_line(f"stored in {search.path_in(directory, name)}")
+    with where.cluster() as cluster:
+        for name in problem.names:
+            with run_progress(name, len(rules) * len(rates)) as advance:
+                number = itertools.count()
+                frame = evaluation.gridsearch(
+                    name,
+                    rules=rules,
+                    rates=rates,
+                    epochs=length.epochs,
+                    steps=length.steps,
+                    seeds=range(length.seed, length.seed + length.repeat),
+                    directory=directory,
+                    on_run=lambda rule, rate, advance=advance, number=number: (
+                        advance(next(number), f"{rule} {rate:g}")
+                    ),
+                    cluster=cluster,
+                    **vars(data),
+                )
+            print_search(frame, evaluation.best_rates(frame))
+            print_line(f"stored in {search.path_in(directory, name)}")
 
 
 def _number(text):

@@ -12,6 +12,7 @@ from keras_l2o_commands.interruption import goes_on
 from keras_l2o_commands.options import Data
 from keras_l2o_commands.options import Length
 from keras_l2o_commands.options import Problems
+from keras_l2o_commands.options import Where
 from keras_l2o_commands.run_progress import run_progress
 from keras_l2o_commands.tables import print_line
 from keras_l2o_commands.tables import print_summary
@@ -82,6 +83,7 @@ def evaluate(
     subject: Subject,
     length: Length,
     data: Data,
+    where: Where,
     directory: str = typer.Option(
         help="Run directory. Results are stored in its folder evaluations or, "
         "if the run has several replicates, in that of each replicate."
@@ -119,31 +121,39 @@ def evaluate(
         optimizers = {
             folder: subject.at_rate(name) for name, folder in replicates.items()
         }
-        _evaluate_family(family, optimizers, problem, protocol, overwrite)
+        with where.cluster() as protocol["cluster"]:
+            _evaluate_family(family, optimizers, problem, protocol, overwrite)
         return
     optimizer = subject.at_rate(subject.optimizer or directory)
-    for name in problem.names:
-        epochs = _epochs(name, protocol)
-        with run_progress(name, length.repeat, epochs) as advance:
-            evaluation.evaluate(
-                optimizer,
-                name,
-                directory=directory,
-                overwrite=overwrite,
-                on_epoch=lambda run, epoch, logs: advance(
-                    run, _epoch_line(epoch, logs)
-                ),
-                **protocol,
-            )
-        path = evaluation.storage.path_in(directory, name)
-        stored = evaluation.read(path).first(length.repeat)
-        print_summary(stored.frame())
-        if stored.settings["privacy"]:
-            spent = stored.settings["privacy"]
-            print_line(
-                f"epsilon {spent['epsilon']:.3g}, delta {spent['delta']:g}"
-            )
-        print_line(f"stored in {path}")
+    with where.cluster() as cluster:
+        for name in problem.names:
+            epochs = _epochs(name, protocol)
+            with run_progress(name, length.repeat, epochs) as advance:
+                evaluation.evaluate(
+                    optimizer,
+                    name,
+                    directory=directory,
+                    overwrite=overwrite,
+                    on_epoch=lambda run, epoch, logs, advance=advance: advance(
+                        run, _epoch_line(epoch, logs)
+                    ),
+                    cluster=cluster,
+                    **protocol,
+                )
+            _print_stored(directory, name, length.repeat)
+
+
+def _print_stored(directory, name, repeat):
+    """Prints what is stored of an evaluation."""
+    from keras_l2o import evaluation
+
+    path = evaluation.storage.path_in(directory, name)
+    stored = evaluation.read(path).first(repeat)
+    print_summary(stored.frame())
+    if stored.settings["privacy"]:
+        spent = stored.settings["privacy"]
+        print_line(f"epsilon {spent['epsilon']:.3g}, delta {spent['delta']:g}")
+    print_line(f"stored in {path}")
 
 
 def _bundled(family, directory):

@@ -4,6 +4,7 @@ Each group is a dataclass whose fields are the options; `declare.grouped` adds
 them to a command.
 """
 
+import contextlib
 import dataclasses
 import difflib
 from typing import Annotated
@@ -133,6 +134,35 @@ class Length:
             help="Seed of the first run. Each later run has the next integer."
         ),
     ] = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """Options for the processes that do the work."""
+
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes of this machine that do the work side by side. "
+            "Default: this one does it all.",
+        ),
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a scheduler of Dask, whose workers on any number "
+            "of machines do the work, such as tcp://10.0.0.1:8786."
+        ),
+    ] = None
+
+    def cluster(self):
+        """Context of the `keras_l2o.cluster.Cluster`, or of `None`."""
+        from keras_l2o.cluster import Cluster
+
+        if self.workers is None and self.scheduler is None:
+            return contextlib.nullcontext()
+        return Cluster(self.workers, self.scheduler)
 
 
 def overrides(context):

@@ -1,4 +1,4 @@
-"""The commands `train`, `resume` and `package`."""
+"""The commands `train`, `train-family`, `resume` and `package`."""
 
 import pathlib
 
@@ -9,9 +9,13 @@ from rich.table import Table
 from keras_l2o_commands import typed
 from keras_l2o_commands.declare import declare
 from keras_l2o_commands.declare import grouped
+from keras_l2o_commands.interruption import goes_on
 from keras_l2o_commands.interruption import interruptible
 from keras_l2o_commands.options import Recipe
+from keras_l2o_commands.options import Where
 from keras_l2o_commands.progress import Progress
+from keras_l2o_commands.run_progress import run_progress
+from keras_l2o_commands.tables import print_line
 
 DIRECTORY = typer.Argument(help="Folder of the run.")
 TENSORBOARD = typer.Option(
@@ -29,6 +33,7 @@ def register(application):
         application: `typer.Typer`.
     """
     declare(application, train, takes_fields=True)
+    declare(application, goes_on(train_family), "train-family", True)
     declare(application, resume)
     declare(application, package)
 
@@ -57,6 +62,48 @@ def train(
         configuration = recipe.configuration(context)
         metadata = {"command": command}
         _run(configuration, directory, metadata, tensorboard, interruption)
+
+
+@grouped
+def train_family(
+    context: typer.Context,
+    recipe: Recipe,
+    where: Where,
+    runs: int = typer.Option(8, min=1, help="Number of replicates."),
+    directory: str = typer.Option(
+        help="Folder in which each run has a folder, 1, 2, 3, ...; if workers "
+        "are on several machines, one that all of them see."
+    ),
+):
+    """Trains the replicates of a family side by side, each a run of its own.
+
+    The options are those of train; the replicates have --seed and the numbers
+    that follow it. The same command continues runs that were stopped.
+
+    Example: keras-l2o train-family --presets=digits_train,adam --workers=2
+    --directory=results/mine
+    """
+    from keras_l2o import config
+
+    configuration = recipe.configuration(context)
+    metadata = {"command": typed.line(typed.arguments(context))}
+    if where.workers is None and where.scheduler is None:
+        raise ValueError(
+            "Give one of --workers and --scheduler: who trains the replicates."
+        )
+    with where.cluster() as cluster, run_progress(directory, runs) as advance:
+        config.train_family(
+            configuration,
+            directory,
+            cluster,
+            runs,
+            metadata,
+            lambda run: advance(run - 1, f"run {run}"),
+        )
+    print_line(
+        f"stored in {directory}; keras-l2o package DIRECTORY/1 OUTPUT "
+        "takes the best optimizer of a run"
+    )
 
 
 def resume(directory: str = DIRECTORY, tensorboard: bool = TENSORBOARD):

@@ -1,5 +1,6 @@
 """Rates of the analytic rules, tuned problem by problem."""
 
+import functools
 import pathlib
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_l2o.cluster import Cluster
 from keras_l2o.evaluation import reduction
 from keras_l2o.evaluation import rules as analytic
 from keras_l2o.evaluation import storage
@@ -34,6 +36,7 @@ def gridsearch(
     seeds: Sequence[int] = (0,),
     directory: Path | None = None,
     on_run: Callable[[str, float], Any] | None = None,
+    cluster: Cluster | None = None,
     **options: Any,
 ) -> "pandas.DataFrame":
     """Tries each rate of each analytic rule on a problem.
@@ -53,6 +56,8 @@ def gridsearch(
             stored.
         on_run: Function of a rule's name and a rate, called after their runs.
             Defaults to `None`.
+        cluster: `keras_l2o.cluster.Cluster`, whose workers make the runs, many
+            at a time. Defaults to `None`.
         **options: As in `evaluate`: `steps`, `dataset`, `examples`,
             `batch_size`, `overwrite`.
 
@@ -79,25 +84,35 @@ def gridsearch(
     prepared = _prepared(problem, options)
     if options.get("steps") is None and hasattr(prepared, "examples"):
         options["epochs"] = epochs
-    frames = []
-    for rule in rules:
-        for rate in rates:
-            frames += [
-                evaluate(
-                    of_rule(rule, rate),
-                    prepared,
-                    repeat=1,
-                    seed=seed,
-                    directory=directory
-                    and pathlib.Path(directory, "gridsearch")
-                    / f"{rule}-{rate:g}"
-                    / f"seed-{seed}",
-                    **options,
-                )
-                for seed in seeds
-            ]
-            if on_run is not None:
-                on_run(rule, rate)
+
+    def runs(rule, rate):
+        found = [
+            evaluate(
+                of_rule(rule, rate),
+                prepared,
+                repeat=1,
+                seed=seed,
+                directory=directory
+                and pathlib.Path(directory, "gridsearch")
+                / f"{rule}-{rate:g}"
+                / f"seed-{seed}",
+                cluster=cluster,
+                **options,
+            )
+            for seed in seeds
+        ]
+        if on_run is not None:
+            on_run(rule, rate)
+        return pandas.concat(found)
+
+    frames = all_of(
+        [
+            functools.partial(runs, rule, rate)
+            for rule in rules
+            for rate in rates
+        ],
+        cluster,
+    )
     keys = ["problem", "rule", "rate", "seed"]
     result = reduction.of_runs(pandas.concat(frames), keys)
     result = result.rename(columns={"accuracy": "validation_accuracy"})
@@ -185,6 +200,8 @@ def baselines(
     problem: str | Problem,
     rates: Mapping[str, float],
     directory: Path | None = None,
+    on_run: Callable[[str], Any] | None = None,
+    cluster: Cluster | None = None,
     **options: Any,
 ) -> "pandas.DataFrame":
     """Evaluates analytic rules at given rates.
@@ -194,6 +211,10 @@ def baselines(
         rates: Dict from rules' names to rates, such as `best_rates(frame)`.
         directory: Path. Runs are stored in its folders
             `baselines/<rule>-<rate>`. Defaults to `None`: nothing is stored.
+        on_run: Function of a rule's name, called after its runs. Defaults to
+            `None`.
+        cluster: `keras_l2o.cluster.Cluster`, whose workers make the runs, many
+            at a time. Defaults to `None`.
         **options: As in `evaluate`.
 
     Returns:
@@ -214,19 +235,39 @@ def baselines(
 
     contenders = {rule: of_rule(rule, rate) for rule, rate in rates.items()}
     problem = _prepared(problem, options)
-    return pandas.concat(
-        [
-            evaluate(
-                contenders[rule],
-                problem,
-                directory=directory
-                and pathlib.Path(directory, "baselines", f"{rule}-{rate:g}"),
-                **options,
-            )
-            for rule, rate in rates.items()
-        ],
-        ignore_index=True,
-    )
+
+    def runs(rule, rate):
+        found = evaluate(
+            contenders[rule],
+            problem,
+            directory=directory
+            and pathlib.Path(directory, "baselines", f"{rule}-{rate:g}"),
+            cluster=cluster,
+            **options,
+        )
+        if on_run is not None:
+            on_run(rule)
+        return found
+
+    calls = [functools.partial(runs, *pair) for pair in rates.items()]
+    return pandas.concat(all_of(calls, cluster), ignore_index=True)
+
+
+def all_of(
+    calls: Sequence[Callable[[], Any]], cluster: Cluster | None
+) -> list[Any]:
+    """What functions return: one after the other, or with a cluster at once.
+
+    Args:
+        calls: List of functions without arguments.
+        cluster: `keras_l2o.cluster.Cluster`, or `None`.
+
+    Returns:
+        List.
+    """
+    if cluster is None:
+        return [call() for call in calls]
+    return cluster.call(calls)
 
 
 def _prepared(problem, options):

@@ -76,6 +76,15 @@ class Shelf:
         """
         return at_once.rule(self.contender.make())
 
+    def missing(self, protocol):
+        """List of the numbers of a protocol's runs that are not there."""
+        seeds = set(map(int, self.evaluation.arrays.get("seeds", ())))
+        return [
+            number
+            for number in range(protocol.repeat)
+            if protocol.seed + number not in seeds
+        ]
+
     def put(self, run, seed):
         """Adds a run, and stores it.
 
@@ -86,7 +95,7 @@ class Shelf:
         arrays = run._asdict()
         self.evaluation = self.evaluation.with_run(
             {**arrays.pop("trace"), **arrays, "seeds": seed}
-        )
+        ).in_order()
         if self.path:
             self.evaluation.write(self.path)
 

@@ -89,6 +89,22 @@ class Evaluation(NamedTuple):
                 joined[key] = value[None]
         return self._replace(arrays=joined)
 
+    def in_order(self) -> "Evaluation":
+        """The evaluation with its runs in the order of their seeds.
+
+        Runs that are made by several processes end in any order.
+
+        Returns:
+            A new `Evaluation`.
+        """
+        order = np.argsort(self.arrays["seeds"], kind="stable")
+        return self._replace(
+            arrays={
+                key: value[order] if key in BY_RUN else value
+                for key, value in self.arrays.items()
+            }
+        )
+
     def first(self, runs: int) -> "Evaluation":
         """The evaluation with only its first runs.
 
@@ -127,15 +143,17 @@ class Evaluation(NamedTuple):
             if self.settings.get(key) is not None
         }
         rows = []
-        for run in range(self.runs):
+        seeds = [int(seed) for seed in self.arrays.get("seeds", ())]
+        for run, seed in enumerate(seeds):
             for epoch in range(-(-steps // per_epoch)):
                 end = min((epoch + 1) * per_epoch, steps)
                 losses = self.arrays["losses"][run, epoch * per_epoch : end]
                 rows.append(
                     {
                         **what,
-                        "run": run,
-                        "seed": int(self.arrays["seeds"][run]),
+                        # Not its place: one before it may be missing yet.
+                        "run": seed - self.settings.get("seed", seeds[0]),
+                        "seed": seed,
                         "epoch": epoch + 1,
                         "step": end,
                         "train_loss": float(np.mean(losses, dtype="float64")),

@@ -2,12 +2,16 @@
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
+import keras
+
+from keras_l2o.cluster import Cluster
 from keras_l2o.evaluation import at_once
 from keras_l2o.evaluation import private
 from keras_l2o.evaluation.contender import contender
@@ -32,6 +36,7 @@ def evaluate(
     overwrite: bool = False,
     on_epoch: Callable[[int, int, dict[str, float]], Any] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
+    cluster: Cluster | None = None,
     **protocol: Any,
 ) -> "pandas.DataFrame":
     """Trains new models of a problem with an optimizer and validates them.
@@ -68,6 +73,9 @@ def evaluate(
             `None`.
         custom_objects: Dict of classes that an optimizer's folder may name,
             as in `keras_l2o.load`. Defaults to `None`.
+        cluster: `keras_l2o.cluster.Cluster`, whose workers make the runs.
+            `on_epoch` is then called when a run has ended. Defaults to `None`:
+            this process makes them.
         **protocol: Any of `epochs` or `steps`, `epoch_steps`, `examples`,
             `batch_size`, `dataset`, `seed` and `trace`, as in
             `evaluation.Protocol`.
@@ -94,6 +102,8 @@ def evaluate(
         Protocol(repeat, **protocol),
         overwrite,
         on_epoch and (lambda _, *figures: on_epoch(*figures)),
+        custom_objects,
+        cluster,
     )[0]
 
 
@@ -105,6 +115,7 @@ def evaluate_replicates(
     overwrite: bool = False,
     on_epoch: Callable[[int, int, int, dict[str, float]], Any] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
+    cluster: Cluster | None = None,
     **protocol: Any,
 ) -> "pandas.DataFrame":
     """Evaluates the replicates of a family, on JAX at the same time.
@@ -123,6 +134,8 @@ def evaluate_replicates(
             epoch's validation figures. Defaults to `None`.
         custom_objects: Dict of classes that an optimizer's folder may name,
             as in `keras_l2o.load`. Defaults to `None`.
+        cluster: `keras_l2o.cluster.Cluster`, as in `evaluate`. Defaults to
+            `None`.
         **protocol: Any of `repeat`, `epochs` or `steps`, `epoch_steps`,
             `examples`, `batch_size`, `dataset`, `seed` and `trace`, as in
             `evaluation.Protocol`.
@@ -161,6 +174,8 @@ def evaluate_replicates(
         Protocol(**protocol),
         overwrite,
         on_epoch,
+        custom_objects,
+        cluster,
     )
     return pandas.concat(
         [frame.assign(replicate=i + 1) for i, frame in enumerate(frames)],
@@ -168,7 +183,9 @@ def evaluate_replicates(
     )
 
 
-def _evaluate(pairs, problem, protocol, overwrite, on_epoch):
+def _evaluate(
+    pairs, problem, protocol, overwrite, on_epoch, custom_objects, cluster
+):
     """A list of frames, one for each pair of a contender and a directory."""
     if protocol.trace is not None and not all(path for _, path in pairs):
         raise ValueError(
@@ -176,15 +193,28 @@ def _evaluate(pairs, problem, protocol, overwrite, on_epoch):
             f"stored evaluation has the trace. Received: trace={protocol.trace}"
         )
     problem = protocol.prepared(problem)
-    entry = catalogue.CATALOGUE.get(problem.name)
-    privacy = private.Privacy() if getattr(entry, "private", False) else None
+    privacy = _privacy(problem)
     settings = _settings(problem, protocol, privacy)
     with contextlib.ExitStack() as held:
         shelves = [
             Shelf(optimizer, directory, settings, overwrite, held)
             for optimizer, directory in pairs
         ]
-        _run_all(shelves, problem, protocol, privacy, on_epoch)
+        together = _together(problem, protocol)
+        left = [
+            (replicate, shelf, number)
+            for replicate, shelf in enumerate(shelves, 1)
+            for number in shelf.missing(protocol)
+        ]
+        if cluster is None:
+            groups = _groups(left, at_once.RUNS if together else 1)
+            _run_here(groups, problem, protocol, on_epoch)
+        else:
+            share = math.ceil(len(left) / cluster.size)
+            groups = _groups(left, min(at_once.RUNS, share) if together else 1)
+            _run_there(
+                groups, problem, protocol, on_epoch, custom_objects, cluster
+            )
     return [
         shelf.evaluation.first(protocol.repeat).frame() for shelf in shelves
     ]
@@ -208,51 +238,109 @@ def _settings(problem, protocol, privacy):
     }
 
 
-def _run_all(shelves, problem, protocol, privacy, on_epoch):
-    """Makes the runs that are not stored yet, and stores them."""
+def _privacy(problem):
+    """The `Privacy` of a problem's training, `None` if it is not private."""
+    entry = catalogue.CATALOGUE.get(problem.name)
+    return private.Privacy() if getattr(entry, "private", False) else None
+
+
+def _together(problem, protocol):
+    """Whether one program can make several runs."""
+    return (
+        at_once.can_run(problem)
+        and _privacy(problem) is None
+        and protocol.trace is None
+    )
+
+
+def _run_here(groups, problem, protocol, on_epoch):
+    """Makes groups of runs in this process, and stores each."""
+    for group in groups:
+
+        def report(index, epoch, logs, group=group):
+            if on_epoch is not None:
+                replicate, _, number = group[index]
+                on_epoch(replicate, number, epoch, logs)
+
+        optimizers = [shelf.contender.make() for _, shelf, _ in group]
+        numbers = [number for *_, number in group]
+        runs = _train(problem, protocol, optimizers, numbers, report)
+        for (_, shelf, number), run in zip(group, runs):
+            shelf.put(run, protocol.seed + number)
+
+
+def _run_there(groups, problem, protocol, on_epoch, custom_objects, cluster):
+    """Lets the workers of a cluster make groups of runs, and stores each."""
+    pieces = []
+    for group in groups:
+        optimizers = [
+            keras.optimizers.serialize(shelf.contender.make())
+            for _, shelf, _ in group
+        ]
+        numbers = [number for *_, number in group]
+        pieces.append((problem, protocol, optimizers, numbers, custom_objects))
+    for piece, runs in cluster.each(train_for_another, pieces):
+        for (replicate, shelf, number), run in zip(groups[piece], runs):
+            shelf.put(run, protocol.seed + number)
+            if on_epoch is not None:
+                figures = zip(run.validation_loss, run.validation_accuracy)
+                for epoch, (loss, accuracy) in enumerate(figures):
+                    logs = {"loss": loss, "accuracy": accuracy}
+                    on_epoch(replicate, number, epoch, logs)
+
+
+def train_for_another(problem, protocol, configs, numbers, custom_objects):
+    """Makes runs of an evaluation that another process stores.
+
+    Args:
+        problem: `Problem`.
+        protocol: `Protocol`.
+        configs: List of serialized optimizers, one for each run.
+        numbers: List of the runs' numbers, ints.
+        custom_objects: Dict of classes that the optimizers name, or `None`.
+
+    Returns:
+        List of `TrainingRun`.
+    """
+    optimizers = [
+        keras.optimizers.deserialize(config, custom_objects)
+        for config in configs
+    ]
+    return _train(problem, protocol, optimizers, numbers)
+
+
+def _train(problem, protocol, optimizers, numbers, report=None):
+    """Makes a run with each of some optimizers.
+
+    `report` is called after epochs, with a run's place in the list, the
+    epoch's number and its figures.
+    """
     length = protocol.length(problem)
-    left = [
-        (replicate, shelf, number)
-        for replicate, shelf in enumerate(shelves, 1)
-        for number in range(shelf.evaluation.runs, protocol.repeat)
+    seeds = [protocol.seed + number for number in numbers]
+    if _together(problem, protocol):
+        return at_once.train_at_once(
+            problem, optimizers, seeds, *length, report
+        )
+    return [
+        train(
+            problem,
+            optimizer,
+            *length,
+            seed,
+            privacy=_privacy(problem),
+            trace=protocol.trace,
+            on_epoch=report and functools.partial(report, index),
+        )
+        for index, (optimizer, seed) in enumerate(zip(optimizers, seeds))
     ]
 
-    def report(run, epoch, logs):
-        if on_epoch is not None:
-            replicate, _, number = run
-            on_epoch(replicate, number, epoch, logs)
 
-    if at_once.can_run(problem) and privacy is None and protocol.trace is None:
-        for group in _groups(left):
-            runs = at_once.train_at_once(
-                problem,
-                [shelf.contender.make() for _, shelf, _ in group],
-                [protocol.seed + number for *_, number in group],
-                *length,
-                lambda run, *figures, g=group: report(g[run], *figures),
-            )
-            for (_, shelf, number), run in zip(group, runs):
-                shelf.put(run, protocol.seed + number)
-        return
-    for replicate, shelf, number in left:
-        run = train(
-            problem,
-            shelf.contender.make(),
-            *length,
-            protocol.seed + number,
-            privacy=privacy,
-            trace=protocol.trace,
-            on_epoch=functools.partial(report, (replicate, shelf, number)),
-        )
-        shelf.put(run, protocol.seed + number)
-
-
-def _groups(runs):
+def _groups(runs, most):
     """Splits runs into lists of those that one program can train."""
     groups = []
     for run in runs:
         _, shelf, _ = run
-        full = groups and len(groups[-1]) == at_once.RUNS
+        full = groups and len(groups[-1]) == most
         if not groups or full or groups[-1][-1][1].rule != shelf.rule:
             groups.append([])
         groups[-1].append(run)

@@ -65,6 +65,10 @@ class Problem:
         batch_size: int = 128,
         name: str | None = None,
     ) -> None:
+        #: How a process that gets this one makes it, instead of reading it: a
+        #: function and its arguments.
+        self.recipe: tuple[Callable[..., Problem], tuple[Any, ...]] | None
+        self.recipe = None
         self._build = model if not isinstance(model, keras.Model) else None
         if self._build is not None and not callable(model):
             raise ValueError(
@@ -279,6 +283,9 @@ class Problem:
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+    def __reduce_ex__(self, protocol):
+        return self.recipe or super().__reduce_ex__(protocol)
 
     def __repr__(self):
         return f"<Problem {self.name!r}, {self.size} coordinates>"
