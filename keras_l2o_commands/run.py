@@ -83,7 +83,7 @@ def train_family(
     Example: keras-l2o train-family --presets=digits_train,adam --workers=2
     --directory=results/mine
     """
-    from keras_l2o import config
+    from keras_l2o.config import family
 
     configuration = recipe.configuration(context)
     metadata = {"command": typed.line(typed.arguments(context))}
@@ -92,7 +92,7 @@ def train_family(
             "Give one of --workers and --scheduler: who trains the replicates."
         )
     with where.cluster() as cluster, run_progress(directory, runs) as advance:
-        config.train_family(
+        family.train_family(
             configuration,
             directory,
             cluster,

@@ -33,6 +33,7 @@ PACKAGE = pathlib.Path(keras_l2o.__file__).parent
 MODULES = (
     "keras_l2o",
     "keras_l2o.callbacks",
+    "keras_l2o.cluster",
     "keras_l2o.config",
     "keras_l2o.config.aliases",
     "keras_l2o.config.errors",

@@ -13,7 +13,6 @@ from keras_l2o.config.configuration import check
 from keras_l2o.config.configuration import description
 from keras_l2o.config.configuration import resolve
 from keras_l2o.config.errors import ConfigurationError
-from keras_l2o.config.family import train_family
 from keras_l2o.config.overrides import parse_override
 from keras_l2o.config.presets import PRESETS
 
@@ -27,6 +26,5 @@ __all__ = [
     "description",
     "parse_override",
     "resolve",
-    "train_family",
     "trained_policy",
 ]

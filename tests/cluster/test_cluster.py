@@ -20,6 +20,7 @@ from keras_l2o import cluster
 from keras_l2o import config
 from keras_l2o import policies
 from keras_l2o import problems
+from keras_l2o.config import family
 from keras_l2o.evaluation import storage
 from keras_l2o_commands.application import application
 from tests.cluster import pieces
@@ -135,7 +136,7 @@ def test_a_family_is_trained_run_by_run(two, tmp_path):
         ],
         strategy="simple",
     )
-    folders = config.train_family(configuration, tmp_path, two, runs=2)
+    folders = family.train_family(configuration, tmp_path, two, runs=2)
     assert folders == [tmp_path / "1", tmp_path / "2"]
     weights = [
         keras_l2o.load(folder / "optimizer").policy.get_weights()
