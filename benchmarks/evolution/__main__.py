@@ -6,15 +6,14 @@ A setting of some twenty numbers of the rule is judged by what its trainings of
 tiny problems (`keras_l2o.problems.BREADTH`) come to, over horizons of 100, 400
 and 1,600 steps, beside Adam along a cosine at the best of nine rates for that
 problem and horizon, with the same weights and data. One of two seeds sees new
-examples in each step, and the other 4 to 64 batches of them again and again. A
-score is the mean of two logarithms of ratios, of the loss on fresh batches and
-of that at the end of the training, from -0.4 to 2.5: so no problem is worth
+examples in each step, and the other 16 to 256 batches of them again and again.
+A score is the mean of two logarithms of ratios, of the loss on fresh batches
+and of that at the end of the training, from -0.4 to 2.5: so no problem is worth
 much more than another, and what does not come to a finite loss is as bad as can
 be. Where the examples come again, and the end of the training is what was
-learned by heart, the first counts alone, and twice, and four times in problems
-that are of few examples by themselves: what users train on is finite. A
-setting's value is the mean over problems and half of the mean over the worst
-quarter of them.
+learned by heart, the first counts alone; problems that are of few examples by
+themselves count twice. A setting's value is the mean over problems and half of
+the mean over the worst quarter of them.
 
 CMA-ES (the package `cma`) moves the settings. In each generation, a process on
 each core trains such of its problems, drawn at random, as take `--seconds`. So
@@ -23,12 +22,10 @@ the same processes, since they compile for minutes; with `--first`, they begin
 where another of so many generations has ended. It is stored after each
 generation and goes on where it was stopped; the end of it is a folder that
 `keras_l2o.load` reads. Its `val_log_loss`, by which the seeds are compared, is
-the mean of the logarithm of the loss on fresh batches of another problem, which
-no setting was judged by.
+that of images which were kept apart ([validation.py](validation.py)).
 """
 
 import argparse
-import functools
 import os
 import pathlib
 import pickle
@@ -44,9 +41,9 @@ from benchmarks.evolution import rules
 from benchmarks.evolution.numbers import Numbers
 from benchmarks.evolution.runs import HORIZONS
 from benchmarks.evolution.runs import SEEDS
-from benchmarks.evolution.runs import Runs
 from benchmarks.evolution.runs import by_heart
 from benchmarks.evolution.runs import finite
+from benchmarks.evolution.validation import validate
 from benchmarks.evolution.workers import Job
 from benchmarks.evolution.workers import Workers
 from keras_l2o.files import whole
@@ -55,11 +52,9 @@ from keras_l2o.problems import BREADTH
 #: Of the losses of a problem's first weights; it keeps those without a floor
 #: from asking for nothing but smaller ones.
 FLOOR = 0.003
-#: The problem that the finished rule is judged by, and how often.
-VALIDATION, VALIDATIONS = "digits_noisy_mlp", 4
 BOUNDS = (-0.4, 2.5)
-#: How often a problem counts whose examples are few, and one with such data.
-FEW, FINITE = 4.0, 2.0
+#: How often a problem counts whose examples are few.
+FEW = 2.0
 #: Of the search in whose end the others begin.
 FIRST_SEED, FIRST_SPREAD = 0, 0.3
 
@@ -135,25 +130,7 @@ def value(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def weight(job: Job) -> float:
     """How often a job counts."""
-    if by_heart(job.problem):
-        return FEW
-    return FINITE if finite(job.seed) else 1.0
-
-
-@functools.cache
-def validating():
-    """Trainings of the other problem, compiled once for all seeds."""
-    return Runs(VALIDATION, *rules.general())
-
-
-def validation(setting: np.ndarray) -> float:
-    """The mean log loss of a setting's trainings of the other problem."""
-    losses = [
-        validating()(setting[None], seed, horizon).judged.item()
-        for seed in range(VALIDATIONS)
-        for horizon in HORIZONS
-    ]
-    return float(np.mean(np.log(losses)))
+    return FEW if by_heart(job.problem) else 1.0
 
 
 def drawn(rng, names, seconds, of_a_step):
@@ -185,6 +162,7 @@ def search(options):
     if options.first:
         searches.insert(0, (FIRST_SEED, options.first, FIRST_SPREAD))
     start = np.zeros(len(Numbers(rules.general()[0])))
+    found = {}
     for seed, generations, spread in searches:
         path = folder / str(seed)
         path.mkdir(exist_ok=True)
@@ -198,14 +176,13 @@ def search(options):
             evolve(
                 strategy, generations, workers, reference, path, options, seed
             )
-        save(strategy, path, options, seed)
         if options.first and seed == FIRST_SEED:
             start = np.array(strategy.mean)
-        elif options.package:
-            target = pathlib.Path(options.package, str(seed))
-            keras_l2o.hub.folder.copy(path / "optimizer", target, True)
+        else:
+            found[seed] = strategy
     if workers:
         workers.stop()
+    save(found, folder, options)
 
 
 def started(path, start, spread, settings, seed):
@@ -250,31 +227,28 @@ def evolve(strategy, generations, workers, reference, path, options, seed):
         )
 
 
-def save(strategy, path, options, seed):
-    """Writes the rule at the mean of the settings, if it is not there."""
-    folder = path / "optimizer"
-    if folder.exists():
-        stored = keras_l2o.hub.folder.read_metadata(folder)
-        if stored["generations"] == strategy.countiter:
-            return
-    policy, _ = rules.general()
-    setting = np.array(strategy.mean)
-    Numbers(policy).assign(setting)
-    students.save(
-        policy,
-        folder,
-        "benchmarks.evolution",
-        argparse.Namespace(
-            **{
-                **vars(options),
-                "seeds": seed,
-                "reference": None,
-                "package": None,
-            }
-        ),
-        generations=strategy.countiter,
-        figures={"val_log_loss": validation(setting)},
-    )
+def save(found, folder, options):
+    """Writes the rules at the mean of the settings of each seed's search."""
+    policies = []
+    for strategy in found.values():
+        policy, _ = rules.general()
+        Numbers(policy).assign(np.array(strategy.mean))
+        policies.append(policy)
+    values = validate(policies)
+    for (seed, strategy), policy, value in zip(found.items(), policies, values):
+        target = folder / str(seed) / "optimizer"
+        own = {"seeds": seed, "reference": None, "package": None}
+        students.save(
+            policy,
+            target,
+            "benchmarks.evolution",
+            argparse.Namespace(**{**vars(options), **own}),
+            generations=strategy.countiter,
+            figures={"val_log_loss": value},
+        )
+        if options.package:
+            package = pathlib.Path(options.package, str(seed))
+            keras_l2o.hub.folder.copy(target, package, True)
 
 
 def main(arguments: list[str] | None = None) -> None:

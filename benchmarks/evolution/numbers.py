@@ -24,7 +24,8 @@ SPREADS = {
     "length": 0.12,
     "tensors": 0.2,
     "steps": 0.12,
-    "passes": 0.12,
+    "passes": 0.1,
+    "memory": 0.04,
     "decay": 0.3,
 }
 DIRECTIONS, NORMALIZATION, MIX = (0.4, 0.0, 0.2, 0.2), 0.2, 0.3
@@ -38,7 +39,8 @@ SHRINKAGE = {
     "rows": 0.4,
     "tensors": 0.4,
     "steps": 0.4,
-    "passes": 0.5,
+    "passes": 0.35,
+    "memory": 0.1,
 }
 #: And for the odds of what is orthogonalized.
 ODDS = {"matrix": 1.2}

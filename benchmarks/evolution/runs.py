@@ -20,7 +20,7 @@ SEEDS = 2
 #: Steps of the trainings.
 HORIZONS = (100, 400, 1600)
 #: How many batches the data of a finite training have, drawn log-uniformly.
-FINITE_BATCHES = (4, 64)
+FINITE_BATCHES = (16, 256)
 #: Fresh batches on which a trained model is judged.
 JUDGED = 8
 #: The share of a training whose losses count as those of its end.

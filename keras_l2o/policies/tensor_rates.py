@@ -41,10 +41,13 @@ LOG_RATE: Mapping[str, float] = {
     "tensors": -0.539,
     "steps": -0.366,
     "passes": 0.0,
+    "memory": 0.0,
     "unknown": -1.1,
     "decay": 0.863,
     "warmup": 1.0,
 }
+#: The place of how far a gradient has fallen.
+FALL = [*LOG_RATE].index("fall")
 #: The logarithm of the decay, relative to the rate.
 LOG_SHRINKAGE: Mapping[str, float] = {
     "matrix": -2.468,
@@ -105,7 +108,8 @@ class TensorRates(keras.layers.Layer):
         )
 
     def build(self, input_shape: Any = None) -> None:
-        names = [name for name in LOG_RATE if self.passes or name != "passes"]
+        left_out = () if self.passes else ("passes", "memory")
+        names = [name for name in LOG_RATE if name not in left_out]
         start = [[s.get(name, 0.0) for s in self.starts] for name in names]
         self.linear = self.add_weight(
             name="linear",
@@ -138,13 +142,11 @@ class TensorRates(keras.layers.Layer):
             decays relative to them, and a list of one of shares, if asked for.
         """
         features = self._features(measures, shapes, tensors)
-        times = [
-            clock.log_steps,
-            *([clock.log_passes] if self.passes else []),
-            clock.unknown,
-            clock.log_decay,
-            clock.log_rise,
-        ]
+        times = [clock.log_steps]
+        if self.passes:
+            # What is learned by heart has small gradients.
+            times += [clock.log_passes, clock.log_passes * features[FALL]]
+        times += [clock.unknown, clock.log_decay, clock.log_rise]
         count = len(shapes)
         linear = [*features, *(ops.broadcast_to(t, (count,)) for t in times)]
         hidden = ops.concatenate(

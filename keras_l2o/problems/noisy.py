@@ -18,6 +18,8 @@ class NoisyImages:
     share of the labels is replaced by random ones. So a network cannot
     memorize the data: its loss stays above zero and its gradients stay noisy
     to the end, as on a large data set. The validation images are not changed.
+    Without the noise the images come again after `epoch_steps` batches, as
+    those that a user augments do.
 
     Args:
         data: A `Dataset`.
@@ -34,6 +36,7 @@ class NoisyImages:
         self.x_validation = data.x_validation
         self.y_validation = data.y_validation
         self.batch_size = batch_size
+        self.epoch_steps = len(data.x_train) // batch_size
         self.pixels, self.labels = pixels, labels
 
     def batches(

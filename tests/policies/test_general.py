@@ -104,10 +104,8 @@ def times_of(step, total, epoch, warmup):
     ]  # fmt: skip
     context = [known, past, wave, log_total, log_step, early[0]]
     log_passes = np.log(max(steps / epoch, 1.0)) if epoch else 0.0
-    linear = [
-        np.log(steps / 400.0), log_passes, 1.0 - known, log_decay, log_rise
-    ]  # fmt: skip
-    return features, context, linear
+    linear = [np.log(steps / 400.0), log_passes]
+    return features, context, linear, [1.0 - known, log_decay, log_rise]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +133,7 @@ def test_the_formula_in_numpy(total, epoch, make):
             corrected = averages / (1.0 - by ** (step + 1))
             scale = 1.0 / np.sqrt(corrected[3] + 1e-16)
             d = [m * scale for m in corrected[:3]] + [np.tanh(gradient * scale)]
-            features, context, times = times_of(
+            features, context, long, times = times_of(
                 step, total, epoch, policy.warmup
             )
             products = [3 * d[0] * d[1], 3 * d[1] * d[2], 3 * d[3] * d[1]]
@@ -157,7 +155,8 @@ def test_the_formula_in_numpy(total, epoch, make):
             first, last = sizes_of(parameter, shape)
             own = [*first, np.log(signal + 1e-4) + 2.0, evenness, fall, *last]
             size = 0.5 * np.log(np.mean(direction**2) + 1e-6)
-            hidden = np.tanh(np.array([*own, *times[:2], size]) / 3.0)
+            own += [*long, long[1] * fall]
+            hidden = np.tanh(np.array([*own, size]) / 3.0)
             hidden = np.concatenate([hidden, features])
             for layer in policy.rates.hidden:
                 hidden = np.maximum(dense(layer, hidden), 0.0)
@@ -299,7 +298,7 @@ def test_one_from_before_passes_were_read_is_what_it_was():
     assert not policy.passes
     assert policy.get_config()["passes"] is False
     rows = untrained_general().rates.linear.shape[0]
-    assert policy.rates.linear.shape[0] == rows - 1
+    assert policy.rates.linear.shape[0] == rows - 2
     parameters, gradients = drawn(steps=2)
     for few, new in zip(
         run(policy, parameters, gradients, horizon(0, 100, 2)),
