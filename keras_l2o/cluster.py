@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -99,8 +100,8 @@ class Cluster:
             held.enter_context(dask.config.set(settings))
             address: Any = self.scheduler
             if self.workers is not None:
-                address = held.enter_context(
-                    distributed.LocalCluster(
+                with _interrupts_ignored():
+                    local = distributed.LocalCluster(
                         n_workers=self.workers,
                         threads_per_worker=1,
                         memory_limit=0,
@@ -109,7 +110,7 @@ class Cluster:
                         silence_logs="CRITICAL",
                         env=_environment(),
                     )
-                )
+                address = held.enter_context(local)
             try:
                 self._client = held.enter_context(
                     distributed.Client(address, timeout=ANSWER_SECONDS)
@@ -186,13 +187,27 @@ class Cluster:
                 yield number, result
         except distributed.KilledWorker as error:
             raise ClusterError(
-                f"{LOSSES + 1} workers have died of the same piece of work, "
+                f"{error.allowed_failures + 1} workers have died of the same piece of work, "
                 f"the last one at {error.last_worker.address}. If they had too "
                 "little memory, give fewer workers to a machine."
             ) from error
         finally:
             if self._client is not None:
                 self._client.cancel([future for _, future in asked.values()])
+
+
+@contextlib.contextmanager
+def _interrupts_ignored():
+    """Processes that are started within it leave Ctrl-C to this one."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # only the main thread may set handlers
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _environment():

@@ -289,3 +289,34 @@ def test_the_commands_take_workers(tmp_path):
     files = {path.name for path in tmp_path.rglob("*.npz")}
     assert files == {"quadratic_10.npz"}
     assert len(list(tmp_path.rglob("*.npz"))) == 5
+
+
+def test_ctrl_c_ends_the_command_and_its_workers_quietly(tmp_path):
+    """It reaches all processes of the terminal's group."""
+    command = subprocess.Popen(
+        [
+            sys.executable, "-m", "keras_l2o_commands", "evaluate",
+            "--optimizer=adam", "--problem=quadratic_10", "--repeat=1000",
+            "--steps=200", f"--directory={tmp_path}", "--workers=1",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),
+    )  # fmt: skip
+    try:
+        path = storage.path_in(tmp_path, "quadratic_10")
+        deadline = time.monotonic() + 120
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(command.pid, signal.SIGINT)
+        _, lines = command.communicate(timeout=60)
+    finally:
+        command.kill()
+    assert command.returncode == 130
+    assert "interrupted: finished work is stored in" in lines
+    assert "Traceback" not in lines
+    assert storage.read(path).runs >= 1
