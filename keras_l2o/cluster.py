@@ -94,7 +94,6 @@ class Cluster:
             "distributed.scheduler.allowed-failures": LOSSES,
             # Compiling may keep a worker from saying that it is alive.
             "distributed.scheduler.worker-ttl": None,
-            "distributed.worker.daemon": False,
         }
         with contextlib.ExitStack() as held:
             held.enter_context(dask.config.set(settings))
@@ -187,9 +186,9 @@ class Cluster:
                 yield number, result
         except distributed.KilledWorker as error:
             raise ClusterError(
-                f"{error.allowed_failures + 1} workers have died of the same piece of work, "
-                f"the last one at {error.last_worker.address}. If they had too "
-                "little memory, give fewer workers to a machine."
+                f"{error.allowed_failures + 1} workers have died of the same "
+                f"piece of work, the last one at {error.last_worker.address}. "
+                "If they had too little memory, let fewer work on a machine."
             ) from error
         finally:
             if self._client is not None:
