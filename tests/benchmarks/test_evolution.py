@@ -75,7 +75,8 @@ def test_every_other_seed_sees_few_examples_again_and_again(parts):
     made = runs.Runs("tiny_factorization", *rules.reference())
     for seed, few in ((0, False), (1, True)):
         assert runs.finite(seed) == few
-        _, _, batches, _ = made._drawn(seed)
+        _, _, batches, _, epoch_steps = made._drawn(seed)
+        assert (epoch_steps > 0) == few
         left, right = (np.asarray(leaf) for leaf in batches[0][:2])
         size = left.shape[1]
         ratings = left.astype("int64").reshape(-1) * 10**6

@@ -51,7 +51,7 @@ def test_it_distils_an_optimizer_that_knows_its_horizon(tmp_path):
             ),
         ],
     )  # fmt: skip
-    assert [tuple(horizon) for horizon in told] == [(0, 12)] * 3
+    assert [tuple(horizon) for horizon in told] == [(0, 12, 4)] * 3
     losses = history.history["loss"]
     assert losses[-1] < losses[0]
 
