@@ -51,7 +51,7 @@ def main():
     arguments = parser.parse_args()
     for name in ("digits_mlp", "digits_train"):
         problem = problems.get(name)
-        epoch = problem.examples // problem.batch_size
+        epoch = problem.epoch_steps
         seeds = list(range(arguments.runs))
         for label, make in OPTIMIZERS.items():
             alone = train(problem, make(), arguments.steps, epoch, seeds[0])

@@ -110,7 +110,7 @@ class Protocol:
     def _length(self, problem):
         entry = catalogue.CATALOGUE.get(problem.name)
         if hasattr(problem, "examples"):
-            per_epoch = problem.examples // problem.batch_size
+            per_epoch = problem.epoch_steps
             if self.steps is not None:
                 return self.steps, per_epoch
             default = int(catalogue.Entry._field_defaults["epochs"])
