@@ -192,6 +192,7 @@ benchmark: install
 	$(PYTHON) benchmarks/bad_gradients.py
 	$(PYTHON) benchmarks/outer_step.py --tasks 1 4
 	$(PYTHON) benchmarks/outer_memory.py
+	$(PYTHON) benchmarks/distil.py
 	$(PYTHON) benchmarks/convolutions.py
 	$(PYTHON) benchmarks/replicates.py
 	$(PYTHON) benchmarks/evaluate.py

@@ -6,6 +6,7 @@ products in `products.py`, and names that JAX does not promise to keep in
 `jax_internals.py`.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import jax
@@ -66,6 +67,19 @@ def per_example_gradients(function: Callable) -> Callable:
     return jax.vmap(jax.value_and_grad(function), in_axes=(None, 0))
 
 
+def no_gradient() -> contextlib.AbstractContextManager:
+    """Context for what no gradient is taken of.
+
+    Nothing here, where the compiler finds out by itself.
+    """
+    return contextlib.nullcontext()
+
+
+def memory_scope() -> contextlib.AbstractContextManager:
+    """Context of a meta-training, in which the allocator is as it was."""
+    return contextlib.nullcontext()
+
+
 def unrolled(function: Callable) -> Callable:
     """The form of an optimizee's loss that is the fastest to unroll.
 
@@ -79,7 +93,7 @@ def unrolled(function: Callable) -> Callable:
     return with_products(function) if on_processor() else function
 
 
-#: Whether `scan` can compute a step's values again for the gradient.
+#: Whether computing a step's values again in `scan` is worth its time.
 REMATERIALIZES = True
 #: Whether a part of a step can be a program and the rest run as it is.
 COMPILES_PARTS = True

@@ -1,11 +1,13 @@
 """TensorFlow's forms of the operations in `keras_l2o.backend`.
 
-Derivatives and loops are here; what devices share is in
-`tensorflow_devices.py`, what one step of an optimizer needs in
+Derivatives are here; the loop over steps is in `tensorflow_scan.py`, what
+devices share in `tensorflow_devices.py`, the allocator in
+`tensorflow_memory.py`, what one step of an optimizer needs in
 `tensorflow_update.py`, and names that TensorFlow does not promise to keep in
 `tensorflow_internals.py`.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -20,6 +22,9 @@ from keras_l2o.backend.tensorflow_devices import local_tasks as local_tasks
 from keras_l2o.backend.tensorflow_devices import on_processor as on_processor
 from keras_l2o.backend.tensorflow_devices import share_tasks as share_tasks
 from keras_l2o.backend.tensorflow_devices import sum_devices as sum_devices
+from keras_l2o.backend.tensorflow_memory import memory_scope as memory_scope
+from keras_l2o.backend.tensorflow_scan import kept as kept
+from keras_l2o.backend.tensorflow_scan import scan as scan
 from keras_l2o.backend.tensorflow_update import compiled as compiled
 from keras_l2o.backend.tensorflow_update import (
     functional_optimizer as functional_optimizer,
@@ -94,6 +99,14 @@ def per_example_gradients(function: Callable) -> Callable:
     return one_by_one
 
 
+def no_gradient() -> contextlib.AbstractContextManager:
+    """Context for what no gradient is taken of.
+
+    Nothing here, where the compiler finds out by itself.
+    """
+    return contextlib.nullcontext()
+
+
 def unrolled(function: Callable) -> Callable:
     """The form of an optimizee's loss that is the fastest to unroll.
 
@@ -106,98 +119,10 @@ def unrolled(function: Callable) -> Callable:
     return function
 
 
-#: Whether `scan` can compute a step's values again for the gradient.
-REMATERIALIZES = False
+#: Whether computing a step's values again in `scan` is worth its time.
+REMATERIALIZES = True
 #: Whether a part of a step can be a program and the rest run as it is.
 COMPILES_PARTS = False
-
-
-def scan(
-    body: Callable,
-    carry: Nest,
-    inputs: Nest,
-    length: int,
-    rematerialize: bool = False,
-    outputs: Nest | None = None,
-) -> tuple[Nest, Nest]:
-    """Runs `carry, output = body(carry, input)` over the first axis.
-
-    By `tf.while_loop`, with a bound that XLA knows: Keras's own `scan` and
-    `fori_loop` fail there under XLA, or with outputs unlike the carry.
-
-    Args:
-        body: The function of one step. Its carry keeps structure, shapes and
-            dtypes.
-        carry: Nest of tensors.
-        inputs: Nest of tensors with a first axis of `length`. No gradient
-            flows to them.
-        length: The number of steps.
-        rematerialize: Whether the values within a step are not kept for the
-            gradient, but computed again. Where `REMATERIALIZES` alone.
-            Defaults to `False`.
-        outputs: Nest of tensors of an output's shapes and types, whatever
-            their values. Defaults to `None`: the body is traced once more to
-            find out.
-
-    Returns:
-        The last carry, and the outputs stacked along a new first axis.
-    """
-    carry = keras.tree.map_structure(tf.convert_to_tensor, carry)
-    # Loop invariants of a floating type would each get a gradient as large as
-    # themselves at every step; as integers they get none.
-    leaves = [_as_bits(leaf) for leaf in keras.tree.flatten(inputs)]
-
-    def step(carry, index):
-        values = [_from_bits(bits[index], dtype) for bits, dtype in leaves]
-        return body(carry, keras.tree.pack_sequence_as(inputs, values))
-
-    if outputs is None:
-        outputs = _outputs(step, carry)
-    arrays = [
-        tf.TensorArray(output.dtype, size=length, element_shape=output.shape)
-        for output in map(tf.convert_to_tensor, keras.tree.flatten(outputs))
-    ]
-
-    def loop(index, carry, arrays):
-        carry, made = step(carry, index)
-        made = keras.tree.flatten(made)
-        arrays = [a.write(index, o) for a, o in zip(arrays, made)]
-        return index + 1, carry, arrays
-
-    _, carry, arrays = tf.while_loop(
-        lambda index, carry, arrays: index < length,
-        loop,
-        (tf.constant(0), carry, arrays),
-        maximum_iterations=length,
-    )
-    stacked = [array.stack() for array in arrays]
-    return carry, keras.tree.pack_sequence_as(outputs, stacked)
-
-
-def _outputs(step, carry):
-    """Tensors like a step's outputs, of a graph that is thrown away."""
-    specs = []
-
-    def probe(carry):
-        _, outputs = step(carry, tf.constant(0))
-        specs.append(outputs)
-        return keras.tree.flatten(outputs)
-
-    graph = tf.function(probe, autograph=False).get_concrete_function(carry)
-    zeros = [tf.zeros(o.shape, o.dtype) for o in graph.structured_outputs]
-    return keras.tree.pack_sequence_as(specs[0], zeros)
-
-
-def _as_bits(tensor):
-    tensor = tf.convert_to_tensor(tensor)
-    if not tensor.dtype.is_floating:
-        return tensor, None
-    integer = {2: tf.int16, 4: tf.int32, 8: tf.int64}[tensor.dtype.size]
-    return tf.bitcast(tensor, integer), tensor.dtype
-
-
-def _from_bits(bits, dtype):
-    return bits if dtype is None else tf.bitcast(bits, dtype)
 
 
 def only_if(
@@ -216,20 +141,12 @@ def only_if(
     return tf.cond(condition, function, lambda: otherwise)
 
 
-def kept(tensor: Tensor) -> Tensor:
-    """A tensor that `scan` keeps for the gradient even if it rematerializes.
-
-    It does not do so here: the tensor itself.
-    """
-    return tensor
-
-
 def map_tasks(
     function: Callable, inputs: Nest, shared: Nest, tasks: int
 ) -> Nest:
     """Applies `function` to each task and stacks the results.
 
-    One task after another, in one graph.
+    One task after another, in one loop.
 
     Args:
         function: Maps two nests of tensors to a nest of tensors.
@@ -238,11 +155,38 @@ def map_tasks(
         shared: Nest of tensors: the second argument, the same for all.
         tasks: The number of tasks.
     """
-    if tasks > 1 and not tf.executing_eagerly():
-        # Traced once: to make the graph takes longer than to run it.
-        function = tf.function(function, autograph=False)
-    results = [function(_row(inputs, task), shared) for task in range(tasks)]
-    return keras.tree.map_structure(lambda *leaves: tf.stack(leaves), *results)
+    if tasks == 1 or tf.executing_eagerly():
+        results = [function(_row(inputs, x), shared) for x in range(tasks)]
+        return keras.tree.map_structure(lambda *x: tf.stack(x), *results)
+    found = []
+
+    def one(index):
+        found.append(function(_row(inputs, index), shared))
+        return [tf.convert_to_tensor(x) for x in keras.tree.flatten(found[-1])]
+
+    # Traced once: to make the graph takes longer than to run it.
+    traced = tf.function(one, autograph=False).get_concrete_function(
+        tf.TensorSpec((), tf.int32)
+    )
+    arrays = [
+        tf.TensorArray(result.dtype, size=tasks, element_shape=result.shape)
+        for result in traced.structured_outputs
+    ]
+
+    def loop(index, arrays):
+        arrays = [a.write(index, x) for a, x in zip(arrays, traced(index))]
+        return index + 1, arrays
+
+    # In turn, so that memory holds what one task needs.
+    _, arrays = tf.while_loop(
+        lambda index, arrays: index < tasks,
+        loop,
+        (tf.constant(0), arrays),
+        maximum_iterations=tasks,
+        parallel_iterations=1,
+    )
+    stacked = [array.stack() for array in arrays]
+    return keras.tree.pack_sequence_as(found[0], stacked)
 
 
 def _row(nest, index):
@@ -254,7 +198,7 @@ def map_replicates(
 ) -> Nest:
     """Applies a function to each replicate and stacks the results.
 
-    One replicate after another, in one graph.
+    One replicate after another, in one loop.
 
     Args:
         function: Maps two nests of tensors to a nest of tensors.

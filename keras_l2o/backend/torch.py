@@ -1,6 +1,7 @@
 """Torch's forms of the operations in `keras_l2o.backend`, all of them eager.
 
-What one step of an optimizer needs is in `torch_update.py`.
+The loop over steps is in `torch_scan.py`, and what one step of an optimizer
+needs in `torch_update.py`.
 """
 
 import contextlib
@@ -11,6 +12,8 @@ import keras
 import torch
 from keras import ops
 
+from keras_l2o.backend.torch_scan import kept as kept
+from keras_l2o.backend.torch_scan import scan as scan
 from keras_l2o.backend.torch_update import compiled as compiled
 from keras_l2o.backend.torch_update import (
     functional_optimizer as functional_optimizer,
@@ -83,6 +86,16 @@ def per_example_gradients(function: Callable) -> Callable:
     return one_by_one
 
 
+def no_gradient() -> contextlib.AbstractContextManager:
+    """Context for what no gradient is taken of: it then costs nothing more."""
+    return torch.no_grad()
+
+
+def memory_scope() -> contextlib.AbstractContextManager:
+    """Context of a meta-training, in which the allocator is as it was."""
+    return contextlib.nullcontext()
+
+
 def unrolled(function: Callable) -> Callable:
     """The form of an optimizee's loss that is the fastest to unroll: itself.
 
@@ -92,44 +105,11 @@ def unrolled(function: Callable) -> Callable:
     return function
 
 
-#: Whether `scan` can compute a step's values again for the gradient.
+#: Whether computing a step's values again in `scan` is worth its time: it takes
+#: twice that of a plain step here, for a fraction of the memory.
 REMATERIALIZES = False
 #: Whether a part of a step can be a program and the rest run as it is.
 COMPILES_PARTS = False
-
-
-def scan(
-    body: Callable,
-    carry: Nest,
-    inputs: Nest,
-    length: int,
-    rematerialize: bool = False,
-    outputs: Nest | None = None,
-) -> tuple[Nest, Nest]:
-    """Runs `carry, output = body(carry, input)` over the first axis.
-
-    By a loop of Python's.
-
-    Args:
-        body: The function of one step. Its carry keeps structure, shapes and
-            dtypes.
-        carry: Nest of tensors.
-        inputs: Nest of tensors with a first axis of `length`.
-        length: The number of steps.
-        rematerialize: Where `REMATERIALIZES` alone. Defaults to `False`.
-        outputs: Nest of tensors like an output, which TensorFlow asks for; not
-            looked at here. Defaults to `None`.
-
-    Returns:
-        The last carry, and the outputs stacked along a new first axis.
-    """
-    outputs = []
-    for index in range(length):
-        carry, output = body(carry, _row(inputs, index))
-        outputs.append(output)
-    return carry, keras.tree.map_structure(
-        lambda *leaves: torch.stack(leaves), *outputs
-    )
 
 
 def only_if(
@@ -145,14 +125,6 @@ def only_if(
         otherwise: Nest of tensors of the same structure, shapes and types.
     """
     return function() if condition else otherwise
-
-
-def kept(tensor: Tensor) -> Tensor:
-    """A tensor that `scan` keeps for the gradient even if it rematerializes.
-
-    It does not do so here: the tensor itself.
-    """
-    return tensor
 
 
 def map_tasks(

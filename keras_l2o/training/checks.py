@@ -47,12 +47,12 @@ def rematerialize(value: bool | str) -> bool:
     """What `MetaTrainer.compile` makes of its argument of this name."""
     if value == "auto":
         return backend.REMATERIALIZES
-    if value and not backend.REMATERIALIZES:
+    if not isinstance(value, bool):
         raise ValueError(
-            "Argument `rematerialize` needs the backend `jax`. Received: "
-            f"rematerialize={value!r} on {keras.backend.backend()}"
+            "Argument `rematerialize` must be a bool or 'auto'. Received: "
+            f"rematerialize={value!r}"
         )
-    return bool(value)
+    return value
 
 
 #: More problems than these have a program each, where that is possible.

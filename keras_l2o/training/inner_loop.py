@@ -285,14 +285,15 @@ def unroll(
 
         Its distance is that of its parameters to `target`, the student's.
         """
-        loss, new = inner_step(
-            problem,
-            teachers[index],
-            values[1 + index],
-            old,
-            batch,
-            Conditions(warming=conditions.warming),
-        )
+        with backend.no_gradient():
+            loss, new = inner_step(
+                problem,
+                teachers[index],
+                values[1 + index],
+                old,
+                batch,
+                Conditions(warming=conditions.warming),
+            )
         gap = objective.distance(target, new.parameters)
         # A teacher that diverges stops where it was: its NaN must reach
         # neither the student nor the distance's gradient.
@@ -302,13 +303,12 @@ def unroll(
         for held in holds:
             new = numerics.select(held, new, old)
             survives = ops.where(held, survives, alive)
-        parameters = backend.kept(
-            ops.stop_gradient(
-                ops.where(survives, new.parameters, old.parameters)
-            )
+        parameters = ops.where(survives, new.parameters, old.parameters)
+        new = keras.tree.map_structure(
+            ops.stop_gradient, new._replace(parameters=parameters)
         )
-        gap = numerics.safe_log(objective.distance(target, parameters))
-        new = new._replace(parameters=parameters)
+        new = new._replace(parameters=backend.kept(new.parameters))
+        gap = numerics.safe_log(objective.distance(target, new.parameters))
         return new, survives, gap, ops.stop_gradient(loss)
 
     def body(carry, inputs):

@@ -1,0 +1,79 @@
+"""What `MetaTrainer().fit()` takes with all defaults, beside its plain form.
+
+    KERAS_BACKEND=tensorflow python benchmarks/distil.py
+
+Each form is fitted in a process of its own, one after the other: as it is, and
+with `compile(rematerialize=False)`. `ready` is from the start of the process to
+the end of the first outer step, tracing and compiling included; `fit` from
+there on for the other 39 and the validations; `peak` is the most memory that
+the process had, of which `import` is there before the trainer is made; `faults`
+are pages that the kernel had to provide, in thousands.
+
+Last printout, two cores, TensorFlow 2.21, Keras 3.15.1:
+
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import time
+
+START = time.perf_counter()
+FORMS = ("default", "plain")
+
+
+def megabytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def fit(form):
+    """Prints the figures of a fit in this process."""
+    import keras
+
+    import keras_l2o
+
+    imported = megabytes()
+    first = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            first.append(time.perf_counter())
+
+    keras.utils.set_random_seed(0)
+    trainer = keras_l2o.MetaTrainer()
+    trainer.compile(rematerialize="auto" if form == "default" else False)
+    history = trainer.fit(callbacks=[Watch()], verbose=0).history
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    for name, value in {
+        "ready_seconds": first[0] - START,
+        "fit_seconds": time.perf_counter() - first[0],
+        "user_seconds": usage.ru_utime,
+        "system_seconds": usage.ru_stime,
+        "thousand_faults": usage.ru_minflt / 1000,
+        "import_megabytes": imported,
+        "peak_megabytes": megabytes(),
+        "last_loss": history["loss"][-1],
+    }.items():
+        print(f"{form}_{name} = {value:.4g}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--form", choices=FORMS)
+    form = parser.parse_args().form
+    if form is not None:
+        fit(form)
+        return
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+    for form in FORMS:
+        subprocess.run(
+            [sys.executable, __file__, f"--form={form}"],
+            env=environment,
+            check=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
