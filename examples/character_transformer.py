@@ -5,6 +5,14 @@
 
 It shows `compile` and `fit` with `general` and the callback `Horizon`, on a
 model with embeddings, attention and layer normalization.
+
+One seed, JAX, 5.3 minutes of processor time in all:
+
+                         validation loss  accuracy  CPU s
+    general                         2.10     0.453    117
+    AdamW 0.003, cosine             2.25     0.417     64
+    AdamW 0.01, cosine              2.11     0.459     67
+    Adam 0.001                      2.24     0.416     70
 """
 
 import keras

@@ -5,6 +5,14 @@
 It shows `stateless_apply`, in a step that `jax.jit` compiles. There is no
 `fit` that knows how long the training is, so the optimizer is told it by
 `total_steps`.
+
+Two seeds, mean and spread, JAX, 1.1 minutes of processor time in all:
+
+                          first loss           last 50       accuracy  CPU s
+    general              2.51 ± 0.06  0.000100 ± 2e-05      0.990 ± 0     18
+    AdamW 0.003, cosine  2.51 ± 0.06  0.00493 ± 0.0006  0.992 ± 0.002      5
+    AdamW 0.01, cosine   2.51 ± 0.06  0.000276 ± 6e-05  0.990 ± 0.003      5
+    Adam 0.001           2.51 ± 0.06   0.0106 ± 0.0009  0.988 ± 0.002      5
 """
 
 import os

@@ -5,6 +5,14 @@
 It shows a network that takes noise off digits, with new noise in each step,
 and `apply` in a `tf.function`. There is no `fit` that knows how long the
 training is, so the optimizer is told it by `total_steps`.
+
+Two seeds, mean and spread, TensorFlow, 1.4 minutes of processor time in all:
+
+                           first loss          last 50       validation  CPU s
+    general              0.252 ± 0.03  0.0208 ± 0.0002  0.0209 ± 0.0004     18
+    AdamW 0.003, cosine  0.252 ± 0.03  0.0239 ± 0.0004  0.0239 ± 0.0004      9
+    AdamW 0.01, cosine   0.252 ± 0.03  0.0226 ± 0.0006  0.0226 ± 0.0008      9
+    Adam 0.001           0.252 ± 0.03  0.0239 ± 0.0004  0.0237 ± 0.0004      7
 """
 
 import os

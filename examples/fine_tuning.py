@@ -6,6 +6,14 @@ A convolutional network learns the digits 0 to 4. Its body is frozen, and a new
 head learns the digits 5 to 9 from a hundred images. Then all of it is trained,
 with steps of a tenth. It shows a new optimizer for each phase, `Horizon` for
 each, and that what is frozen stays as it is.
+
+Two seeds, mean and spread, JAX, 3.8 minutes of processor time in all:
+
+                                0 to 4       new head      all of it  CPU s
+    general              0.997 ± 0.003  0.915 ± 0.008  0.935 ± 0.004     68
+    AdamW 0.003, cosine      0.988 ± 0   0.546 ± 0.03   0.804 ± 0.03     18
+    AdamW 0.01, cosine   0.991 ± 0.003   0.735 ± 0.02  0.888 ± 0.004     14
+    Adam 0.001               0.982 ± 0   0.454 ± 0.09  0.773 ± 0.004     15
 """
 
 import keras

@@ -160,6 +160,6 @@ def _cell(values):
 
 
 def _line(name, cells, heads):
-    widths = [*(max(len(head) + 2, 15) for head in heads[:-1]), 7]
+    widths = [*(max(len(head) + 2, 17) for head in heads[:-1]), 7]
     cells = [f"{cell:>{width}}" for cell, width in zip(cells, widths)]
     return "".join([f"{name:20}", *cells])

@@ -5,6 +5,23 @@
 It shows what to do where data are few. A learned optimizer fits a small table
 soon and then learns it by heart, so early stopping keeps the best weights, by
 rows that are neither trained nor tested on.
+
+Two seeds, mean and spread, JAX, 2.4 minutes of processor time
+in all. 442 patients:
+
+                            training loss  best epoch      test loss  CPU s
+    general              0.00490 ± 0.0009    4.50 ± 2  0.568 ± 0.006     22
+    AdamW 0.003, cosine     0.215 ± 0.005    11.0 ± 5   0.530 ± 0.02      5
+    AdamW 0.01, cosine     0.0649 ± 0.006    6.00 ± 1  0.530 ± 5e-05      5
+    Adam 0.001              0.252 ± 0.004    21.0 ± 2   0.531 ± 0.01      4
+
+569 tumors:
+
+                             training loss    best epoch      test loss  CPU s
+    general               0.000395 ± 6e-06      6.00 ± 2  0.137 ± 0.009     19
+    AdamW 0.003, cosine    0.00376 ± 2e-05  19.0 ± 1e+01   0.116 ± 0.04      5
+    AdamW 0.01, cosine   0.000530 ± 0.0002    3.50 ± 0.5   0.126 ± 0.04      5
+    Adam 0.001            0.00736 ± 0.0003      25.0 ± 4  0.0952 ± 0.03      5
 """
 
 import keras

@@ -5,6 +5,14 @@
 
 It shows a model that usually asks for a tuned rate and a warm-up, and a data
 set by name.
+
+One seed, JAX, 3.8 minutes of processor time in all:
+
+                         validation loss  accuracy  CPU s
+    general                        0.495     0.820     86
+    AdamW 0.003, cosine            0.592     0.779     47
+    AdamW 0.01, cosine             0.633     0.764     48
+    Adam 0.001                     0.593     0.781     49
 """
 
 import sys
