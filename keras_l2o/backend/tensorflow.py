@@ -23,6 +23,7 @@ from keras_l2o.backend.tensorflow_devices import on_processor as on_processor
 from keras_l2o.backend.tensorflow_devices import share_tasks as share_tasks
 from keras_l2o.backend.tensorflow_devices import sum_devices as sum_devices
 from keras_l2o.backend.tensorflow_memory import memory_scope as memory_scope
+from keras_l2o.backend.tensorflow_scan import in_turn
 from keras_l2o.backend.tensorflow_scan import kept as kept
 from keras_l2o.backend.tensorflow_scan import scan as scan
 from keras_l2o.backend.tensorflow_update import compiled as compiled
@@ -158,35 +159,7 @@ def map_tasks(
     if tasks == 1 or tf.executing_eagerly():
         results = [function(_row(inputs, x), shared) for x in range(tasks)]
         return keras.tree.map_structure(lambda *x: tf.stack(x), *results)
-    found = []
-
-    def one(index):
-        found.append(function(_row(inputs, index), shared))
-        return [tf.convert_to_tensor(x) for x in keras.tree.flatten(found[-1])]
-
-    # Traced once: to make the graph takes longer than to run it.
-    traced = tf.function(one, autograph=False).get_concrete_function(
-        tf.TensorSpec((), tf.int32)
-    )
-    arrays = [
-        tf.TensorArray(result.dtype, size=tasks, element_shape=result.shape)
-        for result in traced.structured_outputs
-    ]
-
-    def loop(index, arrays):
-        arrays = [a.write(index, x) for a, x in zip(arrays, traced(index))]
-        return index + 1, arrays
-
-    # In turn, so that memory holds what one task needs.
-    _, arrays = tf.while_loop(
-        lambda index, arrays: index < tasks,
-        loop,
-        (tf.constant(0), arrays),
-        maximum_iterations=tasks,
-        parallel_iterations=1,
-    )
-    stacked = [array.stack() for array in arrays]
-    return keras.tree.pack_sequence_as(found[0], stacked)
+    return in_turn(lambda task: function(_row(inputs, task), shared), tasks)
 
 
 def _row(nest, index):

@@ -56,9 +56,8 @@ def memory_scope() -> Iterator[None]:
 
 def _told():
     """Whether the user has chosen, or an accelerator has its own memory."""
-    names = [name for name in os.environ if name.startswith("MALLOC_")]
     return (
-        bool(names)
+        any(name.startswith("MALLOC_") for name in os.environ)
         or "GLIBC_TUNABLES" in os.environ
         or bool(tf.config.list_physical_devices("GPU"))
     )

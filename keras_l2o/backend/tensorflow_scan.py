@@ -100,18 +100,51 @@ def _exchanging(exchange):
         _traced.exchange = before
 
 
+def in_turn(function: Callable, count: int) -> Nest:
+    """What `function(index)` returns for each index, stacked.
+
+    Traced once, since to make a graph takes longer than to run it, and one
+    after another, so that memory holds what one needs.
+
+    Args:
+        function: Maps an int32 scalar to a nest of tensors.
+        count: Int.
+    """
+    graph, like = _graph(function, tf.TensorSpec((), tf.int32))
+
+    def loop(index, arrays):
+        return index + 1, _written(arrays, index, graph(index))
+
+    _, arrays = tf.while_loop(
+        lambda index, arrays: index < count,
+        loop,
+        (tf.constant(0), _arrays(graph.structured_outputs, count)),
+        maximum_iterations=count,
+        parallel_iterations=1,
+    )
+    stacked = [array.stack() for array in arrays]
+    return keras.tree.pack_sequence_as(like, stacked)
+
+
 def _outputs(step, carry):
     """Tensors like a step's outputs, of a graph that is thrown away."""
-    specs = []
-
-    def probe(carry):
-        _, outputs = step(carry, tf.constant(0))
-        specs.append(outputs)
-        return keras.tree.flatten(outputs)
-
-    graph = tf.function(probe, autograph=False).get_concrete_function(carry)
+    graph, like = _graph(lambda carry: step(carry, tf.constant(0))[1], carry)
     zeros = [tf.zeros(o.shape, o.dtype) for o in graph.structured_outputs]
-    return keras.tree.pack_sequence_as(specs[0], zeros)
+    return keras.tree.pack_sequence_as(like, zeros)
+
+
+def _graph(function, *arguments):
+    """A function's graph, which returns a list, and the nest that this is."""
+    found = []
+
+    def listed(*arguments):
+        found.append(function(*arguments))
+        return _tensors(found[-1])
+
+    graph = tf.function(listed, autograph=False).get_concrete_function(
+        *arguments
+    )
+    return graph, found[0]
 
 
 def _arrays(like, length):
@@ -120,7 +153,6 @@ def _arrays(like, length):
             tensor.dtype,
             size=length,
             element_shape=tensor.shape,
-            clear_after_read=False,
         )
         for tensor in map(tf.convert_to_tensor, like)
     ]

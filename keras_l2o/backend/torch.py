@@ -13,6 +13,7 @@ import torch
 from keras import ops
 
 from keras_l2o.backend.torch_scan import kept as kept
+from keras_l2o.backend.torch_scan import row
 from keras_l2o.backend.torch_scan import scan as scan
 from keras_l2o.backend.torch_update import compiled as compiled
 from keras_l2o.backend.torch_update import (
@@ -143,7 +144,7 @@ def map_tasks(
     """
     results = []
     for task in range(tasks):
-        result = function(_row(inputs, task), shared)
+        result = function(row(inputs, task), shared)
         # Nothing is differentiated across tasks: free each graph at once.
         results.append(
             keras.tree.map_structure(lambda leaf: leaf.detach(), result)
@@ -151,10 +152,6 @@ def map_tasks(
     return keras.tree.map_structure(
         lambda *leaves: torch.stack(leaves), *results
     )
-
-
-def _row(nest, index):
-    return keras.tree.map_structure(lambda leaf: leaf[index], nest)
 
 
 #: Whether whole trainings can be mapped over, by `mapped`.

@@ -43,10 +43,10 @@ def scan(
         The last carry, and the outputs stacked along a new first axis.
     """
     if rematerialize and torch.is_grad_enabled():
-        body = _rematerialized(body, carry, _row(inputs, 0))
+        body = _rematerialized(body, carry, row(inputs, 0))
     made = []
     for index in range(length):
-        carry, output = body(carry, _row(inputs, index))
+        carry, output = body(carry, row(inputs, index))
         made.append(output)
     return carry, keras.tree.map_structure(
         lambda *leaves: torch.stack(leaves), *made
@@ -61,26 +61,27 @@ def kept(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _row(nest, index):
+def row(nest: Nest, index: int) -> Nest:
+    """A nest of tensors without their first axis: what is at an index."""
     return keras.tree.map_structure(lambda leaf: leaf[index], nest)
 
 
-def _rematerialized(body, carry, row):
+def _rematerialized(body, carry, inputs):
     """A body that computes its values again for the gradient.
 
     A step is run once more than it would be, to find out on what it depends.
     """
     start = [_source(leaf) for leaf in keras.tree.flatten(carry)]
-    first = body(keras.tree.pack_sequence_as(carry, start), row)
+    first = body(keras.tree.pack_sequence_as(carry, start), inputs)
     own = {id(leaf) for leaf in start}
     outside = [x for x in _leaves_of_graph(first) if id(x) not in own]
     # The structure alone: values would keep their graph.
     like = keras.tree.map_structure(lambda leaf: None, first)
 
-    def step(carry, row):
+    def step(carry, inputs):
         def run(*leaves):
             before = keras.tree.pack_sequence_as(carry, leaves)
-            return tuple(keras.tree.flatten(body(before, row)))
+            return tuple(keras.tree.flatten(body(before, inputs)))
 
         leaves = keras.tree.flatten(carry)
         results = _Again.apply(run, len(leaves), *leaves, *outside)
