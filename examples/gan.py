@@ -39,6 +39,10 @@ BATCH = 64
 NOISE = 16
 
 
+def hidden(*units):
+    return [layers.Dense(size, activation="leaky_relu") for size in units]
+
+
 class GAN(keras.Model):
     """A generator of images, and a discriminator that tells them from real."""
 
@@ -47,8 +51,7 @@ class GAN(keras.Model):
         self.generator = keras.Sequential(
             [
                 keras.Input((NOISE,)),
-                layers.Dense(128, activation="leaky_relu"),
-                layers.Dense(128, activation="leaky_relu"),
+                *hidden(128, 128),
                 layers.Dense(64, activation="sigmoid"),
                 layers.Reshape((8, 8, 1)),
             ]
@@ -57,9 +60,9 @@ class GAN(keras.Model):
             [
                 keras.Input((8, 8, 1)),
                 layers.Flatten(),
-                layers.Dense(128, activation="leaky_relu"),
+                *hidden(128),
                 layers.Dropout(0.3),
-                layers.Dense(64, activation="leaky_relu"),
+                *hidden(64),
                 layers.Dense(1),
             ]
         )
@@ -91,10 +94,7 @@ class GAN(keras.Model):
         for loss, network, optimizer in zip(losses, networks, optimizers):
             gradients = tape.gradient(loss, network.trainable_variables)
             optimizer.apply(gradients, network.trainable_variables)
-        return {
-            "generator_loss": generator_loss,
-            "discriminator_loss": discriminator_loss,
-        }
+        return dict(zip(("generator_loss", "discriminator_loss"), losses))
 
 
 def distance(images, others):
@@ -126,6 +126,22 @@ class Distances(keras.callbacks.Callback):
         self.found.append(distance(self.real, drawn))
 
 
+def optimizers():
+    """As `side_by_side.fitted`; each is made twice, for two networks."""
+    horizon, learned = keras_l2o.callbacks.Horizon, keras_l2o.from_hub
+    adam, adamw = keras.optimizers.Adam, keras.optimizers.AdamW
+    return {
+        "general": lambda: (learned("general"), [horizon()]),
+        "Adam 0.0002, 0.5": lambda: (adam(2e-4, beta_1=0.5), []),
+        "general at 0.3": lambda: (
+            learned("general", learning_rate=0.3),
+            [horizon()],
+        ),
+        "AdamW 0.001, cosine": lambda: (adamw(0.001), [horizon(warmup=0.05)]),
+        "Adam 0.001": lambda: (adam(), []),
+    }
+
+
 def main(argv=None):
     if keras.backend.backend() != "tensorflow":
         sys.exit("This `train_step` is TensorFlow's: KERAS_BACKEND=tensorflow.")
@@ -150,27 +166,10 @@ def main(argv=None):
         }
         return distances.found, figures
 
-    horizon = keras_l2o.callbacks.Horizon
-    optimizers = {
-        "general": lambda: (keras_l2o.from_hub("general"), [horizon()]),
-        "Adam 0.0002, 0.5": lambda: (
-            keras.optimizers.Adam(2e-4, beta_1=0.5),
-            [],
-        ),
-    }
-    if not arguments.short:
-        optimizers |= {
-            "general at 0.3": lambda: (
-                keras_l2o.from_hub("general", learning_rate=0.3),
-                [horizon()],
-            ),
-            "AdamW 0.001, cosine": lambda: (
-                keras.optimizers.AdamW(0.001),
-                [horizon(warmup=0.05)],
-            ),
-            "Adam 0.001": lambda: (keras.optimizers.Adam(), []),
-        }
-    return side_by_side.compare(train, optimizers, arguments.seeds)
+    found = optimizers()
+    if arguments.short:
+        found = dict(list(found.items())[:2])
+    return side_by_side.compare(train, found, arguments.seeds)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def _from_nothing(steps):
 
 #: Some of the breadth, of different kinds, for the families of eight. A step
 #: trains on all of them in one program, which is why they are few.
-KINDS = ("tiny_regression", "tiny_autoencoder", "tiny_transformer")
+KINDS = ("tiny_label_noise", "tiny_factorization")
 
 #: Rates found by `keras-l2o gridsearch` on the problems of the preset release;
 #: benchmarks/rates has the table.
