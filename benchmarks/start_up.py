@@ -7,22 +7,32 @@ milliseconds. Keras's import comes first: what is measured is on top of it.
 The first step of a small network is compiled: beside Adam's, which compiles
 the network alone.
 
-Last printout, on two cores of an AMD EPYC at rest, `--rounds 5`. The first
-variable of a process, of whatever package, starts the backend; `from_hub_again`
-comes after that:
+`jax_distil` is all of a short `keras-l2o train` on JAX, and `jax_distil_again`
+the same when what the first one has compiled was kept, as it is from one
+command to the next. Both import
+Keras, which takes six of these seconds where TensorFlow is installed, too.
 
-    tensorflow_first_variable = 25.3
-    tensorflow_import = 39.6
-    tensorflow_from_hub = 62.2
-    tensorflow_from_hub_again = 16.3
-    tensorflow_first_step_adam = 263.4
-    tensorflow_first_step_learned = 741.2
-    jax_first_variable = 42.9
-    jax_import = 40.7
-    jax_from_hub = 139.2
-    jax_from_hub_again = 9.8
-    jax_first_step_adam = 203.5
-    jax_first_step_learned = 419.5
+Last printout, on two cores of an AMD EPYC, others busy beside it, `--rounds 3`;
+at rest all is about twice as fast. The first variable of a process, of whatever
+package, starts the backend; `from_hub_again` comes after that:
+
+    tensorflow_first_variable = 39.6
+    tensorflow_import = 117.9
+    tensorflow_from_hub = 87.5
+    tensorflow_from_hub_again = 37.0
+    tensorflow_first_step_adam = 482.2
+    tensorflow_first_step_learned = 1415.5
+    jax_first_variable = 76.8
+    jax_import = 193.2
+    jax_from_hub = 158.8
+    jax_from_hub_again = 26.1
+    jax_first_step_adam = 471.5
+    jax_first_step_learned = 1181.5
+    jax_distil = 38009
+    jax_distil_again = 20282
+
+Before weights were put where they belong without compiling anything,
+`jax_from_hub` was 139 at rest, with a `jax_first_variable` of 43.
 """
 
 import argparse
@@ -30,6 +40,8 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
 
 #: What any first use of a backend takes, in a process of its own.
 BACKEND = """
@@ -72,6 +84,31 @@ for name, optimizer in (
 """
 
 
+TRAIN = (
+    "train", "--presets=adam,rmsprop,digits_train,debug",
+    "--strategy/name=simple",
+)  # fmt: skip
+
+
+def distillation(cache):
+    """Milliseconds of a short distillation, all of it, on JAX.
+
+    Args:
+        cache: Path of the user's caches.
+    """
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    environment["XDG_CACHE_HOME"] = str(cache)
+    with tempfile.TemporaryDirectory() as folder:
+        run = [sys.executable, "-m", "keras_l2o_commands", *TRAIN]
+        started = time.perf_counter()
+        subprocess.run(
+            [*run, f"--directory={folder}/run"],
+            check=True, capture_output=True, env=environment,
+        )  # fmt: skip
+        return 1e3 * (time.perf_counter() - started)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -93,6 +130,13 @@ def main():
         for name, row in laps.items():
             if name != "first_step_warm":
                 print(f"{backend}_{name} = {statistics.median(row):.1f}")
+    figures = {"jax_distil": [], "jax_distil_again": []}
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as cache:
+            for row in figures.values():
+                row.append(distillation(cache))
+    for name, row in figures.items():
+        print(f"{name} = {statistics.median(row):.0f}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from keras_l2o.errors import UserError
 
 #: What each extra brings, by the names that are imported.
 MODULES = {
-    "cli": ("pydantic", "rich", "typer"),
+    "cli": ("platformdirs", "pydantic", "rich", "typer"),
     "cluster": ("dask", "distributed"),
     "datasets": ("tensorflow", "tensorflow_datasets"),
     "evaluation": ("pandas", "scipy", "statsmodels"),

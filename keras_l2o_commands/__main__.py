@@ -11,7 +11,7 @@ def main():
     try:
         from keras_l2o_commands.application import main as run
     except ModuleNotFoundError as error:
-        if error.name not in ("rich", "typer"):
+        if error.name not in ("platformdirs", "rich", "typer"):
             raise
         # The words of `keras_l2o.extras.MissingExtra`, repeated here since
         # importing `keras_l2o` imports Keras.

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from keras_l2o_commands import baselines
 from keras_l2o_commands import bundled
+from keras_l2o_commands import compiled
 from keras_l2o_commands import dashboard
 from keras_l2o_commands import hub
 from keras_l2o_commands import interruption
@@ -65,6 +66,7 @@ def main():
     """
     # Hides the messages that TensorFlow prints whenever it starts.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    compiled.keep()
     # TensorFlow warns of a retrace at the first step of every new model.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     given = {}

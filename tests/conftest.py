@@ -20,6 +20,9 @@ os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="keras-l2o-hub-")
 os.environ["HF_HUB_DISABLE_XET"] = "1"  # a storage service of its own
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
+# Nor where commands keep what JAX has compiled.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="keras-l2o-cache-")
+
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -48,7 +51,8 @@ def pytest_collection_finish():
 
 
 def pytest_unconfigure():
-    for folder in (os.environ["HF_HOME"], COMPILED):
+    homes = os.environ["HF_HOME"], os.environ["XDG_CACHE_HOME"]
+    for folder in (*homes, COMPILED):
         shutil.rmtree(folder, ignore_errors=True)
 
 

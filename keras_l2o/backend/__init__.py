@@ -18,6 +18,7 @@ else:
     )
 
 read = _backend.read
+put = _backend.put
 value_and_grad = _backend.value_and_grad
 per_example_gradients = _backend.per_example_gradients
 unrolled = _backend.unrolled
@@ -35,6 +36,8 @@ mapped = _backend.mapped
 devices = _backend.devices
 on_processor = _backend.on_processor
 device_scope = _backend.device_scope
+own_scope = _backend.own_scope
+own_tasks = _backend.own_tasks
 local_tasks = _backend.local_tasks
 share_tasks = _backend.share_tasks
 gather_tasks = _backend.gather_tasks

@@ -18,6 +18,8 @@ from keras_l2o.backend.jax_devices import devices as devices
 from keras_l2o.backend.jax_devices import gather_tasks as gather_tasks
 from keras_l2o.backend.jax_devices import local_tasks as local_tasks
 from keras_l2o.backend.jax_devices import on_processor as on_processor
+from keras_l2o.backend.jax_devices import own_scope as own_scope
+from keras_l2o.backend.jax_devices import own_tasks as own_tasks
 from keras_l2o.backend.jax_devices import share_tasks as share_tasks
 from keras_l2o.backend.jax_devices import sum_devices as sum_devices
 from keras_l2o.backend.jax_update import compiled as compiled
@@ -27,6 +29,7 @@ from keras_l2o.backend.jax_update import (
 from keras_l2o.backend.jax_update import fuses as fuses
 from keras_l2o.backend.jax_update import known as known
 from keras_l2o.backend.jax_update import materialized as materialized
+from keras_l2o.backend.jax_update import put as put
 from keras_l2o.backend.jax_update import read as read
 from keras_l2o.backend.jax_update import state_scope as state_scope
 from keras_l2o.backend.jax_update import stateless_apply as stateless_apply

@@ -1,6 +1,7 @@
 """How the devices of JAX share work, by `keras.distribution`."""
 
 import contextlib
+from collections.abc import Iterator
 
 import jax
 import keras
@@ -33,6 +34,33 @@ def device_scope(model: keras.Model) -> contextlib.AbstractContextManager:
     An empty one: `keras.distribution` is global.
     """
     return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def own_scope() -> Iterator[None]:
+    """Context in which variables are of this process alone.
+
+    Its models are not those of the other processes.
+    """
+    distribution = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
+
+
+def own_tasks(tasks: int) -> range:
+    """Which of all tasks this process draws.
+
+    Those of its own devices. Keras takes what each of several processes has
+    for a part of the whole.
+    """
+    if keras.distribution.distribution() is None:
+        return range(tasks)
+    share = tasks // jax.process_count()
+    first = share * jax.process_index()
+    return range(first, first + share)
 
 
 def local_tasks(tasks: int) -> int:

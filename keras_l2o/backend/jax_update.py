@@ -6,6 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 
 from keras_l2o.backend.jax_devices import on_processor
 from keras_l2o.typing import Tensor
@@ -17,6 +18,12 @@ def read(variable: Variable | Tensor) -> Tensor:
     if isinstance(variable, keras.Variable):
         return variable.value
     return variable
+
+
+def put(array: np.ndarray) -> Tensor:
+    """An array as a tensor of its type, on Keras's device."""
+    # What `jax.numpy` makes of an array is compiled for each shape.
+    return jax.device_put(array)
 
 
 def update_variables(

@@ -20,6 +20,9 @@ from keras_l2o.backend.tensorflow_devices import devices as devices
 from keras_l2o.backend.tensorflow_devices import gather_tasks as gather_tasks
 from keras_l2o.backend.tensorflow_devices import local_tasks as local_tasks
 from keras_l2o.backend.tensorflow_devices import on_processor as on_processor
+from keras_l2o.backend.tensorflow_devices import own_scope as own_scope
+from keras_l2o.backend.tensorflow_devices import own_tasks as own_tasks
+from keras_l2o.backend.tensorflow_devices import rows_of_processes
 from keras_l2o.backend.tensorflow_devices import share_tasks as share_tasks
 from keras_l2o.backend.tensorflow_devices import sum_devices as sum_devices
 from keras_l2o.backend.tensorflow_memory import memory_scope as memory_scope
@@ -33,6 +36,7 @@ from keras_l2o.backend.tensorflow_update import (
 from keras_l2o.backend.tensorflow_update import fuses as fuses
 from keras_l2o.backend.tensorflow_update import known as known
 from keras_l2o.backend.tensorflow_update import materialized as materialized
+from keras_l2o.backend.tensorflow_update import put as put
 from keras_l2o.backend.tensorflow_update import read as read
 from keras_l2o.backend.tensorflow_update import state_scope as state_scope
 from keras_l2o.backend.tensorflow_update import (
@@ -216,7 +220,7 @@ class StatefulStep:
         Returns:
             Dict of scalars, the logs of the step.
         """
-        return self.outer_step(data)
+        return rows_of_processes(self.outer_step(data))
 
     def test_step(self, data: Nest) -> dict[str, Tensor]:
         """Runs one step of the validation; Keras calls it.
@@ -227,7 +231,7 @@ class StatefulStep:
         Returns:
             Dict of scalars, the logs of the step.
         """
-        return self.validation_step(data)
+        return rows_of_processes(self.validation_step(data))
 
 
 def jit_compile_training() -> bool:

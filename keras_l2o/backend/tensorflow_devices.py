@@ -1,6 +1,7 @@
 """How the devices of TensorFlow share work, by `tf.distribute`."""
 
 from contextlib import AbstractContextManager
+from contextlib import nullcontext
 
 import keras
 import tensorflow as tf
@@ -29,6 +30,19 @@ def device_scope(model: keras.Model) -> AbstractContextManager:
     That of the strategy that the model was made under.
     """
     return model.distribute_strategy.scope()
+
+
+def own_scope() -> AbstractContextManager:
+    """Context in which variables are of this process alone: any."""
+    return nullcontext()
+
+
+def own_tasks(tasks: int) -> range:
+    """Which of all tasks this process draws: all.
+
+    A strategy hands each replica its part of what all processes draw.
+    """
+    return range(tasks)
 
 
 def local_tasks(tasks: int) -> int:
@@ -71,3 +85,17 @@ def sum_devices(tensors: list[Tensor]) -> list[Tensor]:
         return tensors
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+
+
+def rows_of_processes(logs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Logs as Keras takes the mean of them over a strategy's replicas.
+
+    Over those of several processes, that is along a first axis.
+    """
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return logs
+    cluster = strategy.cluster_resolver.cluster_spec()
+    if sum(map(cluster.num_tasks, cluster.jobs)) < 2:
+        return logs
+    return {name: value[None] for name, value in logs.items()}

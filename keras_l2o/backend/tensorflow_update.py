@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_l2o import keras_internals
@@ -22,6 +23,11 @@ def read(variable: Variable | Tensor) -> Tensor:
     if isinstance(variable, keras.Variable):
         variable = variable.value
     return tf.convert_to_tensor(variable)
+
+
+def put(array: np.ndarray) -> Tensor:
+    """An array as a tensor of its type, on Keras's device."""
+    return tf.convert_to_tensor(array)
 
 
 def update_variables(

@@ -22,6 +22,7 @@ from keras_l2o.backend.torch_update import (
 from keras_l2o.backend.torch_update import fuses as fuses
 from keras_l2o.backend.torch_update import known as known
 from keras_l2o.backend.torch_update import materialized as materialized
+from keras_l2o.backend.torch_update import put as put
 from keras_l2o.backend.torch_update import read as read
 from keras_l2o.backend.torch_update import state_scope as state_scope
 from keras_l2o.backend.torch_update import stateless_apply as stateless_apply
@@ -176,6 +177,16 @@ def devices(model: keras.Model) -> int:
 def device_scope(model: keras.Model) -> contextlib.AbstractContextManager:
     """Context in which variables are made that each device needs: empty."""
     return contextlib.nullcontext()
+
+
+def own_scope() -> contextlib.AbstractContextManager:
+    """Context in which variables are of this process alone: any."""
+    return contextlib.nullcontext()
+
+
+def own_tasks(tasks: int) -> range:
+    """Which of all tasks this process draws: all."""
+    return range(tasks)
 
 
 def local_tasks(tasks: int) -> int:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import torch
 
 from keras_l2o.typing import Tensor
@@ -18,6 +19,11 @@ def read(variable: Variable | Tensor) -> Tensor:
     if isinstance(variable, keras.Variable):
         return variable.value.detach()
     return variable
+
+
+def put(array: np.ndarray) -> Tensor:
+    """An array as a tensor of its type, on Keras's device."""
+    return keras.ops.convert_to_tensor(array)
 
 
 def update_variables(

@@ -12,6 +12,7 @@ import functools
 import keras
 import numpy as np
 
+from keras_l2o import backend
 from keras_l2o import keras_internals
 from keras_l2o.hub import allowed
 from keras_l2o.hub.errors import ForeignClass
@@ -65,14 +66,11 @@ def _no_drawing(policy):
     arguments than Keras's defaults still draws, which shows whether its
     arguments are valid.
     """
-    layers = [
-        layer
-        for layer in keras_internals.all_layers(policy)
-        if all(map(_is_stock, _initializers(layer)))
-    ]
+    layers = keras_internals.all_layers(policy)
     for layer in layers:
+        stock = all(map(_is_stock, _initializers(layer)))
         layer.add_weight = functools.partial(
-            _add_zeros, type(layer).add_weight, layer
+            _add_zeros, type(layer).add_weight, layer, stock
         )
     try:
         yield
@@ -82,13 +80,15 @@ def _no_drawing(policy):
 
 
 def _add_zeros(
-    add_weight, layer, shape=None, initializer=None, *more, **options
+    add_weight, layer, stock, shape=None, initializer=None, *more, **options
 ):
-    return add_weight(layer, shape, _zeros, *more, **options)
+    if stock or _is_stock(initializer):
+        initializer = _zeros
+    return add_weight(layer, shape, initializer, *more, **options)
 
 
 def _zeros(shape, dtype=None):
-    return np.zeros(shape, dtype)
+    return backend.put(np.zeros(shape, dtype))
 
 
 def _initializers(layer):

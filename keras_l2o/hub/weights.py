@@ -6,6 +6,7 @@ import h5py
 import keras
 import numpy as np
 
+from keras_l2o import backend
 from keras_l2o.hub.errors import HubError
 from keras_l2o.hub.errors import WeightsError
 
@@ -45,7 +46,8 @@ def unpack(data, policy):
         raise
     except Exception as error:  # h5py raises whatever a broken file leads to
         raise WeightsError(f"The weights cannot be read: {error}") from error
-    policy.set_weights(values)
+    for variable, value in zip(policy.weights, values):
+        variable.assign(backend.put(value))
 
 
 def _arrays(file, variables):

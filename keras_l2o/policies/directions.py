@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_l2o import backend
 from keras_l2o.policies.arguments import check_widths
 from keras_l2o.policies.recurrent import linear
 
@@ -102,7 +104,7 @@ class DirectionNetwork(keras.layers.Layer):
 
 def starting_at(values):
     """An initializer of a weight that starts at these values, in a nest."""
-    return lambda shape, dtype: ops.convert_to_tensor(values, dtype)
+    return lambda shape, dtype: backend.put(np.asarray(values, dtype))
 
 
 def rectified(units, dtype, prefix="hidden"):

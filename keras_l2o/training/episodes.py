@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_l2o import backend
 from keras_l2o.problems import Problem
 from keras_l2o.training import checks
 from keras_l2o.training.reparametrization import reparametrization
@@ -162,7 +163,7 @@ class Episodes:
             stack(
                 [
                     self._task(problem, task, outer_step)
-                    for task in range(self.tasks)
+                    for task in backend.own_tasks(self.tasks)
                 ]
             )
             for problem in self.drawn(outer_step)
@@ -256,9 +257,10 @@ class Episodes:
     def _first_values(self, problem, key, depth):
         problem = self.problems[problem]
         rng = np.random.default_rng([*key, 0])
-        trainable, non_trainable = problem.initial_values(
-            int(rng.integers(2**31))
-        )
+        with backend.own_scope():
+            trainable, non_trainable = problem.initial_values(
+                int(rng.integers(2**31))
+            )
         parameters = np.concatenate([np.ravel(value) for value in trainable])
         exponent = self.spread.exponents(rng, problem)
         steps, horizon = self.unroll * depth, {}

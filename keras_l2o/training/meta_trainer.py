@@ -99,7 +99,8 @@ class MetaTrainer(EpisodeLoop):
         ValueError: An argument is out of its range.
 
     Several devices share the tasks: construct and compile the trainer in the
-    scope of a `tf.distribute.MirroredStrategy` on TensorFlow, or after
+    scope of a `tf.distribute.MirroredStrategy` or
+    `MultiWorkerMirroredStrategy` on TensorFlow, or after
     `keras.distribution.set_distribution` of a `DataParallel` on JAX.
 
     Example:

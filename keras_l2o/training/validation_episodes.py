@@ -4,6 +4,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_l2o import backend
 from keras_l2o.problems import Problem
 from keras_l2o.training import checks
 from keras_l2o.training.episodes import Episodes
@@ -85,7 +86,8 @@ class ValidationEpisodes(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         data = self.episodes.at(index)
-        last = np.full((self.episodes.tasks,), (index + 1) % self.depth == 0)
+        tasks = len(backend.own_tasks(self.episodes.tasks))
+        last = np.full((tasks,), (index + 1) % self.depth == 0)
         return (tuple({**problem, "last": last} for problem in data),)
 
 
