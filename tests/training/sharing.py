@@ -3,8 +3,8 @@
     python -m tests.training.sharing devices
     python -m tests.training.sharing process RANK PORT [PORT ...]
 
-prints what one device gives, what two devices give, and their error; or what
-one of several processes gives. The ports are of loopback: JAX's coordinator
+prints what two devices give, and their error; or what one of several processes
+gives. The ports are of loopback: JAX's coordinator
 has the first, and each of TensorFlow's workers one.
 """
 
@@ -89,16 +89,15 @@ def two_devices():
             tf.config.list_physical_devices("CPU")[0],
             [tf.config.LogicalDeviceConfiguration()] * 2,
         )
-        alone = run()
         scope = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope
     else:
         devices = keras.distribution.list_devices("cpu")
         assert len(devices) == 2
-        alone, scope = run(), contextlib.nullcontext
+        scope = contextlib.nullcontext
         keras.distribution.set_distribution(
             keras.distribution.DataParallel(devices=devices)
         )
-    return [alone, run(scope), error(scope)]
+    return [run(scope), error(scope)]
 
 
 def one_of_several(rank, ports):

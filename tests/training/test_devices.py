@@ -57,16 +57,21 @@ def assert_alike(one, other):
 
 if keras.backend.backend() != "torch":  # which runs on one device
 
-    def test_two_devices_with_half_the_tasks_each_give_one_devices_results():
-        alone, together, error = result(start("devices"))
+    @pytest.fixture(scope="module")
+    def alone():
+        return sharing.run()
+
+    def test_two_devices_with_half_the_tasks_each_give_one_devices_results(
+        alone,
+    ):
+        together, error = result(start("devices"))
         assert_alike(alone, together)
         assert "`tasks` must be a multiple of the number" in error
 
-    def test_two_processes_with_half_the_tasks_each_give_ones_results():
+    def test_two_processes_with_half_the_tasks_each_give_ones_results(alone):
         ports = free_ports(2)
         processes = [start("process", rank, *ports) for rank in range(2)]
         try:
-            alone = sharing.run()
             for process in processes:
                 assert_alike(alone, result(process))
         finally:
