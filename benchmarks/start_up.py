@@ -9,8 +9,8 @@ the network alone.
 
 `jax_distil` is all of a short `keras-l2o train` on JAX, and `jax_distil_again`
 the same when what the first one has compiled was kept, as it is from one
-command to the next. Both import
-Keras, which takes six of these seconds where TensorFlow is installed, too.
+command to the next. Both import Keras, which takes six of these seconds where
+TensorFlow is installed, too.
 
 Last printout, on two cores of an AMD EPYC, others busy beside it, `--rounds 3`;
 at rest all is about twice as fast. The first variable of a process, of whatever

@@ -4,7 +4,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_l2o import backend
 from keras_l2o.problems import Problem
 from keras_l2o.training import checks
 from keras_l2o.training.episodes import Episodes
@@ -86,9 +85,13 @@ class ValidationEpisodes(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         data = self.episodes.at(index)
-        tasks = len(backend.own_tasks(self.episodes.tasks))
-        last = np.full((tasks,), (index + 1) % self.depth == 0)
-        return (tuple({**problem, "last": last} for problem in data),)
+        last = (index + 1) % self.depth == 0
+        return (
+            tuple(
+                {**tasks, "last": np.full(tasks["reset"].shape, last)}
+                for tasks in data
+            ),
+        )
 
 
 def validation_of(

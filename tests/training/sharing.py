@@ -4,8 +4,8 @@
     python -m tests.training.sharing process RANK PORT [PORT ...]
 
 prints what two devices give, and their error; or what one of several processes
-gives. The ports are of loopback: JAX's coordinator
-has the first, and each of TensorFlow's workers one.
+gives. The ports are of loopback: JAX's coordinator has the first, and each of
+TensorFlow's workers one.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ def run(scope=contextlib.nullcontext, **options):
     shared = {"tasks": 2, "validation_tasks": 2, "validation_depth": 2}
     with scope():
         trainer = keras_l2o.MetaTrainer(
-            policies.FeatureMLP(units=(3,)),
+            policies.RNNProp(units=(3,)),
             [policies.Adam(0.02)],
             problem,
             unroll=3,

@@ -1,10 +1,8 @@
 """Meta-training on two devices and in two processes gives one's results."""
 
-import contextlib
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 
@@ -12,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_l2o.tuner.crew import free_port
 from tests.training import sharing
 
 pytestmark = pytest.mark.backend
@@ -35,14 +34,6 @@ def result(process):
     assert process.returncode == 0, errors[-3000:]
     (line,) = [row for row in output.splitlines() if row.startswith("RESULT")]
     return json.loads(line.removeprefix("RESULT"))
-
-
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in found:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in found]
 
 
 def assert_alike(one, other):
@@ -69,7 +60,7 @@ if keras.backend.backend() != "torch":  # which runs on one device
         assert "`tasks` must be a multiple of the number" in error
 
     def test_two_processes_with_half_the_tasks_each_give_ones_results(alone):
-        ports = free_ports(2)
+        ports = [free_port() for _ in range(2)]
         processes = [start("process", rank, *ports) for rank in range(2)]
         try:
             for process in processes:
