@@ -14,7 +14,7 @@ WORKERS := -n auto --dist worksteal
 
 .PHONY: help install demo test test-tensorflow test-jax test-quick test-torch \
 	test-lowest test-newest release-check lint format fashion-mnist \
-	magnitudes results benchmark clean docs docs-serve docs-links \
+	magnitudes results benchmark benchmark-quick clean docs docs-serve docs-links \
 	general $(FAMILIES) choice-small-base choice-large-base
 
 help:
@@ -188,6 +188,9 @@ benchmark: install
 	$(PYTHON) benchmarks/start_up.py
 	$(PYTHON) benchmarks/update_step.py
 	KERAS_BACKEND=jax $(PYTHON) benchmarks/update_step.py
+	for backend in tensorflow jax; do \
+		KERAS_BACKEND=$$backend $(PYTHON) benchmarks/training_step.py || exit 1; \
+	done
 	$(PYTHON) benchmarks/update_memory.py
 	$(PYTHON) benchmarks/bad_gradients.py
 	$(PYTHON) benchmarks/outer_step.py --tasks 1 4
@@ -197,6 +200,10 @@ benchmark: install
 	$(PYTHON) benchmarks/replicates.py
 	$(PYTHON) benchmarks/evaluate.py
 	KERAS_BACKEND=jax $(PYTHON) benchmarks/estimators.py
+
+# The ratios that must not get worse, beside the last ones and their limits.
+benchmark-quick: install
+	$(PYTHON) -m benchmarks.quick
 
 clean:
 	rm -rf $(VENV) .venv-lowest .venv-newest .venv-release .data build dist \

@@ -1,6 +1,6 @@
 """A policy as a Keras optimizer."""
 
-import base64
+import functools
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import MutableMapping
@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
 from keras_l2o import backend
 from keras_l2o import keras_internals
+from keras_l2o import policy_step
 from keras_l2o import saved_state
+from keras_l2o.encoding import decode
+from keras_l2o.encoding import encode
 from keras_l2o.optimizer_state import make_state
 from keras_l2o.policies import as_policy
 from keras_l2o.policies.arguments import MOST
@@ -72,6 +73,14 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             the number from `fit`. Defaults to `None`, unknown.
         epoch_steps: Int. After how many update steps the same examples come
             again, for such a policy. Defaults to `None`, unknown or never.
+        lazy_embeddings: Bool. Whether rows of an embedding of 4,096 rows or
+            more wait while they have no gradient: then they stay where they
+            are, without weight decay, and their averages lose at their next
+            gradient what they would have lost before. So a step costs as much
+            as the rows that a batch looks up. It takes a policy for which what
+            waits only decays, `General` or `FeatureMLP`, and no `state_dtype`
+            or `warmup_steps`. If not, averages move rows after their last
+            gradient. Defaults to `None`, which is `True` on a processor.
         weight_decay: Float. Decoupled weight decay, as in
             `keras.optimizers.AdamW`: each step reduces a weight by the share
             `learning_rate * weight_decay_rate * weight_decay`. So a value
@@ -128,6 +137,7 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         weight_decay_rate: float = 1e-3,
         total_steps: int | None = None,
         epoch_steps: int | None = None,
+        lazy_embeddings: bool | None = None,
         **kwargs: Any,
     ) -> None:
         if isinstance(learning_rate, (bool, int, float)):
@@ -153,6 +163,9 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         self.weight_decay_rate = check_number(
             "weight_decay_rate", weight_decay_rate, least=0.0
         )
+        self.lazy_embeddings = lazy_embeddings
+        if lazy_embeddings is not None:
+            check_flag("lazy_embeddings", lazy_embeddings)
         self.skipped_steps = None
         self.policy = as_policy(policy)
         if not self.policy.built:
@@ -252,12 +265,9 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             else None
             for variable in variables
         ]
-
-        def step(gradients, variables, learning_rate):
-            self._policy_step(
-                indices, decays, gradients, variables, learning_rate
-            )
-
+        step = functools.partial(
+            policy_step.make, self, self._policy_state(), indices, decays
+        )
         backend.update_variables(
             step,
             gradients,
@@ -265,53 +275,6 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             learning_rate,
             keras_internals.distribution_strategy(self),
         )
-
-    def _policy_step(
-        self, indices, decays, gradients, variables, learning_rate
-    ):
-        """Updates variables and state, on one replica.
-
-        Args:
-            indices: List of ints. The positions of the variables among those
-                that the optimizer was built with; the others have no gradient
-                in this step.
-            decays: List of floats, the share of each variable that decays at
-                a learning rate of 1, or `None`.
-            gradients, variables: Lists of the same length.
-            learning_rate: Scalar tensor.
-        """
-        # Sparse gradients of embeddings become dense here, because the
-        # policy's state changes for rows without gradient, too.
-        gradients = [
-            ops.reshape(ops.convert_to_tensor(gradient), variable.shape)
-            for gradient, variable in zip(gradients, variables)
-        ]
-        counts = None
-        if self.skip_nonfinite:
-            # The sum is finite unless a number is not, or is above some 1e19.
-            counts = ops.isfinite(backend.sum_of_squares(gradients))
-            skipped = 1 - ops.cast(counts, "int32")
-            self.assign_add(self.skipped_steps, skipped)
-            known = backend.known(counts)
-            if known is not None:
-                if not known:
-                    return
-                counts = None
-        parameters = keras_internals.trained_variables(self)
-        all_gradients = [None] * len(parameters)
-        for index, gradient, variable in zip(indices, gradients, variables):
-            all_gradients[index] = gradient
-            parameters[index] = backend.read(variable)
-        updates = self._policy_state().step(all_gradients, parameters, counts)
-        for index, decay, variable in zip(indices, decays, variables):
-            update = updates[index]
-            rate = ops.cast(learning_rate, update.dtype)
-            if decay is not None:
-                decayed = decay * ops.cast(parameters[index], update.dtype)
-                if counts is not None:
-                    decayed = decayed * ops.cast(counts, update.dtype)
-                update = update + decayed
-            self.assign_sub(variable, ops.cast(rate * update, variable.dtype))
 
     def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         saved_state.save(self, self._policy_state(), store)
@@ -324,7 +287,7 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             **super().get_config(),
             "policy": keras.saving.serialize_keras_object(self.policy),
             "policy_weights": [
-                _encode(weight) for weight in self.policy.get_weights()
+                encode(weight) for weight in self.policy.get_weights()
             ],
             "warmup_steps": self.warmup_steps,
             "warmup_rate": self.warmup_rate,
@@ -334,6 +297,7 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             "weight_decay_rate": self.weight_decay_rate,
             "total_steps": self.total_steps,
             "epoch_steps": self.epoch_steps,
+            "lazy_embeddings": self.lazy_embeddings,
         }
 
     @classmethod
@@ -352,31 +316,9 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         if not policy.built:
             policy.build(None)
         if weights is not None:
-            policy.set_weights([_decode(weight) for weight in weights])
+            policy.set_weights([decode(weight) for weight in weights])
         config["policy"] = policy
         return super().from_config(config, custom_objects)
-
-
-def _encode(array):
-    """An array as a dict that JSON can hold.
-
-    The config has the policy's weights in it, because with other weights it
-    would describe another optimizer.
-    """
-    array = np.asarray(array)
-    array = array.astype(array.dtype.newbyteorder("<"))
-    return {
-        "shape": list(array.shape),
-        "dtype": array.dtype.str,
-        "base64": base64.b64encode(array.tobytes()).decode("ascii"),
-    }
-
-
-def _decode(encoded):
-    data = np.frombuffer(
-        base64.b64decode(encoded["base64"]), dtype=encoded["dtype"]
-    )
-    return data.reshape(encoded["shape"])
 
 
 def reads_horizon(optimizer: keras.optimizers.Optimizer) -> bool:

@@ -63,6 +63,36 @@ def train(count):
 print("losses" + json.dumps([train(1), train(2)]))
 """
 
+TABLES = """
+import tensorflow as tf
+from keras_l2o import table_state
+table_state.LEAST_ROWS = 40
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2)
+
+def train(count):
+    strategy = tf.distribute.MirroredStrategy(
+        [f"CPU:{i}" for i in range(count)])
+    keras.utils.set_random_seed(1)
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 40, (32, 3)).astype("int32")
+    y = rng.normal(size=(32, 2)).astype("float32")
+    with strategy.scope():
+        model = keras.Sequential([
+            keras.Input((3,), dtype="int32"),
+            keras.layers.Embedding(40, 4),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ])
+        model.compile(keras_l2o.LearnedOptimizer(policies.FeatureMLP()), "mse")
+    history = model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    assert model.optimizer._policy_state().tables
+    return history.history["loss"]
+
+print("losses" + json.dumps([train(1), train(2)]))
+"""
+
 PARALLEL = """
 import contextlib
 import sys
@@ -129,8 +159,9 @@ def losses(script, *arguments):
 
 if keras.backend.backend() == "tensorflow":
 
-    def test_mirrored_strategy_gives_one_devices_losses():
-        one, two = losses(MIRRORED)
+    @pytest.mark.parametrize("script", [MIRRORED, TABLES])
+    def test_mirrored_strategy_gives_one_devices_losses(script):
+        one, two = losses(script)
         assert two == pytest.approx(one, rel=1e-4)
         assert one[-1] != one[0]
 

@@ -28,9 +28,14 @@ from keras_l2o.backend.jax_update import (
 )
 from keras_l2o.backend.jax_update import fuses as fuses
 from keras_l2o.backend.jax_update import known as known
+from keras_l2o.backend.jax_update import look_at_rows as look_at_rows
 from keras_l2o.backend.jax_update import materialized as materialized
+from keras_l2o.backend.jax_update import over_rows as over_rows
 from keras_l2o.backend.jax_update import put as put
 from keras_l2o.backend.jax_update import read as read
+from keras_l2o.backend.jax_update import (
+    rows_with_gradient as rows_with_gradient,
+)
 from keras_l2o.backend.jax_update import state_scope as state_scope
 from keras_l2o.backend.jax_update import stateless_apply as stateless_apply
 from keras_l2o.backend.jax_update import sum_of_squares as sum_of_squares

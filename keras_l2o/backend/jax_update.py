@@ -2,6 +2,8 @@
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,12 @@ import numpy as np
 from keras_l2o.backend.jax_devices import on_processor
 from keras_l2o.typing import Tensor
 from keras_l2o.typing import Variable
+
+#: About how many coordinates of a table go through a rule in one turn of a
+#: loop: so many stay in a processor's cache.
+TURN = 2**13
+#: The same on an accelerator, which starts each operation at a price.
+ACCELERATOR_TURN = 2**24
 
 
 def read(variable: Variable | Tensor) -> Tensor:
@@ -146,6 +154,159 @@ def _from_bits(array, dtype):
     if array.dtype == dtype:
         return array
     return jax.lax.bitcast_convert_type(array, dtype)
+
+
+class RowsWithGradient(NamedTuple):
+    """Which rows of a table have a gradient."""
+
+    gradient: Tensor  # (rows, columns)
+    # Their numbers, in order; then the number of rows again and again.
+    indices: Tensor
+    count: Tensor  # scalar, how many there are
+    together: int  # how many of them one turn of a loop takes
+
+
+def rows_with_gradient(gradient: Tensor) -> RowsWithGradient:
+    """Which rows of a table have a gradient that is not zero, for `over_rows`.
+
+    Args:
+        gradient: `(rows, columns)`.
+    """
+    rows, columns = gradient.shape
+    # On a processor twice as fast as whether any is not zero.
+    there = jnp.max(jnp.abs(gradient), axis=1) != 0
+    if not isinstance(gradient, jax.core.Tracer):
+        (known,) = np.nonzero(np.asarray(there))
+        return RowsWithGradient(gradient, known, len(known), len(known))
+    most = TURN if on_processor() else ACCELERATOR_TURN
+    together = min(max(most // columns, 1), rows)
+    # Each row that has one is put where as many are before it.
+    places = jnp.cumsum(there, dtype="int32") - 1
+    size = together * -(-rows // together)
+    indices = jnp.full((size,), rows, "int32")
+    places = jnp.where(there, places, size)
+    numbers = jnp.arange(rows, dtype="int32")
+    indices = indices.at[places].set(numbers, mode="drop")
+    return RowsWithGradient(gradient, indices, jnp.sum(there), together)
+
+
+def look_at_rows(
+    body: Callable, tables: list[Variable], found: RowsWithGradient
+) -> tuple[Any, Tensor]:
+    """Runs `body(old, gradient)` over the rows that have a gradient.
+
+    Within a compiled function what is kept is not stored: `over_rows` computes
+    it again, rather than to fill a table with zeros for it.
+
+    Args:
+        body: Function of rows of the tables, a list, and of their gradient. It
+            returns a nest of what is to be kept for each row, and a tensor of
+            sums over the rows.
+        tables: Variables with a first axis of rows.
+        found: What `rows_with_gradient` has returned.
+
+    Returns:
+        What is kept, for `over_rows` alone, and the sums.
+    """
+    if not _traced(found):
+        return body(*_rows(_values(tables), found, found.indices))
+    values = _values(tables)
+    shape = jax.eval_shape(
+        lambda: body(*_rows(values, found, _turn(found, 0)))[1]
+    )
+
+    def loop(carry):
+        index, sums = carry
+        _, more = body(*_rows(values, found, _turn(found, index)))
+        return index + 1, sums + more
+
+    start = jnp.int32(0), jnp.zeros(shape.shape, shape.dtype)
+    return body, jax.lax.while_loop(_is_left(found), loop, start)[1]
+
+
+def over_rows(
+    body: Callable,
+    tables: list[Variable],
+    found: RowsWithGradient,
+    kept: Any = None,
+) -> Tensor:
+    """Replaces the rows that have a gradient in place.
+
+    Within a compiled function in a loop over some of them at a time, which
+    has as many turns as it takes; the last one's are filled up with zeros.
+    Elsewhere over all at once.
+
+    Args:
+        body: Function of rows of the tables, a list, of their gradient, and of
+            what is kept of them. It returns a list of new rows, and a tensor
+            of sums over the rows.
+        tables: Variables with a first axis of rows.
+        found: What `rows_with_gradient` has returned.
+        kept: What `look_at_rows` has returned first for the same tables.
+            Defaults to `None`.
+
+    Returns:
+        The sums.
+    """
+
+    def turn(values, indices):
+        old, gradient = _rows(values, found, indices)
+        own = kept
+        if kept is not None and _traced(found):
+            own, _ = kept(old, gradient)
+        new, sums = body(old, gradient, own)
+        values = [
+            value.at[indices].set(rows.astype(value.dtype), mode="drop")
+            for value, rows in zip(values, new)
+        ]
+        return values, sums
+
+    values = _values(tables)
+    if not _traced(found):
+        values, sums = turn(values, found.indices)
+    else:
+        shape = jax.eval_shape(lambda: turn(values, _turn(found, 0))[1])
+
+        def loop(carry):
+            index, values, sums = carry
+            values, more = turn(values, _turn(found, index))
+            return index + 1, values, sums + more
+
+        start = jnp.zeros(shape.shape, shape.dtype)
+        _, values, sums = jax.lax.while_loop(
+            _is_left(found), loop, (jnp.int32(0), values, start)
+        )
+    for table, value in zip(tables, values):
+        table.assign(value)
+    return sums
+
+
+def _traced(found):
+    return isinstance(found.gradient, jax.core.Tracer)
+
+
+def _values(tables):
+    return [table.value for table in tables]
+
+
+def _turn(found, index):
+    """The numbers of the rows of one turn."""
+    start, count = index * found.together, found.together
+    return jax.lax.dynamic_slice(found.indices, (start,), (count,))
+
+
+def _is_left(found):
+    """Whether there is another turn, as a function of the carry."""
+    return lambda carry: carry[0] * found.together < found.count
+
+
+def _rows(values, found, indices):
+    """Rows of the tables, and their gradient; zeros where there are no more."""
+    old, gradient = jax.tree.map(
+        lambda table: table.at[indices].get(mode="fill", fill_value=0),
+        (list(values), found.gradient),
+    )
+    return old, gradient
 
 
 def sum_of_squares(tensors: list[Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -149,9 +150,88 @@ def walk(
     return outputs.stack()
 
 
-def sum_of_squares(tensors: list[Tensor]) -> Tensor:
-    """The sum of the squares of all numbers, as a float32."""
+def rows_with_gradient(gradient: Tensor | tf.IndexedSlices) -> tuple:
+    """Which rows of a table have a gradient that is not zero, for `over_rows`.
+
+    Args:
+        gradient: `(rows, columns)`, or slices of rows, some of them twice.
+    """
+    if isinstance(gradient, tf.IndexedSlices):
+        # Several devices have lost how many columns there are.
+        columns = tf.shape(gradient.values)[-1]
+        indices, places = tf.unique(tf.reshape(gradient.indices, (-1,)))
+        values = tf.reshape(gradient.values, (-1, columns))
+        values = tf.math.unsorted_segment_sum(values, places, tf.size(indices))
+        there = tf.where(tf.reduce_any(values != 0, axis=1))[:, 0]
+        return tf.gather(indices, there), tf.gather(values, there)
+    indices = tf.where(tf.reduce_any(gradient != 0, axis=1))[:, 0]
+    return indices, tf.gather(gradient, indices)
+
+
+def look_at_rows(
+    body: Callable, tables: list[Variable], found: tuple
+) -> tuple[Any, Tensor]:
+    """Runs `body(old, gradient)` over the rows that have a gradient.
+
+    Args:
+        body: Function of rows of the tables, a list, and of their gradient. It
+            returns a nest of what is to be kept for each row, and a tensor of
+            sums over the rows.
+        tables: Variables with a first axis of rows.
+        found: What `rows_with_gradient` has returned.
+
+    Returns:
+        What is kept, for `over_rows` alone, and the sums.
+    """
+    indices, gradient = found
+    return body([p.sparse_read(indices) for p in _places(tables)], gradient)
+
+
+def over_rows(
+    body: Callable, tables: list[Variable], found: tuple, kept: Any = None
+) -> Tensor:
+    """Replaces the rows that have a gradient in place.
+
+    All at once.
+
+    Args:
+        body: Function of rows of the tables, a list, of their gradient, and of
+            what is kept of them. It returns a list of new rows, and a tensor
+            of sums over the rows.
+        tables: Variables with a first axis of rows.
+        found: What `rows_with_gradient` has returned.
+        kept: What `look_at_rows` has returned first for the same tables.
+            Defaults to `None`.
+
+    Returns:
+        The sums.
+    """
+    indices, gradient = found
+    places = _places(tables)
+    old = [place.sparse_read(indices) for place in places]
+    new, sums = body(old, gradient, kept)
+    for place, rows in zip(places, new):
+        place.scatter_update(tf.IndexedSlices(rows, indices))
+    return sums
+
+
+def _places(tables):
+    """The variables of this replica, which have `sparse_read`."""
+    return [
+        on_this_replica(t.value if isinstance(t, keras.Variable) else t)
+        for t in tables
+    ]
+
+
+def sum_of_squares(tensors: list[Tensor | tf.IndexedSlices]) -> Tensor:
+    """The sum of the squares of all numbers, as a float32.
+
+    Of slices, those of each slice, also where two are of the same row.
+    """
     # One operation each that needs no memory for the squares.
+    tensors = [
+        t.values if isinstance(t, tf.IndexedSlices) else t for t in tensors
+    ]
     return 2.0 * tf.add_n(
         [tf.nn.l2_loss(tf.cast(t, "float32")) for t in tensors]
     )

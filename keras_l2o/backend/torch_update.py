@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -90,6 +91,62 @@ def walk(
             place.copy_(value)
         outputs.append(output)
     return outputs[0][None] if length == 1 else torch.stack(outputs)
+
+
+def rows_with_gradient(gradient: Tensor) -> tuple:
+    """Which rows of a table have a gradient that is not zero, for `over_rows`.
+
+    Args:
+        gradient: `(rows, columns)`.
+    """
+    indices = (gradient != 0).any(dim=1).nonzero()[:, 0]
+    return indices, gradient[indices]
+
+
+def look_at_rows(
+    body: Callable, tables: list[Variable], found: tuple
+) -> tuple[Any, Tensor]:
+    """Runs `body(old, gradient)` over the rows that have a gradient.
+
+    Args:
+        body: Function of rows of the tables, a list, and of their gradient. It
+            returns a nest of what is to be kept for each row, and a tensor of
+            sums over the rows.
+        tables: Variables with a first axis of rows.
+        found: What `rows_with_gradient` has returned.
+
+    Returns:
+        What is kept, for `over_rows` alone, and the sums.
+    """
+    indices, gradient = found
+    return body([t.value.detach()[indices] for t in tables], gradient)
+
+
+def over_rows(
+    body: Callable, tables: list[Variable], found: tuple, kept: Any = None
+) -> Tensor:
+    """Replaces the rows that have a gradient in place.
+
+    All at once.
+
+    Args:
+        body: Function of rows of the tables, a list, of their gradient, and of
+            what is kept of them. It returns a list of new rows, and a tensor
+            of sums over the rows.
+        tables: Variables with a first axis of rows.
+        found: What `rows_with_gradient` has returned.
+        kept: What `look_at_rows` has returned first for the same tables.
+            Defaults to `None`.
+
+    Returns:
+        The sums.
+    """
+    indices, gradient = found
+    places = [table.value.detach() for table in tables]
+    new, sums = body([p[indices] for p in places], gradient, kept)
+    for place, rows in zip(places, new):
+        place.index_copy_(0, indices, rows)
+    return sums
 
 
 def sum_of_squares(tensors: list[Tensor]) -> Tensor:

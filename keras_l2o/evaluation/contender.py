@@ -26,6 +26,7 @@ from keras_l2o.typing import Path
 #: matters where a gradient is not finite.
 _LATER = {
     "skip_nonfinite": (True, False),
+    "lazy_embeddings": (None,),
     "total_steps": (None,),
     "epoch_steps": (None,),
     "weight_decay_rate": (1e-3,),

@@ -1,6 +1,7 @@
 """What rules that treat every coordinate alike have in common."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
@@ -138,6 +139,18 @@ class CoordinatewisePolicy(Policy):
             updates.append(update)
             tensors.append(tensor)
         return updates, PolicyState(next_step(state.step), tuple(tensors))
+
+    def update_table(
+        self, table: Any, state: PolicyState, whole: Nest, sums: Tensor
+    ) -> tuple[Nest, Tensor]:
+        def step(gradient, parameter, tensor, kept):
+            [update], after = self.update(
+                [gradient], [parameter], state._replace(tensors=(tensor,))
+            )
+            return update, after.tensors[0]
+
+        table.step(step)
+        return whole, sums
 
     def warm_up(
         self,

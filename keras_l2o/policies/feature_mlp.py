@@ -158,7 +158,7 @@ class FeatureMLP(CoordinatewisePolicy):
             ]
             combined = self.direction.combine(flat, time, in_one_pass)
             update = self.learning_rate * combined
-            return ops.reshape(update, gradient.shape), state
+            return ops.reshape(update, ops.shape(gradient)), state
         correction, log_magnitude = self._corrections(
             [*directions, normalized], time
         )
@@ -188,6 +188,19 @@ class FeatureMLP(CoordinatewisePolicy):
                 for decay, momentum in zip(DECAYS, state.momenta)
             ),
             average(state.second, ops.square(gradient), self.beta_2),
+        )
+
+    @property
+    def rests(self) -> bool:
+        return self.odd
+
+    def rested(self, tensor: Nest, steps: Tensor) -> Nest:
+        return FeatureMLPState(
+            tuple(
+                momentum * ops.power(decay, steps)
+                for decay, momentum in zip(DECAYS, tensor.momenta)
+            ),
+            tensor.second * ops.power(self.beta_2, steps),
         )
 
     def get_config(self) -> Config:

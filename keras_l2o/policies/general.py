@@ -18,18 +18,20 @@ from keras_l2o.policies.clock import Clock
 from keras_l2o.policies.directions import ADAM
 from keras_l2o.policies.directions import DECAYS
 from keras_l2o.policies.directions import DirectionNetwork
+from keras_l2o.policies.general_table import TablePolicy
 from keras_l2o.policies.moments import average
 from keras_l2o.policies.moments import check_decay
 from keras_l2o.policies.orthogonal import each_orthogonalized
 from keras_l2o.policies.orthogonal import matrix_shape
 from keras_l2o.policies.policy import Horizon
-from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.policy import next_step
 from keras_l2o.policies.policy import no_horizon
 from keras_l2o.policies.policy import told
 from keras_l2o.policies.rows import cut
 from keras_l2o.policies.rows import joined
+from keras_l2o.policies.runs import Found
+from keras_l2o.policies.runs import Run
 from keras_l2o.policies.runs import together
 from keras_l2o.policies.tensor_rates import SECOND
 from keras_l2o.policies.tensor_rates import Measures
@@ -57,18 +59,8 @@ class GeneralTensorState(NamedTuple):
     peak: Any
 
 
-class _Found(NamedTuple):
-    """What is found of a run before its rates."""
-
-    averages: Any  # (4, coordinates)
-    direction: Any  # (coordinates,)
-    decaying: Any  # what decays at a rate of one, (coordinates,)
-    mixed: Any  # what is orthogonalized, (coordinates,), or `None`
-    means: Any  # all `Measures` but the last: a list of (tensors,)
-
-
 @keras.saving.register_keras_serializable(package="keras_l2o")
-class General(Policy):
+class General(TablePolicy):
     """A rule whose rates come from tensors and from how far the training is.
 
     The update of a tensor is `exp(r) * d`. For each coordinate, a small
@@ -227,23 +219,14 @@ class General(Policy):
 
     def _update_runs(self, runs, count, clock, training):
         """Updates and new states of some of `count` tensors, together."""
-        found = [self._directions(run, clock, training) for run in runs]
+        found = [self.find_directions(run, clock, training) for run in runs]
         shapes = [shape for run in runs for shape in run.shapes]
         means = [joined(rows) for rows in zip(*(each.means for each in found))]
         peaks = ops.stack([s.peak for run in runs for s in run.states])
         measures = Measures(*means, ops.maximum(peaks, means[SECOND]))
-        log_rates, log_shrinkages, shares = self.rates.find(
+        factors, decays, sizes = self.find_factors(
             measures, shapes, count, clock
         )
-        rates = self.learning_rate * ops.exp(log_rates)
-        decays = ops.minimum(rates * ops.exp(log_shrinkages), MOST_DECAY)
-        decays = decays * self._where(shapes, lambda shape: len(shape) > 1)
-        factors = rates * ops.exp(
-            -0.5 * self.normalization * ops.log(4.0 * measures.direction + 4e-6)
-        )
-        if self.orthogonal:
-            share = shares[0] * self._where(shapes, matrix_shape)
-            factors = factors * (1.0 - share)
         lengths = [len(run.shapes) for run in runs]
         updates, states = [], []
         for run, each, *both in zip(
@@ -259,19 +242,10 @@ class General(Policy):
                 for run, each in zip(runs, found)
                 for part in run.layout.cut(each.mixed)
             ]
-            sizes = ORTHOGONAL_SIZE * rates * share
-            updates = [
-                update
-                if matrix_shape(shape) is None
-                else update + sizes[index] * matrix
-                for index, (update, matrix, shape) in enumerate(
-                    zip(
-                        updates,
-                        each_orthogonalized(mixed, shapes, self.epsilon),
-                        shapes,
-                    )
-                )
-            ]
+            found = each_orthogonalized(mixed, shapes, self.epsilon)
+            for index, shape in enumerate(shapes):
+                if matrix_shape(shape) is not None:
+                    updates[index] += sizes[index] * found[index]
         rows = len(DECAYS) + 1
         return (
             [ops.reshape(u, shape) for u, shape in zip(updates, shapes)],
@@ -283,6 +257,39 @@ class General(Policy):
             ],
         )
 
+    def find_factors(
+        self,
+        measures: Measures,
+        shapes: Sequence[Sequence[int]],
+        count: int,
+        clock: Clock,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What multiplies the parts of some tensors' updates.
+
+        Args:
+            measures: `Measures` of the tensors.
+            shapes: List of their shapes.
+            count: Int. How many tensors the model has.
+            clock: `Clock`.
+
+        Returns:
+            Tensors `(tensors,)` for directions, for what decays and for what
+            is orthogonal, which may be `None`.
+        """
+        log_rates, log_shrinkages, shares = self.rates.find(
+            measures, shapes, count, clock
+        )
+        rates = self.learning_rate * ops.exp(log_rates)
+        decays = ops.minimum(rates * ops.exp(log_shrinkages), MOST_DECAY)
+        decays = decays * self._where(shapes, lambda shape: len(shape) > 1)
+        factors = rates * ops.exp(
+            -0.5 * self.normalization * ops.log(4.0 * measures.direction + 4e-6)
+        )
+        if not self.orthogonal:
+            return factors, decays, None
+        share = shares[0] * self._where(shapes, matrix_shape)
+        return factors * (1.0 - share), decays, ORTHOGONAL_SIZE * rates * share
+
     def _where(self, shapes, condition):
         """One for each tensor whose shape meets a condition, zero elsewhere."""
         return ops.convert_to_tensor(
@@ -290,8 +297,17 @@ class General(Policy):
             self.variable_dtype,
         )
 
-    def _directions(self, run, clock, training):
-        """What is computed for each coordinate before rates are known."""
+    def find_directions(self, run: Run, clock: Clock, training: bool) -> Found:
+        """What is computed for each coordinate before rates are known.
+
+        Args:
+            run: `Run`, the tensors.
+            clock: `Clock`.
+            training: Bool. As in `update`.
+
+        Returns:
+            `Found`.
+        """
         join = run.layout.join
         gradient = self.cast_gradient(join(run.gradients))
         rows = join([state.averages for state in run.states], 1)
@@ -326,13 +342,20 @@ class General(Policy):
             mixed = mixed + self.mix[1] * gradient
         # Without a gradient there is no decay, either.
         decaying = parameter * second * ops.square(scale)
-        return _Found(rows, direction, decaying, mixed, means)
+        return Found(rows, direction, decaying, mixed, means)
+
+    def decays(self) -> Tensor:
+        """The decays of the averages.
+
+        Returns:
+            Tensor `(4,)`.
+        """
+        decays = np.array([*DECAYS, self.beta_2])
+        return ops.convert_to_tensor(decays, self.variable_dtype)
 
     def _averages(self, rows, gradient):
         """The averages `(4, coordinates)` after one more gradient."""
-        decays = ops.convert_to_tensor(
-            np.array([*DECAYS, self.beta_2]), self.variable_dtype
-        )[:, None]
+        decays = self.decays()[:, None]
         square = ops.square(gradient)
         new = ops.stack([gradient] * len(DECAYS) + [square])
         return average(rows, new, decays)

@@ -69,6 +69,31 @@ def orthogonalized(matrices: Tensor, epsilon: float) -> Tensor:
     return math.sqrt(matrices.shape[-1]) * ops.cast(result, dtype)
 
 
+def right_factor(gram: Tensor, rows: int, epsilon: float) -> Tensor:
+    """What `orthogonalized` multiplies a matrix of many rows with.
+
+    Its polynomial of a matrix `M` is `M` times one of `M^T M`. So rows can be
+    had without the others.
+
+    Args:
+        gram: `M^T M`, `(columns, columns)`.
+        rows: Int. How many rows `M` has, no fewer than columns.
+        epsilon: As for `orthogonalized`.
+
+    Returns:
+        Tensor `(columns, columns)`.
+    """
+    a, b, c = COEFFICIENTS
+    one = ops.eye(gram.shape[0], dtype=gram.dtype)
+    scale = numerics.inverse_root(ops.sum(one * gram), epsilon)
+    square, factor = ops.square(scale) * gram, math.sqrt(rows) * scale * one
+    for _ in range(ITERATIONS):
+        polynomial = b * square + c * ops.matmul(square, square) + a * one
+        factor = ops.matmul(factor, polynomial)
+        square = ops.matmul(polynomial, ops.matmul(square, polynomial))
+    return factor
+
+
 def multiplications(rows: int, columns: int) -> int:
     """How much `orthogonalized` multiplies for a matrix.
 

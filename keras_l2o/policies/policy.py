@@ -11,6 +11,7 @@ from keras import ops
 from keras_l2o import numerics
 from keras_l2o.policies.former import current
 from keras_l2o.typing import Config
+from keras_l2o.typing import Nest
 from keras_l2o.typing import Tensor
 
 #: The count of steps does not go beyond this number, the largest int32.
@@ -131,6 +132,9 @@ class Policy(keras.layers.Layer):
     coordinatewise = False
     #: Whether the update depends on how far a training is.
     reads_horizon = False
+    #: Whether there are `rested` and `update_table`: rows of a table, such as
+    #: an embedding's, that have no gradient can wait for their next one.
+    rests: Any = False
     #: Arguments by former names: dict from these to the names of today.
     former: Mapping[str, str] = {}
     #: Arguments that came later: dict from names to what they were before.
@@ -228,6 +232,50 @@ class Policy(keras.layers.Layer):
             What `update` returns.
         """
         return self.update(gradients, parameters, state, training)
+
+    def rested(self, tensor: Nest, steps: Tensor) -> Nest:
+        """The state of rows after some steps in which they had no gradient.
+
+        Args:
+            tensor: State of a parameter `(rows, columns)`.
+            steps: Float tensor `(rows, 1)`, how many steps.
+
+        Returns:
+            The new state.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not rest.")
+
+    def sums_of_table(self, tensor: Nest) -> Tensor:
+        """What `update_table` keeps of a whole table, from its state.
+
+        Args:
+            tensor: State of a parameter `(rows, columns)`.
+
+        Returns:
+            Tensor `(sums,)`; by default nothing, `(0,)`.
+        """
+        return ops.zeros((0,), self.variable_dtype)
+
+    def update_table(
+        self, table: Any, state: PolicyState, whole: Nest, sums: Tensor
+    ) -> tuple[Nest, Tensor]:
+        """Makes one step for a table, of whose rows some have a gradient.
+
+        What `update` does for a parameter, but that rows without a gradient
+        do not move.
+
+        Args:
+            table: What the optimizer has of the table; see
+                `keras_l2o.table_state.Table`.
+            state: `PolicyState` before the step, without tensors.
+            whole: List of those tensors of the table's state that belong to
+                no row.
+            sums: What `sums_of_table` or the last step returned.
+
+        Returns:
+            New `whole` and `sums`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not rest.")
 
     def with_horizon(self, state: PolicyState, horizon: Horizon) -> PolicyState:
         """The state, told which steps the training has.

@@ -96,3 +96,21 @@ class Rows:
             sum(factors[index] * parts[index] for factors, parts in cuts)
             for index in range(len(self.sizes))
         ]
+
+
+class Sums(Rows):
+    """Some rows of one tensor, of however many: sums take the place of means.
+
+    Args:
+        shapes: List of the shape of these rows, whose number need not be known.
+    """
+
+    def __init__(self, shapes: Sequence[Sequence[int | None]]) -> None:
+        assert len(shapes) == 1
+
+    def cut(self, row: Tensor) -> list[Tensor]:
+        return [row]
+
+    def means(self, figures: Sequence[Tensor]) -> list[Tensor]:
+        """Sums over the rows, each a tensor `(1,)`."""
+        return [ops.sum(figure, keepdims=True) for figure in figures]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 import keras
 
@@ -45,6 +46,16 @@ class Run:
         self.states = [states[index] for index in indices]
         self.shapes = [tuple(gradient.shape) for gradient in self.gradients]
         self.layout = layout(self.shapes)
+
+
+class Found(NamedTuple):
+    """What is found of a run before its rates."""
+
+    averages: Any  # (4, coordinates)
+    direction: Any  # (coordinates,)
+    decaying: Any  # what decays at a rate of one, (coordinates,)
+    mixed: Any  # what is orthogonalized, (coordinates,), or `None`
+    means: Any  # all `Measures` but the last: a list of (tensors,)
 
 
 def together(

@@ -7,6 +7,7 @@ from keras import ops
 
 import keras_l2o
 from keras_l2o import backend
+from keras_l2o import flat_state
 from keras_l2o import numerics
 from keras_l2o import optimizer_state
 from keras_l2o import packing
@@ -34,7 +35,7 @@ def make(name, **options):
 def chunks(request, monkeypatch):
     if request.param == "many chunks":
         # `network` has 53 coordinates.
-        monkeypatch.setattr(optimizer_state, "cut", lambda *_: (4, 14))
+        monkeypatch.setattr(flat_state, "cut", lambda *_: (4, 14))
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import pytest
 import keras_l2o
 from keras_l2o import policies
 from keras_l2o import strategies
+from tests.conftest import flat_model
+from tests.training.helpers import Bench
 from tests.training.helpers import trainer
 
 pytestmark = pytest.mark.backend
@@ -33,6 +35,32 @@ def family(problem, replicates=2, odd=True):
     )
 
 
+@pytest.fixture(scope="module")
+def shared(tiny_data):
+    """Makes families of two from one that is traced once, as good as new."""
+    return Bench(made(family(problem(tiny_data)))).model
+
+
+@pytest.fixture(scope="module")
+def soon_worse(tiny_data):
+    """The same, of a student whose first period is the best."""
+    model = family(problem(tiny_data), odd=False)
+    model.compile(keras.optimizers.SGD(30.0), gradient_clipping=None)
+    return Bench(made(model)).model
+
+
+def problem(data):
+    return keras_l2o.problems.Problem(flat_model, data, batch_size=16)
+
+
+def made(model):
+    """The family with the variables that its outer optimizer keeps."""
+    if not model.compiled:
+        model.compile()
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
 def rows(directory):
     with open(directory / "summary.csv") as file:
         lines = list(csv.DictReader(file))
@@ -48,10 +76,8 @@ def optimizers(directory):
     ]
 
 
-def test_each_replicate_leaves_the_student_of_its_best_period(
-    tiny_problem, tmp_path
-):
-    model = family(tiny_problem)
+def test_each_replicate_leaves_the_student_of_its_best_period(shared, tmp_path):
+    model = shared()
     students = []
 
     class Look(keras.callbacks.Callback):
@@ -81,15 +107,9 @@ def test_each_replicate_leaves_the_student_of_its_best_period(
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_in_the_end_each_replicate_is_its_best_not_its_last(
-    tiny_problem, tmp_path, kept
+    soon_worse, tmp_path, kept
 ):
-    def made():
-        model = family(tiny_problem, odd=False)
-        # At this rate the first period is the best of such a student.
-        model.compile(keras.optimizers.SGD(30.0), gradient_clipping=None)
-        return model
-
-    model, students = made(), []
+    model, students = soon_worse(), []
 
     class Look(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -102,34 +122,32 @@ def test_in_the_end_each_replicate_is_its_best_not_its_last(
         directory, num_periods=3, unroll=3, depth=2, episodes=1, seed=4
     )
     model.fit(callbacks=[strategy, Look()], verbose=0)
-    trainers = [model]
+    found = [policy_weights(model)]
     if kept:  # taken up again, there is nothing left but the end
-        trainers.append(made())
-        trainers[1].fit(
-            callbacks=[
-                strategies.Simple(
-                    directory, num_periods=3, unroll=3, depth=2,
-                    episodes=1, seed=4,
-                )
-            ],
-            verbose=0,
-        )  # fmt: skip
+        again = strategies.Simple(
+            directory, num_periods=3, unroll=3, depth=2, episodes=1, seed=4
+        )
+        model = soon_worse()
+        model.fit(callbacks=[again], verbose=0)
+        found.append(policy_weights(model))
     lasts = 0
     for index in range(2):
         best = int(np.argmin([losses[index] for losses, _ in students]))
         lasts += best == 2
-        for trainer_ in trainers:
-            for own, kept_ in zip(
-                trainer_.to_optimizer(replicate=index).policy.get_weights(),
-                students[best][1][index],
-            ):
-                np.testing.assert_array_equal(own, kept_)
+        for replicates in found:
+            for own, there in zip(replicates[index], students[best][1][index]):
+                np.testing.assert_array_equal(own, there)
     assert lasts < 2
 
 
-def test_a_family_that_was_killed_ends_as_one_that_was_not(
-    tiny_problem, tmp_path
-):
+def policy_weights(model):
+    return [
+        model.to_optimizer(replicate=index).policy.get_weights()
+        for index in range(2)
+    ]
+
+
+def test_a_family_that_was_killed_ends_as_one_that_was_not(shared, tmp_path):
     class Killed(Exception):
         pass
 
@@ -139,24 +157,22 @@ def test_a_family_that_was_killed_ends_as_one_that_was_not(
             if begun and len(rows(tmp_path / "b")) == 2:
                 raise Killed
 
-    whole = family(tiny_problem)
-    whole.fit(callbacks=[plan(tmp_path / "a")], verbose=0)
+    model = shared()
+    model.fit(callbacks=[plan(tmp_path / "a")], verbose=0)
+    whole = [model.get_student(index).get_weights() for index in range(2)]
     with pytest.raises(Killed):
-        family(tiny_problem).fit(
-            callbacks=[plan(tmp_path / "b"), Kill()], verbose=0
-        )
+        shared().fit(callbacks=[plan(tmp_path / "b"), Kill()], verbose=0)
     # As if the kill had come before the last period's optimizers.
     files = strategies.RunDirectory(tmp_path / "b")
     for number in (1, 2):
         if files.checkpoint_of(number) == files.rows()[-1].checkpoint:
             shutil.rmtree(tmp_path / "b" / str(number))
-    model = family(tiny_problem)
+    model = shared()
     model.fit(callbacks=[plan(tmp_path / "b")], verbose=0)
     assert rows(tmp_path / "b") == rows(tmp_path / "a")
     for index in range(2):
         for own, kept in zip(
-            model.get_student(index).get_weights(),
-            whole.get_student(index).get_weights(),
+            model.get_student(index).get_weights(), whole[index]
         ):
             np.testing.assert_array_equal(own, kept)
     for own, kept in zip(
