@@ -10,8 +10,6 @@ from keras_l2o import LearnedOptimizer
 from keras_l2o import policies
 from keras_l2o import table_state
 
-pytestmark = pytest.mark.backend
-
 ROWS, COLUMNS = 50, 4
 RNG = np.random.default_rng(0)
 #: Row 0 is never looked up, and row 1 in every batch.
@@ -117,6 +115,7 @@ def assert_close(one, other, tolerance=1e-5):
         np.testing.assert_allclose(a, b, tolerance, tolerance)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", RULES)
 def test_rows_wait_as_in_the_plain_form(name):
     lazy, plain = pair(name)
@@ -130,6 +129,7 @@ def test_rows_wait_as_in_the_plain_form(name):
     assert np.abs(after[1] - before[1]).max() > 1e-3
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", RULES)
 def test_with_all_rows_in_each_step_it_is_what_the_whole_table_is(name):
     policy = trained(RULES[name])
@@ -150,6 +150,7 @@ def test_with_all_rows_in_each_step_it_is_what_the_whole_table_is(name):
     assert_close(*results, 2e-5 if name == "orthogonal" else 1e-6)
 
 
+@pytest.mark.backend
 def test_steps_that_do_not_count_change_nothing():
     optimizer, _ = pair("orthogonal")
     model = fit(optimizer, epochs=1)
@@ -211,6 +212,7 @@ def test_weights_of_rows_with_a_gradient_decay():
     np.testing.assert_array_equal(np.delete(fallen, 3, 0), 0.0)
 
 
+@pytest.mark.backend
 def test_a_batch_without_any_gradient_moves_nothing():
     optimizer = LearnedOptimizer(trained(RULES["orthogonal"]))
     layer = layers.Embedding(ROWS, COLUMNS)
