@@ -95,9 +95,11 @@ class TableState:
             if not self.of_rows[index]
         ]
         self.sums = self._add("sums", policy.sums_of_table(first))
-        # All of a row in one piece, and the step that it is of.
-        shape = (self.shape[0], width, self.shape[1])
-        self.rows = self._add("rows", ops.zeros(shape, policy.variable_dtype))
+        # All of a row in one piece, and the step that it is of. The states of
+        # all rows start alike.
+        one = ops.zeros((1, width, self.shape[1]), policy.variable_dtype)
+        rows = ops.repeat(self.pack(first, one), self.shape[0], axis=0)
+        self.rows = self._add("rows", rows)
         self.last = self._add("last", ops.zeros(self.shape[:1], "int32"))
         self.variables = [*self.whole, self.sums, self.rows, self.last]
 
@@ -150,8 +152,8 @@ class TableState:
             start = end
         return keras.tree.pack_sequence_as(self.structure, leaves)
 
-    def pack(self, tensor: Nest) -> Tensor:
-        """The rows again of what `unpack` has made of them."""
+    def pack(self, tensor: Nest, rows: Tensor) -> Tensor:
+        """The rows again of what `unpack` has made of `rows`."""
         leaves = [
             ops.reshape(leaf, (math.prod(features), -1, self.shape[1]))
             for leaf, features, of_rows in zip(
@@ -159,7 +161,7 @@ class TableState:
             )
             if of_rows
         ]
-        return ops.moveaxis(ops.concatenate(leaves), 0, 1)
+        return ops.moveaxis(ops.concatenate(leaves), 0, 1) if leaves else rows
 
     def read(self, step: Tensor) -> Nest:
         """The state after so many steps, of tensors in the table's shape."""
@@ -190,7 +192,7 @@ class TableState:
         """Puts back what `arrays` gave after so many steps."""
         leaves = [ops.convert_to_tensor(array) for array in arrays]
         tensor = keras.tree.pack_sequence_as(self.structure, leaves)
-        self.rows.assign(self.pack(tensor))
+        self.rows.assign(self.pack(tensor, backend.read(self.rows)))
         self.last.assign(np.full(self.shape[:1], int(step), "int32"))
         self.sums.assign(self.optimizer.policy.sums_of_table(tensor))
         whole = [x for x, rows in zip(leaves, self.of_rows) if not rows]
@@ -199,8 +201,14 @@ class TableState:
 
     def reset(self) -> None:
         """Puts the state back to before the first step."""
-        zeros = [np.zeros(s, "float32") for s in self.array_shapes()]
-        self.restore(zeros, 0)
+        like = np.zeros((1, self.shape[1]), "float32")
+        first = self.optimizer.policy.initial_state([like]).tensors[0]
+        shapes = self.array_shapes()
+        leaves = [
+            np.broadcast_to(ops.convert_to_numpy(leaf), shape)
+            for leaf, shape in zip(keras.tree.flatten(first), shapes)
+        ]
+        self.restore(leaves, 0)
 
 
 class Table:
@@ -249,13 +257,13 @@ class Table:
         """
 
         def body(old, gradient, kept):
-            _, last, parameter = old
+            rows, last, parameter = old
             arguments = self._arguments(gradient, *old)
             update, tensor = function(*arguments, kept)
             change = self.subtracted(update, arguments[1])
             moved = parameter - ops.cast(change, parameter.dtype)
             after = ops.zeros_like(last) + self.now + 1
-            new = [self.state.pack(tensor), after, moved]
+            new = [self.state.pack(tensor, rows), after, moved]
             if self.counts is not None:
                 new = numerics.select(self.counts, new, list(old))
             growth = ops.square(ops.cast(new[2], self.dtype))

@@ -245,6 +245,44 @@ def test_rules_that_cannot_wait_update_the_whole_table():
     assert not optimizer._policy_state().tables
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Sign(policies.CoordinatewisePolicy):
+    """A rule without a state, or with one that does not start at zero."""
+
+    rests = True
+
+    def __init__(self, start=None, **kwargs):
+        super().__init__(**kwargs)
+        self.start = start
+
+    def tensor_state(self, parameter):
+        zeros = self.zeros(parameter)
+        return () if self.start is None else {"size": zeros + self.start}
+
+    def tensor_update(self, gradient, parameter, state, step):
+        size = 1.0 if self.start is None else state["size"]
+        return 0.01 * size * ops.sign(gradient), state
+
+    def rested(self, tensor, steps):
+        return tensor
+
+
+@pytest.mark.parametrize("start", [None, 2.0])
+def test_rules_of_ones_own_can_wait(start):
+    lazy, plain = (
+        LearnedOptimizer(Sign(start), lazy_embeddings=lazy)
+        for lazy in (True, False)
+    )
+    assert_close(fit(lazy).get_weights(), fit(plain).get_weights())
+    assert lazy._policy_state().tables
+    lazy._policy_state().reset()
+    for one, other in zip(
+        keras.tree.flatten(lazy.policy_state.tensors),
+        keras.tree.flatten(plain.policy_state.tensors),
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_only_large_embeddings_wait(monkeypatch):
     monkeypatch.setattr(table_state, "LEAST_ROWS", ROWS + 1)
     optimizer = LearnedOptimizer(policies.FeatureMLP(), lazy_embeddings=True)
