@@ -156,12 +156,12 @@ choice-large choice-large-compact: choice-large-base
 
 $(FAMILIES): install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
-		--presets=release,$(PRESETS),kinds --directory=results/$@ $(FIELDS)
+		--presets=release,$(PRESETS) --directory=results/$@ $(FIELDS)
 	$(VENV)/bin/keras-l2o package results/$@ keras_l2o/pre-trained/$@ --overwrite
 
 choice-small-base choice-large-base: %-base: install
 	KERAS_BACKEND=jax $(VENV)/bin/keras-l2o train \
-		--presets=release,$(subst -,_,$@),kinds --directory=results/$*/base
+		--presets=release,$(subst -,_,$@) --directory=results/$*/base
 
 # Searches instead of distillation, from the numbers in the package.
 general: install
