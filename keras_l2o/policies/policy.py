@@ -266,7 +266,7 @@ class Policy(keras.layers.Layer):
 
         Args:
             table: What the optimizer has of the table; see
-                `keras_l2o.table_state.Table`.
+                `keras_l2o.table_step.TableStep`.
             state: `PolicyState` before the step, without tensors.
             whole: List of those tensors of the table's state that belong to
                 no row.
