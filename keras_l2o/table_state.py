@@ -99,7 +99,7 @@ class TableState:
         # All of a row in one piece, and the step that it is of. The states of
         # all rows start alike.
         one = ops.zeros((1, width, self.shape[1]), policy.variable_dtype)
-        rows = ops.repeat(self.pack(first, one), self.shape[0], axis=0)
+        rows = ops.tile(self.pack(first, one), (self.shape[0], 1, 1))
         self.rows = self._add("rows", rows)
         self.last = self._add("last", ops.zeros(self.shape[:1], "int32"))
         self.variables = [*self.whole, self.sums, self.rows, self.last]
