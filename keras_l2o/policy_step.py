@@ -57,7 +57,7 @@ def make(
     subtracted = functools.partial(_subtracted, learning_rate, counts)
     parameters = keras_internals.trained_variables(optimizer)
     all_gradients: list[Any] = [None] * len(parameters)
-    clock = state.clock()
+    clock = state.clock() if state.tables else None
     others = []
     for index, gradient, variable, decay in zip(
         indices, gradients, variables, decays

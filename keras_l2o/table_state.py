@@ -77,6 +77,7 @@ class TableState:
         row = ops.zeros((1, self.shape[1]))
         first = policy.initial_state([row]).tensors[0]
         leaves = keras.tree.flatten(first)
+        self._first = [ops.convert_to_numpy(leaf) for leaf in leaves]
         self.structure = keras.tree.map_structure(lambda leaf: 0, first)
         #: Of each tensor of the state, whether it belongs to rows; others
         #: belong to the whole table.
@@ -130,7 +131,7 @@ class TableState:
         table = TableStep(
             self, gradient, variable, subtracted, counts, state.step
         )
-        old = [backend.read(v) for v in (*self.whole, self.sums)]
+        old = [*table.whole, backend.read(self.sums)]
         whole, sums = self.optimizer.policy.update_table(
             table, state, old[:-1], old[-1]
         )
@@ -204,12 +205,9 @@ class TableState:
 
     def reset(self) -> None:
         """Puts the state back to before the first step."""
-        like = np.zeros((1, self.shape[1]), "float32")
-        first = self.optimizer.policy.initial_state([like]).tensors[0]
-        shapes = self.array_shapes()
         leaves = [
-            np.broadcast_to(ops.convert_to_numpy(leaf), shape)
-            for leaf, shape in zip(keras.tree.flatten(first), shapes)
+            np.broadcast_to(leaf, shape)
+            for leaf, shape in zip(self._first, self.array_shapes())
         ]
         self.restore(leaves, 0)
 

@@ -39,16 +39,20 @@ def run(strategy_scope):
     return model, optimizer, history.history["loss"]
 """
 
-MIRRORED = """
+TWO_CPUS = """
 import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration()] * 2)
 
-def train(count):
-    strategy = tf.distribute.MirroredStrategy(
+def strategy(count):
+    return tf.distribute.MirroredStrategy(
         [f"CPU:{i}" for i in range(count)])
-    model, optimizer, losses = run(strategy.scope)
+"""
+
+MIRRORED = """
+def train(count):
+    model, optimizer, losses = run(strategy(count).scope)
     before = np.concatenate([w.ravel() for w in model.get_weights()])
     x, y = np.ones((16, 6), "float32"), np.ones((16, 2), "float32")
     x[3] = np.nan
@@ -64,21 +68,15 @@ print("losses" + json.dumps([train(1), train(2)]))
 """
 
 TABLES = """
-import tensorflow as tf
 from keras_l2o import table_state
 table_state.LEAST_ROWS = 40
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0],
-    [tf.config.LogicalDeviceConfiguration()] * 2)
 
 def train(count):
-    strategy = tf.distribute.MirroredStrategy(
-        [f"CPU:{i}" for i in range(count)])
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(0)
     x = rng.integers(0, 40, (32, 3)).astype("int32")
     y = rng.normal(size=(32, 2)).astype("float32")
-    with strategy.scope():
+    with strategy(count).scope():
         model = keras.Sequential([
             keras.Input((3,), dtype="int32"),
             keras.layers.Embedding(40, 4),
@@ -161,7 +159,7 @@ if keras.backend.backend() == "tensorflow":
 
     @pytest.mark.parametrize("script", [MIRRORED, TABLES])
     def test_mirrored_strategy_gives_one_devices_losses(script):
-        one, two = losses(script)
+        one, two = losses(TWO_CPUS + script)
         assert two == pytest.approx(one, rel=1e-4)
         assert one[-1] != one[0]
 

@@ -208,9 +208,9 @@ def look_at_rows(
     Returns:
         What is kept, for `over_rows` alone, and the sums.
     """
-    if not _traced(found):
-        return body(*_rows(_values(tables), found, found.indices))
     values = _values(tables)
+    if not _traced(found):
+        return body(*_rows(values, found, found.indices))
     shape = jax.eval_shape(
         lambda: body(*_rows(values, found, _turn(found, 0)))[1]
     )

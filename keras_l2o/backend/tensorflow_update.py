@@ -156,16 +156,18 @@ def rows_with_gradient(gradient: Tensor | tf.IndexedSlices) -> tuple:
     Args:
         gradient: `(rows, columns)`, or slices of rows, some of them twice.
     """
+    numbers = None
     if isinstance(gradient, tf.IndexedSlices):
         # Several devices have lost how many columns there are.
         columns = tf.shape(gradient.values)[-1]
-        indices, places = tf.unique(tf.reshape(gradient.indices, (-1,)))
+        numbers, places = tf.unique(tf.reshape(gradient.indices, (-1,)))
         values = tf.reshape(gradient.values, (-1, columns))
-        values = tf.math.unsorted_segment_sum(values, places, tf.size(indices))
-        there = tf.where(tf.reduce_any(values != 0, axis=1))[:, 0]
-        return tf.gather(indices, there), tf.gather(values, there)
-    indices = tf.where(tf.reduce_any(gradient != 0, axis=1))[:, 0]
-    return indices, tf.gather(gradient, indices)
+        gradient = tf.math.unsorted_segment_sum(
+            values, places, tf.size(numbers)
+        )
+    there = tf.where(tf.reduce_any(gradient != 0, axis=1))[:, 0]
+    indices = there if numbers is None else tf.gather(numbers, there)
+    return indices, tf.gather(gradient, there)
 
 
 def look_at_rows(

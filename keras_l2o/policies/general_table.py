@@ -19,6 +19,7 @@ from keras_l2o.policies.policy import Policy
 from keras_l2o.policies.policy import PolicyState
 from keras_l2o.policies.rows import Sums
 from keras_l2o.policies.runs import Run
+from keras_l2o.policies.tensor_rates import DIRECTION
 from keras_l2o.policies.tensor_rates import SECOND
 from keras_l2o.policies.tensor_rates import Measures
 from keras_l2o.typing import Nest
@@ -64,7 +65,7 @@ class TablePolicy(Policy):
             shape = (len(DECAYS) + 1, -1, columns)
             averages = ops.reshape(found.averages, shape)
             kept = [found.direction, found.decaying]
-            figures = [_squares(found.direction)[None]]
+            figures = [found.means[DIRECTION]]
             if orthogonal:
                 kept.append(found.mixed)
                 mixed = ops.reshape(found.mixed, shape[1:])

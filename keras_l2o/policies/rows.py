@@ -113,4 +113,4 @@ class Sums(Rows):
 
     def means(self, figures: Sequence[Tensor]) -> list[Tensor]:
         """Sums over the rows, each a tensor `(1,)`."""
-        return [ops.sum(figure, keepdims=True) for figure in figures]
+        return [ops.sum(figure, axis=-1, keepdims=True) for figure in figures]

@@ -74,7 +74,8 @@ class Measures(NamedTuple):
     peak: Any  # largest that `second` has been
 
 
-#: The place of `second` among `Measures`.
+#: The places of `direction` and `second` among `Measures`.
+DIRECTION = Measures._fields.index("direction")
 SECOND = Measures._fields.index("second")
 
 
