@@ -52,6 +52,7 @@ wrong rule for such a model, as is Muon; on an accelerator it is not.
 """
 
 import argparse
+import functools
 import os
 import statistics
 import time
@@ -124,11 +125,16 @@ MODELS = {
     for make in (cnn, mlp, lstm, transformer, embedding, long_embedding)
 }
 RULES = {
-    "feature_mlp": lambda: keras_l2o.LearnedOptimizer(
-        keras_l2o.policies.FeatureMLP()
+    "feature_mlp": lambda **options: keras_l2o.LearnedOptimizer(
+        keras_l2o.policies.FeatureMLP(), **options
     ),
-    "general": lambda: keras_l2o.from_hub("general"),
+    "general": lambda **options: keras_l2o.from_hub("general", **options),
 }
+if keras.backend.backend() == "torch":
+    RULES |= {
+        f"{rule}_compiled": functools.partial(make, torch_compile=True)
+        for rule, make in RULES.items()
+    }
 
 
 def data(model, examples):

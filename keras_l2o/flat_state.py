@@ -56,6 +56,8 @@ class FlatState:
         ]
         self.variables = [self.count, *self.packed, *self.marks]
         self._run = backend.compiled(self._run)
+        if optimizer.torch_compile:
+            self._run = backend.traced(self._run)
 
     def read(self):
         """The `PolicyState`, of tensors in the variables' shapes."""

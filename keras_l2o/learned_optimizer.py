@@ -81,6 +81,12 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             waits only decays, `General` or `FeatureMLP`, and no `state_dtype`
             or `warmup_steps`. If not, averages move rows after their last
             gradient. Defaults to `None`, which is `True` on a processor.
+        torch_compile: Bool. Whether the policy's step is compiled by
+            `torch.compile` on the backend `torch`, where it then takes some
+            half of the time. The first step takes ten seconds or more, and a
+            C++ compiler on a processor. The policy must be made of operations
+            on tensors alone, without `warmup_steps`. Other backends compile in
+            any case, with whatever trains. Defaults to `False`.
         weight_decay: Float. Decoupled weight decay, as in
             `keras.optimizers.AdamW`: each step reduces a weight by the share
             `learning_rate * weight_decay_rate * weight_decay`. So a value
@@ -138,6 +144,7 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         total_steps: int | None = None,
         epoch_steps: int | None = None,
         lazy_embeddings: bool | None = None,
+        torch_compile: bool = False,
         **kwargs: Any,
     ) -> None:
         if isinstance(learning_rate, (bool, int, float)):
@@ -166,6 +173,12 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
         self.lazy_embeddings = lazy_embeddings
         if lazy_embeddings is not None:
             check_flag("lazy_embeddings", lazy_embeddings)
+        self.torch_compile = check_flag("torch_compile", torch_compile)
+        if torch_compile and warmup_steps:
+            raise ValueError(
+                "Argument `torch_compile` is for an optimizer without "
+                f"`warmup_steps`. Received: warmup_steps={warmup_steps}"
+            )
         self.skipped_steps = None
         self.policy = as_policy(policy)
         if not self.policy.built:
@@ -298,6 +311,7 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             "total_steps": self.total_steps,
             "epoch_steps": self.epoch_steps,
             "lazy_embeddings": self.lazy_embeddings,
+            "torch_compile": self.torch_compile,
         }
 
     @classmethod

@@ -86,12 +86,16 @@ class TensorState:
             add(optimizer, f"{reference.path}_{name}", leaf, reference)
             for name, reference, leaf in zip(self.names, references, leaves)
         ]
+        if optimizer.torch_compile:
+            self._run = backend.traced(self._run)
 
     def read(self):
         """The `PolicyState`, of tensors."""
+        return self._unpacked([backend.read(v) for v in self.variables])
+
+    def _unpacked(self, leaves):
         leaves = [
-            ops.cast(backend.read(variable), dtype)
-            for variable, dtype in zip(self.variables, self.dtypes)
+            ops.cast(leaf, dtype) for leaf, dtype in zip(leaves, self.dtypes)
         ]
         return keras.tree.pack_sequence_as(self.structure, leaves)
 
@@ -121,17 +125,37 @@ class TensorState:
         Returns:
             List of updates, to be subtracted; `None` where there is none.
         """
-        updates, state = advance(
-            self.optimizer, gradients, parameters, self.read()
+        weights = [backend.read(w) for w in self.optimizer.policy.variables]
+        leaves = [backend.read(variable) for variable in self.variables]
+        updates, leaves = self._run(
+            weights, gradients, parameters, leaves, counts
         )
-        leaves = self._kept(state, state.step)
-        if counts is not None:
-            old = [backend.read(variable) for variable in self.variables]
-            leaves = numerics.select(counts, leaves, old)
-            updates = [u if u is None else where(counts, u) for u in updates]
         for variable, leaf in zip(self.variables, leaves):
             self.optimizer.assign(variable, leaf)
         return updates
+
+    def _run(self, weights, gradients, parameters, old, counts):
+        """The policy's step: a function of tensors alone.
+
+        Args:
+            weights: List of the values of the policy's variables.
+            gradients, parameters: As in `step`.
+            old: List of the state's tensors, as stored.
+            counts: As in `step`.
+
+        Returns:
+            What `step` returns, and a list of the new state, as stored.
+        """
+        policy = self.optimizer.policy
+        with keras.StatelessScope(list(zip(policy.variables, weights))):
+            updates, state = advance(
+                self.optimizer, gradients, parameters, self._unpacked(old)
+            )
+        leaves = self._kept(state, state.step)
+        if counts is not None:
+            leaves = numerics.select(counts, leaves, old)
+            updates = [u if u is None else where(counts, u) for u in updates]
+        return updates, leaves
 
     def _kept(self, state, step):
         """The leaves of a `PolicyState`, as they are kept."""

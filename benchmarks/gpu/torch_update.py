@@ -1,11 +1,10 @@
 """An optimizer's update on torch: eager, compiled, and torch's own Adam."""
 
-import keras
 import torch
 
+import keras_l2o
 from benchmarks.gpu import device
 from benchmarks.gpu import values
-from benchmarks.gpu.traced import Traced
 
 
 class EagerUpdate:
@@ -37,28 +36,17 @@ class EagerUpdate:
 
 
 class CompiledUpdate(EagerUpdate):
-    """Keras's step, with the policy's mathematics compiled.
+    """Keras's step, with the policy's mathematics compiled by torch.
 
-    That of a chunk of the flat state or that of all tensors, once for each
-    shape; reading, checking and assigning stay eager. Keras's own optimizers
-    stay as they are: they are torch's operations over lists. The package
-    itself compiles nothing on torch: this is what it would bring.
+    Reading, checking and assigning stay eager. Keras's own optimizers stay as
+    they are: they are torch's operations over lists.
     """
 
     def __init__(self, optimizer, shapes):
+        if isinstance(optimizer, keras_l2o.LearnedOptimizer):
+            config = optimizer.get_config() | {"torch_compile": True}
+            optimizer = type(optimizer).from_config(config)
         super().__init__(optimizer, shapes)
-        policy = getattr(optimizer, "policy", None)
-        if policy is None:
-            return
-        if policy.coordinatewise:
-            state = optimizer._policy_state()
-            run = Traced(state._run)
-            # A number would be a constant, and each chunk a program.
-            first = torch.zeros((), dtype=torch.int32)
-            first = keras.ops.convert_to_tensor(first)
-            state._run = lambda *inputs: run(*inputs[:-1], first)
-        else:
-            policy.update = Traced(policy.update)
 
 
 class FusedAdam:

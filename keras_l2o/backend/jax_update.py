@@ -344,6 +344,15 @@ def compiled(function: Callable) -> Callable:
     return jax.jit(function)
 
 
+def traced(function: Callable) -> Callable:
+    """The function itself: what trains is compiled as a whole here.
+
+    Args:
+        function: Maps nests of tensors to a nest of tensors.
+    """
+    return function
+
+
 def functional_optimizer(
     optimizer: keras.optimizers.Optimizer,
 ) -> keras.optimizers.Optimizer:

@@ -26,6 +26,7 @@ from keras_l2o.backend.tensorflow_devices import rows_of_processes
 from keras_l2o.backend.tensorflow_devices import share_tasks as share_tasks
 from keras_l2o.backend.tensorflow_devices import sum_devices as sum_devices
 from keras_l2o.backend.tensorflow_memory import memory_scope as memory_scope
+from keras_l2o.backend.tensorflow_program import own_program as own_program
 from keras_l2o.backend.tensorflow_scan import in_turn
 from keras_l2o.backend.tensorflow_scan import kept as kept
 from keras_l2o.backend.tensorflow_scan import scan as scan
@@ -48,6 +49,7 @@ from keras_l2o.backend.tensorflow_update import (
     stateless_apply as stateless_apply,
 )
 from keras_l2o.backend.tensorflow_update import sum_of_squares as sum_of_squares
+from keras_l2o.backend.tensorflow_update import traced as traced
 from keras_l2o.backend.tensorflow_update import (
     update_variables as update_variables,
 )

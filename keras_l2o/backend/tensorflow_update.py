@@ -262,6 +262,15 @@ def compiled(function: Callable) -> Callable:
     return tf.function(function, jit_compile=True, autograph=False)
 
 
+def traced(function: Callable) -> Callable:
+    """The function itself: what trains is compiled as a whole here.
+
+    Args:
+        function: Maps nests of tensors to a nest of tensors.
+    """
+    return function
+
+
 def functional_optimizer(
     optimizer: keras.optimizers.Optimizer,
 ) -> keras.optimizers.Optimizer:

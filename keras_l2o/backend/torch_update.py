@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import torch
 
+from keras_l2o.backend.torch_program import is_tracing
 from keras_l2o.typing import Tensor
 from keras_l2o.typing import Variable
 
@@ -72,7 +73,8 @@ def walk(
 
     Args:
         body: The function of one row. `old`, `new` are lists of tensors, `row`
-            and `output` a list of tensors and a tensor, `index` an int.
+            and `output` a list of tensors and a tensor, `index` an int32
+            scalar.
         variables: Variables with a first axis of `length`.
         inputs: Tensors with a first axis of `length`. An output has the shape
             of the first one's rows.
@@ -86,7 +88,8 @@ def walk(
     outputs = []
     for index in range(length):
         places = [variable.value[index] for variable in variables]
-        new, output = body(places, [tensor[index] for tensor in inputs], index)
+        number = keras.ops.convert_to_tensor(index, "int32")
+        new, output = body(places, [tensor[index] for tensor in inputs], number)
         for place, value in zip(places, new):
             place.copy_(value)
         outputs.append(output)
@@ -165,7 +168,7 @@ def known(condition: Tensor) -> bool:
 
 def fuses(tensor: Tensor) -> bool:
     """Whether what is computed from it becomes few loops: `torch.compile`."""
-    return torch.compiler.is_compiling()
+    return is_tracing()
 
 
 def materialized(tensor: Tensor) -> Tensor:

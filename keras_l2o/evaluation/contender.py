@@ -27,6 +27,7 @@ from keras_l2o.typing import Path
 _LATER = {
     "skip_nonfinite": (True, False),
     "lazy_embeddings": (None,),
+    "torch_compile": (False, True),
     "total_steps": (None,),
     "epoch_steps": (None,),
     "weight_decay_rate": (1e-3,),

@@ -56,6 +56,7 @@ class LSTM(CoordinatewisePolicy):
 
     former = {"layers": "units"}
     later = {"odd": False}
+    own_program = True
 
     def __init__(
         self,

@@ -63,6 +63,7 @@ class MomentNetwork(CoordinatewisePolicy):
 
     former = {"layers": "units"}
     later = {"odd": False}
+    own_program = True
 
     #: How many tensors `features` returns.
     width = 2

@@ -135,6 +135,10 @@ class Policy(keras.layers.Layer):
     #: Whether there are `rested` and `update_table`: rows of a table, such as
     #: an embedding's, that have no gradient can wait for their next one.
     rests: Any = False
+    #: Whether meta-training on TensorFlow, on a processor, compiles the update
+    #: by itself: worth it for a recurrent network over all coordinates. Nothing
+    #: in it may be random.
+    own_program = False
     #: Arguments by former names: dict from these to the names of today.
     former: Mapping[str, str] = {}
     #: Arguments that came later: dict from names to what they were before.

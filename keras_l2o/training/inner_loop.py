@@ -4,6 +4,7 @@ Everything here maps tensors to tensors. One task is one optimizee in one
 episode; `MetaTrainer` maps over tasks and carries what is returned here.
 """
 
+import functools
 from typing import Any
 from typing import NamedTuple
 
@@ -110,15 +111,10 @@ def start(policy, problem, parameters, non_trainable, total_steps=None):
     return Trajectory(parameters, tuple(non_trainable), state)
 
 
-def policy_step(
-    policy, values, problem, gradient, parameters, state, training=False
-):
-    """Runs a policy on flat coordinates, with these values for its weights.
+def policy_step(policy, problem, training, values, gradient, parameters, state):
+    """The update of flat coordinates, to be subtracted, and the new state.
 
-    `training` is `Policy.update`'s.
-
-    Returns:
-        The update `(n,)`, to be subtracted, and the new state.
+    The policy's weights have these values; `training` is `Policy.update`'s.
     """
     with _weights(policy, values):
         if policy.coordinatewise:
@@ -133,6 +129,12 @@ def policy_step(
             training,
         )
         return problem.ravel(updates), state
+
+
+def steps_of(policy, problem, training=False):
+    """`policy_step` on a problem, of the arguments that change with steps."""
+    steps = functools.partial(policy_step, policy, problem, training)
+    return backend.own_program(steps) if policy.own_program else steps
 
 
 def warm_up_step(policy, values, problem, gradient, parameters, state):
@@ -157,25 +159,18 @@ def _weights(policy, values):
 
 
 def inner_step(
-    problem,
-    policy,
-    values,
-    trajectory,
-    batch,
-    conditions=PLAIN,
-    training=False,
+    problem, policy, update_of, values, trajectory, batch, conditions=PLAIN
 ):
     """One inner step of one optimizer.
 
     Args:
         problem: The `Problem`.
         policy: The `Policy`.
+        update_of: What `steps_of` returns for both.
         values: Tensors for `policy_variables(policy)`.
         trajectory: `Trajectory` before the step.
         batch: Nest of tensors, one batch.
         conditions: `Conditions`. Defaults to `PLAIN`.
-        training: Bool. Whether the policy is the student of this step.
-            Defaults to `False`.
 
     Returns:
         The loss before the step, and the trajectory after it.
@@ -196,9 +191,7 @@ def inner_step(
         seen = (gradient * scale, parameters / scale)
     if noise is not None:
         seen = (seen[0] + noise, seen[1])
-    update, state = policy_step(
-        policy, values, problem, *seen, trajectory.state, training
-    )
+    update, state = update_of(values, *seen, trajectory.state)
     if scale is not None:
         update = update * scale
     if warming is not None:
@@ -242,6 +235,8 @@ def unroll(
     """
     student, *teachers = distillation.pool
     length, objective = distillation.unroll, distillation.objective
+    student_updates = steps_of(student, problem, training=True)
+    teacher_updates = [steps_of(teacher, problem) for teacher in teachers]
     may_stop = part is not None or objective.stop_above is not None
     within = [] if part is None else [part.index < part.horizon]
     if part is None:
@@ -260,11 +255,11 @@ def unroll(
         loss, new = inner_step(
             problem,
             student,
+            student_updates,
             weights,
             origin,
             step.batches,
             conditions._replace(noise=step.noise[0] if step.noise else None),
-            training=True,
         )
         initial_loss, _ = problem.loss_value(
             problem.unravel(part.first.parameters),
@@ -289,6 +284,7 @@ def unroll(
             loss, new = inner_step(
                 problem,
                 teachers[index],
+                teacher_updates[index],
                 values[1 + index],
                 old,
                 batch,
@@ -387,12 +383,12 @@ def rollout(problem, policy, values, trajectory, batches, length, warming=None):
         The trajectory after the last step, and the losses `(length,)` before
         each.
     """
-
     conditions = Conditions(warming=warming)
+    update_of = steps_of(policy, problem)
 
     def body(trajectory, batch):
         loss, trajectory = inner_step(
-            problem, policy, values, trajectory, batch, conditions
+            problem, policy, update_of, values, trajectory, batch, conditions
         )
         return trajectory, loss
 
