@@ -18,7 +18,7 @@ from keras_l2o.evaluation.plots import plot_curves
 from keras_l2o.problems import datasets
 from keras_l2o.version import versions
 
-REPLICATE = "min-max-compact/3"
+REPLICATE = "min-max-compact/1"
 ADAM_RATES = (1e-3, 1e-2, 3e-2)
 COMMAND = "keras-l2o demo"
 FASHION_EXAMPLES = 20_000

@@ -74,7 +74,7 @@ def available(figures: bool = False) -> "pandas.DataFrame":
     ['name', 'family', 'student', 'state', 'cost', 'distance', 'best_for']
     >>> light = frame[frame["state"] <= 4].sort_values("distance")
     >>> light["name"].iloc[0]
-    'min-max-compact/3'
+    'min-max-compact/7'
     """
     extras.need("evaluation", "keras_l2o.available()")
     import pandas

@@ -54,7 +54,7 @@ def replicates(family):
 
 
 def best(family):
-    """The name of a family's best replicate, such as `"min-max-compact/3"`.
+    """The name of a family's best replicate, such as `"min-max-compact/1"`.
 
     It has the least validation loss in its metadata. Those without one come
     last, and among equals the one with the smallest number comes first.
