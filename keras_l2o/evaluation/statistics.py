@@ -346,7 +346,7 @@ def summary(
     >>> row = keras_l2o.evaluation.summary(
     ...     keras_l2o.evaluation.figures(frame)).iloc[0]
     >>> print(f"{row['mean']:.2f} ({row['low']:.2f}, {row['high']:.2f})")
-    -0.90 (-0.98, -0.81)
+    -0.93 (-0.94, -0.92)
     """
     import pandas
 
