@@ -127,6 +127,8 @@ class TensorState:
         """
         weights = [backend.read(w) for w in self.optimizer.policy.variables]
         leaves = [backend.read(variable) for variable in self.variables]
+        # Those that have no gradient now are still variables.
+        parameters = [backend.read(parameter) for parameter in parameters]
         updates, leaves = self._run(
             weights, gradients, parameters, leaves, counts
         )

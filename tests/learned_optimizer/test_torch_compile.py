@@ -129,3 +129,30 @@ def test_warm_up_is_refused_and_the_option_is_kept():
     optimizer = keras_l2o.from_hub("general", torch_compile=True)
     again = type(optimizer).from_config(optimizer.get_config())
     assert again.torch_compile
+
+
+class CountedMomentum(policies.Momentum):
+    """Counts how often its step runs in Python."""
+
+    runs = 0
+
+    def tensor_update(self, *arguments):
+        type(self).runs += 1
+        return super().tensor_update(*arguments)
+
+
+@torch_alone
+def test_values_of_variables_without_a_gradient_compile_nothing_anew():
+    policy = policies.Cosine(CountedMomentum(0.5))
+    optimizer = keras_l2o.LearnedOptimizer(
+        policy, total_steps=8, torch_compile=True
+    )
+    variables = [keras.Variable(np.ones(2, "float32")) for _ in range(2)]
+    optimizer.build(variables)
+    gradient = keras.ops.ones((2,))
+    runs = []
+    for value in (1.0, 2.0, 3.0):
+        variables[1].assign(np.full(2, value))
+        optimizer.apply([gradient], variables[:1])
+        runs.append(CountedMomentum.runs)
+    assert runs == [runs[0]] * 3
