@@ -32,13 +32,14 @@ others' over it:
     embedding                1.18         1.44     2.53
     long_embedding           6.77         0.66     0.81
 
-    backend = torch          Adam  feature_mlp  general    (--rounds 5)
-    cnn                     28.68         1.08     1.54
-    mlp                      9.58         7.50    22.65
-    lstm                    54.07         1.17     1.42
-    embedding                4.27         2.03     5.08
+    backend = torch          Adam  feature_mlp  general  compiled: the same two
+    cnn                     21.70         1.05     1.51            0.94    1.11
+    mlp                      7.01         8.40    25.31            6.01   13.39
+    lstm                    59.44         1.09     1.32            0.97    1.00
+    embedding                3.67         2.01     4.67            1.70    3.04
 
-Hoped for were 1.06, 1.8, 1.10, 1.15 and, for embeddings, 1.2. Embeddings were
+The torch rows are of `--rounds 5`, the last two columns with
+`torch_compile=True`. Hoped for were 1.06, 1.8, 1.10, 1.15 and, for embeddings, 1.2. Embeddings were
 at 3.0 (TensorFlow) and 6.1 (JAX) before rows without a gradient waited. What is
 left there is, on JAX, to find the rows in a gradient that is dense (0.3 ms of
 the 1.2 ms, and as much to number them), and with `general` the other matrices.
