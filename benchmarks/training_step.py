@@ -39,10 +39,11 @@ others' over it:
     embedding                3.67         2.01     4.67            1.70    3.04
 
 The torch rows are of `--rounds 5`, the last two columns with
-`torch_compile=True`. Hoped for were 1.06, 1.8, 1.10, 1.15 and, for embeddings, 1.2. Embeddings were
-at 3.0 (TensorFlow) and 6.1 (JAX) before rows without a gradient waited. What is
-left there is, on JAX, to find the rows in a gradient that is dense (0.3 ms of
-the 1.2 ms, and as much to number them), and with `general` the other matrices.
+`torch_compile=True`. Hoped for were 1.06, 1.8, 1.10, 1.15 and, for embeddings,
+1.2. Embeddings were at 3.0 (TensorFlow) and 6.1 (JAX) before rows without a
+gradient waited. What is left there is, on JAX, to find the rows in a gradient
+that is dense (0.3 ms of the 1.2 ms, and as much to number them), and with
+`general` the other matrices.
 
 `general` sets the singular values of matrices near one, with 15 products of
 matrices a step. Those of the two large kernels of `mlp` take 2 times 44 ms at

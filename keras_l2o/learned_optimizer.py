@@ -82,11 +82,11 @@ class LearnedOptimizer(keras_internals.WholeModelOptimizer):
             or `warmup_steps`. If not, averages move rows after their last
             gradient. Defaults to `None`, which is `True` on a processor.
         torch_compile: Bool. Whether the policy's step is compiled by
-            `torch.compile` on the backend `torch`, where it then takes some
-            half of the time. The first step takes ten seconds or more, and a
-            C++ compiler on a processor. The policy must be made of operations
-            on tensors alone, without `warmup_steps`. Other backends compile in
-            any case, with whatever trains. Defaults to `False`.
+            `torch.compile` on the backend `torch`, where it then takes half to
+            three quarters of the time. The first step takes ten seconds or
+            more, and a C++ compiler on a processor. The policy must be made of
+            operations on tensors alone, without `warmup_steps`. Other backends
+            compile in any case, with whatever trains. Defaults to `False`.
         weight_decay: Float. Decoupled weight decay, as in
             `keras.optimizers.AdamW`: each step reduces a weight by the share
             `learning_rate * weight_decay_rate * weight_decay`. So a value
