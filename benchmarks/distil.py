@@ -21,14 +21,14 @@ environment of `keras-l2o[tensorflow]` alone, of the form as it is:
     default_peak_megabytes = 1380
     default_last_loss = -4.057
 
-Before XLA compiled the student's steps the fit took 241
-seconds, and before values were made again, tasks ran in turn and freed memory
-stayed, 349 seconds in all, 196 of the system's, 40,165 thousand faults and
-3,177 megabytes. Hoped for were 100 seconds, 1,000 megabytes and 10 seconds to
-the first step. An outer step now takes 2.4 seconds (3.6 before): half of them
-are the convolutions of the optimizee in TensorFlow's kernels, which XLA is slow
-at when they are differentiated twice. Each of the ten validations takes 4,
-two thirds of it the teachers'. On JAX the same fit takes 19 and 83 seconds.
+Before XLA compiled the student's steps the fit took 241 seconds, and before
+values were made again, tasks ran in turn and freed memory stayed, 349 in all,
+196 of the system's, 40,165 thousand faults and 3,177 megabytes. Hoped for were
+100 seconds, 1,000 megabytes and 10 seconds to the first step. An outer step now
+takes 2.4 seconds (3.6 before): half of them are the convolutions of the
+optimizee in TensorFlow's kernels, which XLA is slow at when they are
+differentiated twice. Each of the ten validations takes 4, two thirds of it the
+teachers'. On JAX the same fit takes 19 and 83 seconds.
 """
 
 import argparse

@@ -10,7 +10,11 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from keras_l2o.backend.tensorflow_scan import floating
 from keras_l2o.backend.tensorflow_scan import kept
+from keras_l2o.backend.tensorflow_scan import replaced
+from keras_l2o.backend.tensorflow_scan import tensors
+from keras_l2o.backend.tensorflow_update import compiled
 from keras_l2o.typing import Nest
 from keras_l2o.typing import Tensor
 
@@ -31,7 +35,7 @@ def own_program(function: Callable[..., Nest]) -> Callable[..., Nest]:
     def called(*arguments):
         if tf.executing_eagerly() or tf.config.list_physical_devices("GPU"):
             return function(*arguments)
-        leaves = _tensors(arguments)
+        leaves = tensors(arguments)
         shapes = tuple((tuple(x.shape), x.dtype) for x in leaves)
         if shapes not in programs:
             programs[shapes] = _Program(function, arguments)
@@ -50,23 +54,25 @@ class _Program:
 
     def __init__(self, function, arguments):
         self._function, self._arguments = function, arguments
-        like = [tf.TensorSpec(x.shape, x.dtype) for x in _tensors(arguments)]
+        like = [tf.TensorSpec(x.shape, x.dtype) for x in tensors(arguments)]
         # Of no graph, so that any may call it.
         with tf.init_scope():
-            self._forward = _compiled(self._run, like)
-            results = _floating(self._forward.structured_outputs)
+            self._forward = compiled(self._run).get_concrete_function(like)
+            results = floating(self._forward.structured_outputs)
             specs = [tf.TensorSpec(x.shape, x.dtype) for x in results]
-            self._backward = _compiled(self._gradient, like, specs)
+            self._backward = compiled(self._gradient).get_concrete_function(
+                like, specs
+            )
 
     def _run(self, leaves):
         arguments = keras.tree.pack_sequence_as(self._arguments, leaves)
         self._results = self._function(*arguments)
-        return _tensors(self._results)
+        return tensors(self._results)
 
     def _gradient(self, leaves, cotangents):
         # No tape records what is traced outside of all graphs.
         found = tf.gradients(
-            _floating(self._run(leaves)), _floating(leaves), cotangents
+            floating(self._run(leaves)), floating(leaves), cotangents
         )
         self._connected = [gradient is not None for gradient in found]
         return [gradient for gradient in found if gradient is not None]
@@ -79,29 +85,9 @@ class _Program:
             return [next(found) if x else None for x in self._connected]
 
         @tf.custom_gradient
-        def linked(*floating):
-            whole[:] = map(kept, self._forward(_put(leaves, floating)))
-            return _floating(whole), gradient
+        def linked(*sources):
+            whole[:] = map(kept, self._forward(replaced(leaves, sources)))
+            return floating(whole), gradient
 
-        results = linked(*_floating(leaves))
-        return keras.tree.pack_sequence_as(self._results, _put(whole, results))
-
-
-def _compiled(function, *specs):
-    return tf.function(
-        function, jit_compile=True, autograph=False
-    ).get_concrete_function(*specs)
-
-
-def _tensors(nest):
-    return [tf.convert_to_tensor(leaf) for leaf in keras.tree.flatten(nest)]
-
-
-def _floating(tensors):
-    return [tensor for tensor in tensors if tensor.dtype.is_floating]
-
-
-def _put(tensors, floating):
-    """The tensors, with others in place of those of a floating type."""
-    floating = iter(floating)
-    return [next(floating) if x.dtype.is_floating else x for x in tensors]
+        results = replaced(whole, linked(*floating(leaves)))
+        return keras.tree.pack_sequence_as(self._results, results)

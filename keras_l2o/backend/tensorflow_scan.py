@@ -139,7 +139,7 @@ def _graph(function, *arguments):
 
     def listed(*arguments):
         found.append(function(*arguments))
-        return _tensors(found[-1])
+        return tensors(found[-1])
 
     graph = tf.function(listed, autograph=False).get_concrete_function(
         *arguments
@@ -177,8 +177,15 @@ def _from_bits(bits, dtype):
     return bits if dtype is None else tf.bitcast(bits, dtype)
 
 
-def _floating(tensors):
-    return [tensor for tensor in tensors if tensor.dtype.is_floating]
+def floating(leaves: list[Tensor]) -> list[Tensor]:
+    """Those of a floating type."""
+    return [leaf for leaf in leaves if leaf.dtype.is_floating]
+
+
+def replaced(leaves: list[Tensor], others: list[Tensor]) -> list[Tensor]:
+    """The leaves, with others in place of those of a floating type."""
+    left = iter(others)
+    return [next(left) if leaf.dtype.is_floating else leaf for leaf in leaves]
 
 
 class _Step:
@@ -198,12 +205,12 @@ class _Step:
             self._forward, autograph=False
         ).get_concrete_function(number, leaves)
         #: What a gradient may flow to: tensors from outside the step.
-        self.outside = _floating(self.forward.captured_inputs)
+        self.outside = floating(self.forward.captured_inputs)
         carried, outputs, _ = self.forward.structured_outputs
         self.backward = tf.function(
             self._backward, autograph=False
         ).get_concrete_function(
-            number, leaves, self._kept, _floating(carried), _floating(outputs)
+            number, leaves, self._kept, floating(carried), floating(outputs)
         )
         #: Of each leaf of the carry, and of each tensor that is kept, whether
         #: the gradient reads it.
@@ -230,17 +237,17 @@ class _Step:
         with _exchanging(record):
             carry, self._made = self._step(self.pack_carry(leaves), index)
         self._kept = [tf.TensorSpec(x.shape, x.dtype) for x in found]
-        return _tensors(carry), _tensors(self._made), found
+        return tensors(carry), tensors(self._made), found
 
     def _backward(self, index, leaves, kept, of_carry, of_outputs):
         """The gradients by the carry's floating leaves and by `outside`."""
         known = iter(kept)
-        sources = _floating(leaves) + self.outside
+        sources = floating(leaves) + self.outside
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
             with _exchanging(lambda tensor: tf.stop_gradient(next(known))):
                 carry, outputs = self._step(self.pack_carry(leaves), index)
-            targets = _floating(_tensors(carry)) + _floating(_tensors(outputs))
+            targets = floating(tensors(carry)) + floating(tensors(outputs))
         found = tape.gradient(
             targets, sources, output_gradients=[*of_carry, *of_outputs]
         )
@@ -248,7 +255,8 @@ class _Step:
         return found[:count], found[count:]
 
 
-def _tensors(nest):
+def tensors(nest: Nest) -> list[Tensor]:
+    """A nest's leaves."""
     return [tf.convert_to_tensor(leaf) for leaf in keras.tree.flatten(nest)]
 
 
@@ -303,7 +311,7 @@ def _rematerialized(step, carry, length):
     results = [*leaves, *(array.stack() for array in made)]
 
     def gradient(*cotangents):
-        count = len(_floating(starts))
+        count = len(floating(starts))
         of_outputs = cotangents[count:]
 
         def back(index, of_carry, of_outside):
@@ -342,8 +350,7 @@ def _rematerialized(step, carry, length):
         values = [tf.stop_gradient(x) for x in results if x.dtype.is_floating]
         return values, gradient
 
-    floating = iter(linked(*_floating(starts), *step.outside))
-    results = [next(floating) if x.dtype.is_floating else x for x in results]
+    results = replaced(results, linked(*floating(starts), *step.outside))
     return (
         step.pack_carry(results[: len(starts)]),
         step.pack_outputs(results[len(starts) :]),
