@@ -7,6 +7,7 @@ products in `products.py`, and names that JAX does not promise to keep in
 """
 
 import contextlib
+import functools
 from collections.abc import Callable
 
 import jax
@@ -224,6 +225,29 @@ class StatefulStep:
             self.metrics_variables,
         )
         return stateless(self.validation_step, groups, state, data)
+
+    def make_train_function(self, force=False):
+        with _new_function(self, "train_step"):
+            return super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        with _new_function(self, "test_step"):
+            return super().make_test_function(force)
+
+
+@contextlib.contextmanager
+def _new_function(model, name):
+    """Makes a method of a model one that JAX has not seen before.
+
+    It would take the method for what it has traced before, though what the
+    method reads from the model has changed.
+    """
+    method = getattr(type(model), name)
+    setattr(model, name, functools.partial(method, model))
+    try:
+        yield
+    finally:
+        delattr(model, name)
 
 
 def map_replicates(

@@ -2,11 +2,11 @@ from typing import Any
 
 from keras_l2o.training import checks
 from keras_l2o.training.episodes import Episodes
-from keras_l2o.training.stateful_loop import StatefulLoop
+from keras_l2o.training.validating_loop import ValidatingLoop
 from keras_l2o.training.validation_episodes import ValidationEpisodes
 
 
-class EpisodeLoop(StatefulLoop):
+class EpisodeLoop(ValidatingLoop):
     """A loop whose episodes and validation may be changed between fits."""
 
     warmup_rate: float

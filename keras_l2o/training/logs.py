@@ -87,16 +87,23 @@ class Logs:
                     sample_weight=weight * weights[:, index],
                 )
 
-    def update_validation(self, log_losses, last):
+    @property
+    def teacher_variables(self):
+        """Those of the teachers' metrics of validation, the last of all."""
+        return [v for metric in self.validation[1:] for v in metric.variables]
+
+    def update_validation(self, log_losses, last, policies):
         """Adds the log losses at the end of rollouts to the metrics.
 
         Args:
-            log_losses: `(tasks, optimizers)`.
+            log_losses: `(tasks, policies)`.
             last: `(tasks,)` booleans, whether the rollout ends here.
+            policies: Tuple of ints, of which policies these losses are: 0 is
+                the student.
         """
         weight = ops.cast(last, "float32")
-        for index, metric in enumerate(self.validation):
-            metric.update_state(
+        for index, policy in enumerate(policies):
+            self.validation[policy].update_state(
                 ops.where(last, log_losses[:, index], 0.0),
                 sample_weight=weight,
             )

@@ -342,21 +342,6 @@ class MetaTrainer(EpisodeLoop):
             **kwargs,
         )
 
-    def evaluate(self, x: Any = None, **kwargs: Any) -> Any:
-        """Runs the validation rollouts of the student and of each teacher.
-
-        Args:
-            x: Data. Defaults to `None`, the trainer's `validation`.
-            **kwargs: Further arguments of `keras.Model.evaluate`.
-
-        Returns:
-            Dict of floats, such as `log_loss`.
-        """
-        if not self.compiled:
-            self.compile()
-        kwargs.setdefault("return_dict", True)
-        return super().evaluate(self.validation if x is None else x, **kwargs)
-
     def to_optimizer(
         self, learning_rate: Any = 1.0, replicate: int | None = None
     ) -> LearnedOptimizer:

@@ -181,26 +181,34 @@ class OuterLoop:
             imitation_weight=state.shared.imitation_weight,
         )
 
-    def validate(self, state, data):
+    def validate(self, state, data, policies=None):
         """One truncation of the validation rollouts, as `step` is of training.
 
         Args:
             state: `OuterState` of tensors.
             data: Of `ValidationEpisodes`.
+            policies: Tuple of ints, which of the student, 0, and the teachers
+                are run. The others' trajectories and metrics stay as they
+                are. Defaults to `None`, all.
 
         Returns:
             The new state, and a dict of scalars for `fit` to report.
         """
+        if policies is None:
+            policies = tuple(range(len(self.distillation.pool)))
         teachers = _teachers(self.distillation)
         with self._scope(state) as scope:
-            state, logs = self._validate(state, data, teachers)
+            state, logs = self._validate(state, data, teachers, policies)
             return self._leave(scope, state), logs
 
-    def _validate(self, state, data, teachers):
-        rollouts, pool = self.rollouts, self.distillation.pool
+    def _validate(self, state, data, teachers, policies):
+        rollouts = self.rollouts
+        pool = [self.distillation.pool[index] for index in policies]
         values = [[*state.weights, *state.frozen], *teachers]
+        values = [values[index] for index in policies]
         validation = []
         for index, (carry, tasks) in enumerate(zip(state.validation, data)):
+            own = tuple(carry[policy] for policy in policies)
 
             def run(inputs, values, problem=self.problems[index]):
                 return backend.map_tasks(
@@ -218,13 +226,16 @@ class OuterLoop:
                 )
 
             trajectories, log_losses = self.programs.run(
-                ("validate", index),
+                ("validate", index, policies),
                 run,
-                (tasks, backend.share_tasks(carry, rollouts.tasks)),
+                (tasks, backend.share_tasks(own, rollouts.tasks)),
                 values,
             )
-            validation.append(backend.gather_tasks(trajectories))
-            self.logs.update_validation(log_losses, tasks["last"])
+            reached = dict(zip(policies, backend.gather_tasks(trajectories)))
+            validation.append(
+                tuple(reached.get(i, old) for i, old in enumerate(carry))
+            )
+            self.logs.update_validation(log_losses, tasks["last"], policies)
         state = state._replace(validation=validation)
         return state, {m.name: m.result() for m in self.logs.validation}
 

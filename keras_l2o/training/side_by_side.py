@@ -42,6 +42,10 @@ class ValidationSideBySide(ValidationEpisodes):
         super().__init__(**each[0].arguments)
         self.each = each
 
+    @property
+    def every(self):
+        return [validation.arguments for validation in self.each]
+
     def changed(self, **arguments):
         return ValidationSideBySide(
             [validation.changed(**arguments) for validation in self.each]

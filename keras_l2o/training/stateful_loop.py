@@ -163,34 +163,18 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
         """
         return self._means(self._run("step", data))
 
-    def validation_step(self, data: Nest) -> dict[str, Tensor]:
-        """Runs one truncation of the validation.
-
-        Args:
-            data: An item of `ValidationEpisodes`.
-
-        Returns:
-            Dict of scalars, the logs; of replicates, means over them, and
-            each one's log loss.
-        """
-        logs = self._run("validate", data)
-        if self.replicates is None:
-            return logs
-        own = {
-            f"log_loss_replicate_{index}": logs["log_loss"][index]
-            for index in range(self.replicates)
-        }
-        return {**self._means(logs), **own}
-
     def _means(self, logs):
         if self.replicates is None:
             return logs
         return {name: ops.mean(row) for name, row in logs.items()}
 
-    def _run(self, name, data):
+    def _run(self, name, data, *options):
         """Runs a function of the outer loop on the state in the variables."""
-        loop = self.outer_loop
-        function, (data,) = getattr(loop, name), data
+        loop, (data,) = self.outer_loop, data
+
+        def function(state, data):
+            return getattr(loop, name)(state, data, *options)
+
         variables = self._variables(loop)
         old = keras.tree.map_structure(backend.read, variables)
         if self.replicates is None:
@@ -279,19 +263,6 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
         if force or self.train_function is None:
             self.programs.clear("estimate")
         return super().make_train_function(force)
-
-    def make_test_function(self, force: bool = False) -> Any:
-        """Makes what `evaluate` runs, as `make_train_function` does for `fit`.
-
-        Args:
-            force: As in `make_train_function`. Defaults to `False`.
-
-        Returns:
-            The function.
-        """
-        if force or self.test_function is None:
-            self.programs.clear("validate")
-        return super().make_test_function(force)
 
     @property
     def metrics(self) -> list[keras.Metric]:

@@ -69,6 +69,14 @@ class ValidationEpisodes(keras.utils.PyDataset):
             "rollouts": self.rollouts,
         }
 
+    @property
+    def every(self) -> list[dict[str, Any]]:
+        """List of the arguments for each replicate, which say all of the data.
+
+        One for validation that has no replicates.
+        """
+        return [self.arguments]
+
     def changed(self, **arguments: Any) -> "ValidationEpisodes":
         """Rollouts with other values of some of the constructor's arguments.
 

@@ -1,0 +1,146 @@
+import dataclasses
+from typing import Any
+
+from keras import ops
+
+from keras_l2o.training.inner_loop import policy_variables
+from keras_l2o.training.stateful_loop import StatefulLoop
+from keras_l2o.training.validation_episodes import ValidationEpisodes
+from keras_l2o.typing import Nest
+from keras_l2o.typing import Tensor
+
+
+@dataclasses.dataclass
+class _Kept:
+    """What teachers came to in a validation, and what that depends on."""
+
+    cause: Any = None
+    values: list[Any] = dataclasses.field(default_factory=list)
+
+
+class ValidatingLoop(StatefulLoop):
+    """A loop whose validation runs the teachers once.
+
+    Neither they nor the data of a validation change from one to the next. So
+    what they come to is kept, and later validations run the student alone.
+    """
+
+    validation: ValidationEpisodes
+    validation_warmup_rate: float
+    #: Which policies of the pool a validation runs now; `None` for all.
+    _validated: tuple[int, ...] | None = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        #: What `evaluate` runs, by these.
+        self._made: dict[tuple[int, ...] | None, Any] = {}
+        self._kept = _Kept()
+
+    def evaluate(self, x: Any = None, **kwargs: Any) -> Any:
+        """Runs the validation rollouts of the student and of each teacher.
+
+        The teachers' results are kept: they are run again only if their
+        weights or the validation have changed.
+
+        Args:
+            x: Data. Defaults to `None`, the trainer's `validation`.
+            **kwargs: Further arguments of `keras.Model.evaluate`.
+
+        Returns:
+            Dict of floats, such as `log_loss`.
+        """
+        if not self.compiled:
+            self.compile()
+        kwargs.setdefault("return_dict", True)
+        x = self.validation if x is None else x
+        if (
+            not self.teachers
+            or not isinstance(x, ValidationEpisodes)
+            or kwargs.get("steps") is not None
+        ):
+            self._validate_by(None)
+            return super().evaluate(x, **kwargs)
+        cause = self._what_teachers_depend_on(x)
+        if self._kept.cause != cause:
+            self._validate_by(tuple(range(1, 1 + len(self.teachers))))
+            super().evaluate(x, verbose=0)
+            values = map(ops.convert_to_numpy, self._teacher_metrics())
+            self._kept = _Kept(cause, [value.copy() for value in values])
+        self._validate_by((0,))
+        return super().evaluate(x, **kwargs)
+
+    def _what_teachers_depend_on(self, validation):
+        weights = [
+            ops.convert_to_numpy(variable).tobytes()
+            for teacher in self.teachers
+            for variable in policy_variables(teacher)
+        ]
+        return validation.every, self.validation_warmup_rate, weights
+
+    def _teacher_metrics(self):
+        """The variables of the teachers' metrics of validation."""
+        count = len(self.logs.teacher_variables)
+        if self._stacked is None:
+            return self.logs.variables[-count:]
+        return self._stacked.state(None).metrics[-count:]
+
+    def _validate_by(self, policies):
+        """Chooses the policies of the pool that validations run."""
+        self._forget_dropped()
+        self._validated = policies
+        self.test_function = self._made.get(policies)
+
+    def _forget_dropped(self):
+        """Forgets what was made for other policies if one's was dropped."""
+        if self.test_function is None and self._validated in self._made:
+            self._made.clear()
+            self.programs.clear("validate")
+
+    def validation_step(self, data: Nest) -> dict[str, Tensor]:
+        """Runs one truncation of the validation.
+
+        Args:
+            data: An item of `ValidationEpisodes`.
+
+        Returns:
+            Dict of scalars, the logs; of replicates, means over them, and
+            each one's log loss.
+        """
+        logs = self._run("validate", data, self._validated)
+        if self.replicates is None:
+            return logs
+        own = {
+            f"log_loss_replicate_{index}": logs["log_loss"][index]
+            for index in range(self.replicates)
+        }
+        return {**self._means(logs), **own}
+
+    # Methods that Keras calls.
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Makes what `evaluate` runs, as `make_train_function` does for `fit`.
+
+        Args:
+            force: As in `make_train_function`. Defaults to `False`.
+
+        Returns:
+            The function.
+        """
+        if force:
+            self.test_function = None
+        self._forget_dropped()
+        result = super().make_test_function()
+        self._made[self._validated] = self.test_function
+        return result
+
+    def reset_metrics(self) -> None:
+        """Sets the metrics to zero, at the start of an epoch.
+
+        Where the student is validated alone, the teachers' to what they came
+        to before.
+        """
+        super().reset_metrics()
+        if self._validated == (0,):
+            values = self._kept.values
+            for variable, value in zip(self._teacher_metrics(), values):
+                variable.assign(value)
