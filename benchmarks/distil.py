@@ -9,26 +9,28 @@ there on for the other 39 and the validations; `peak` is the most memory that
 the process had, of which `import` is there before the trainer is made; `faults`
 are pages that the kernel had to provide, in thousands.
 
-Last printout, two cores at rest, TensorFlow 2.21, Keras 3.15.1, in an
-environment of `keras-l2o[tensorflow]` alone, of the form as it is:
+Last printout, two cores with nothing else on them, TensorFlow 2.21, Keras
+3.15.1, in an environment of `keras-l2o[tensorflow]` alone, of the form as it is:
 
-    default_ready_seconds = 9.886
-    default_fit_seconds = 153.6
-    default_user_seconds = 228.1
-    default_system_seconds = 25.68
-    default_thousand_faults = 321.3
-    default_import_megabytes = 583.8
-    default_peak_megabytes = 1380
+    default_ready_seconds = 13.1
+    default_fit_seconds = 151.7
+    default_user_seconds = 220.4
+    default_system_seconds = 24.57
+    default_thousand_faults = 299
+    default_import_megabytes = 543.2
+    default_peak_megabytes = 1304
     default_last_loss = -4.057
 
-Before XLA compiled the student's steps the fit took 241 seconds, and before
-values were made again, tasks ran in turn and freed memory stayed, 349 in all,
-196 of the system's, 40,165 thousand faults and 3,177 megabytes. Hoped for were
-100 seconds, 1,000 megabytes and 10 seconds to the first step. An outer step now
-takes 2.4 seconds (3.6 before): half of them are the convolutions of the
-optimizee in TensorFlow's kernels, which XLA is slow at when they are
-differentiated twice. Each of the ten validations takes 4, two thirds of it the
-teachers'. On JAX the same fit takes 19 and 83 seconds.
+Just before it, in 14.6 and 196.5 seconds, ran the form that validates teachers
+anew each time, which took 9.9 and 153.6 on a day when the machine was faster.
+Before XLA compiled the student's steps, the fit took 241 seconds there, and
+before values were made again, tasks ran in turn and freed memory stayed, 349 in
+all, 196 of the system's, 40,165 thousand faults and 3,177 megabytes. Hoped for
+were 100 seconds, 1,000 megabytes and 10 seconds to the first step. An outer
+step takes 2.4 seconds on the faster day (3.6 before): half of them are the
+convolutions of the optimizee in TensorFlow's kernels, which XLA is slow at when
+they are differentiated twice. On JAX the fit took 19 and 83 seconds before
+teachers were validated once.
 """
 
 import argparse
