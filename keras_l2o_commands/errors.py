@@ -5,6 +5,8 @@ import sys
 
 _PACKAGES = ("keras_l2o", "keras_l2o_commands")
 _RAISE = dis.opmap["RAISE_VARARGS"]
+#: What the code of a frame names that `tblib` made.
+_FROM_WORKER = "__traceback_maker"
 
 
 def is_ours(error):
@@ -33,7 +35,9 @@ def _raised(error):
     The module of the traceback's last frame does not suffice: functions written
     in C, such as `float` or those of NumPy, have no frame, so that the last
     frame is the caller's. Hence the bytecode instruction at which that frame
-    stopped must be that of a `raise` statement.
+    stopped must be that of a `raise` statement. The traceback of a worker's
+    error comes from another process by `tblib`, and has no instructions: there
+    the module has to suffice.
     """
     last = error.__traceback__
     if last is None:
@@ -41,5 +45,6 @@ def _raised(error):
     while last.tb_next is not None:
         last = last.tb_next
     package = last.tb_frame.f_globals.get("__name__", "").partition(".")[0]
-    instruction = last.tb_frame.f_code.co_code[last.tb_lasti]
-    return package in _PACKAGES and instruction == _RAISE
+    code = last.tb_frame.f_code
+    raising = code.co_code[last.tb_lasti] == _RAISE
+    return package in _PACKAGES and (raising or _FROM_WORKER in code.co_names)

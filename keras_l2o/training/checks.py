@@ -184,8 +184,8 @@ def strategy(value, replicates):
     if replicates is not None and not value.plans_ahead:
         raise ValueError(
             "This strategy goes by the validation of one student. Received: "
-            f"strategy={value} for {replicates} replicates. Use "
-            "`strategies.Simple`, or train each with its own `MetaTrainer` "
+            f"strategy={type(value).__name__} for {replicates} replicates. "
+            "Use `strategies.Simple`, or train each with its own `MetaTrainer` "
             "and strategy."
         )
 

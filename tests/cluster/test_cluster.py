@@ -22,7 +22,9 @@ from keras_l2o import policies
 from keras_l2o import problems
 from keras_l2o.config import family
 from keras_l2o.evaluation import storage
+from keras_l2o.training import checks
 from keras_l2o_commands.application import application
+from keras_l2o_commands.errors import is_ours
 from tests.cluster import pieces
 
 RUN = {"steps": 20, "epoch_steps": 10}
@@ -47,6 +49,15 @@ def test_the_error_of_a_piece_is_that_of_whoever_asked(two):
     with pytest.raises(ValueError, match="no 3 here"):
         list(two.each(pieces.fail, [(3,)]))
     assert dict(two.each(pieces.double, [(1,)])) == {0: 2}
+
+
+def test_what_the_package_raises_in_a_worker_is_one_line(two):
+    with pytest.raises(ValueError, match="tasks=-1") as ours:
+        list(two.each(checks.count, [("tasks", -1)]))
+    assert is_ours(ours.value)
+    with pytest.raises(ValueError, match="no 3 here") as other:
+        list(two.each(pieces.fail, [(3,)]))
+    assert not is_ours(other.value)
 
 
 class Mine(policies.SGD):
