@@ -10,7 +10,8 @@ the process had, of which `import` is there before the trainer is made; `faults`
 are pages that the kernel had to provide, in thousands.
 
 Last printout, two cores with nothing else on them, TensorFlow 2.21, Keras
-3.15.1, in an environment of `keras-l2o[tensorflow]` alone, of the form as it is:
+3.15.1, in an environment of `keras-l2o[tensorflow]` alone, of the form as it
+is:
 
     default_ready_seconds = 13.1
     default_fit_seconds = 151.7

@@ -2,7 +2,6 @@
 
 import dataclasses
 import enum
-import itertools
 import pathlib
 from typing import Annotated
 
@@ -109,15 +108,12 @@ def baseline(
     with where.cluster() as cluster:
         for name in problem.names:
             rates = _rates(chosen, directory, name)
-            with run_progress(name, len(rates)) as advance:
-                number = itertools.count()
+            with run_progress(name, len(rates)) as progress:
                 frame = evaluation.baselines(
                     name,
                     rates,
                     directory=directory,
-                    on_run=lambda rule, advance=advance, number=number: advance(
-                        next(number), rule
-                    ),
+                    on_run=progress.advance,
                     cluster=cluster,
                     **vars(length),
                     **vars(data),
@@ -176,8 +172,7 @@ def gridsearch(
     rules = grid.rules.split(",")
     with where.cluster() as cluster:
         for name in problem.names:
-            with run_progress(name, len(rules) * len(rates)) as advance:
-                number = itertools.count()
+            with run_progress(name, len(rules) * len(rates)) as progress:
                 frame = evaluation.gridsearch(
                     name,
                     rules=rules,
@@ -186,8 +181,8 @@ def gridsearch(
                     steps=length.steps,
                     seeds=range(length.seed, length.seed + length.repeat),
                     directory=directory,
-                    on_run=lambda rule, rate, advance=advance, number=number: (
-                        advance(next(number), f"{rule} {rate:g}")
+                    on_run=lambda rule, rate, progress=progress: (
+                        progress.advance(f"{rule} {rate:g}")
                     ),
                     cluster=cluster,
                     **vars(data),

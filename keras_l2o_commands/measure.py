@@ -127,15 +127,15 @@ def evaluate(
     optimizer = subject.at_rate(subject.optimizer or directory)
     with where.cluster() as cluster:
         for name in problem.names:
-            epochs = _epochs(name, protocol)
-            with run_progress(name, length.repeat, epochs) as advance:
+            with run_progress(name, length.repeat) as progress:
                 evaluation.evaluate(
                     optimizer,
                     name,
                     directory=directory,
                     overwrite=overwrite,
-                    on_epoch=lambda run, epoch, logs, advance=advance: advance(
-                        run, _epoch_line(epoch, logs)
+                    on_start=progress.start,
+                    on_epoch=lambda _, *figures, progress=progress: (
+                        progress.advance(_epoch_line(*figures))
                     ),
                     cluster=cluster,
                     **protocol,
@@ -186,35 +186,22 @@ def _evaluate_family(family, optimizers, problem, protocol, overwrite):
     folders, repeat = list(optimizers), protocol["repeat"]
     for name in problem.names:
         total = len(optimizers) * repeat
-        epochs = _epochs(name, protocol)
-        with run_progress(name, total, epochs) as advance:
+        with run_progress(name, total) as progress:
             frame = evaluation.evaluate_replicates(
                 list(optimizers.values()),
                 name,
                 directories=folders,
                 overwrite=overwrite,
-                on_epoch=lambda replicate, run, epoch, logs: advance(
-                    (replicate - 1) * repeat + run,
-                    f"{family}/{replicate}, {_epoch_line(epoch, logs)}",
+                on_start=progress.start,
+                on_epoch=lambda replicate, _, *figures, progress=progress: (
+                    progress.advance(
+                        f"{family}/{replicate}, {_epoch_line(*figures)}"
+                    )
                 ),
                 **protocol,
             )
         print_summary(frame.assign(optimizer=family))
         print_line(f"stored in {folders[0].parent}")
-
-
-def _epochs(problem, protocol):
-    """How many epochs a run has, or `None` if only its steps are known."""
-    from keras_l2o.problems import catalogue
-
-    if protocol["epochs"] is not None:
-        return protocol["epochs"]
-    if problem not in catalogue.CATALOGUE:
-        return 1  # no such problem: `evaluate` raises an error at once
-    entry = catalogue.CATALOGUE[problem]
-    if not isinstance(entry, catalogue.Entry):
-        return 10
-    return None if protocol["steps"] is not None else entry.epochs
 
 
 def _epoch_line(epoch, logs):

@@ -91,14 +91,14 @@ def train_family(
         raise ValueError(
             "Give one of --workers and --scheduler: who trains the replicates."
         )
-    with where.cluster() as cluster, run_progress(directory, runs) as advance:
+    with where.cluster() as cluster, run_progress(directory, runs) as progress:
         family.train_family(
             configuration,
             directory,
             cluster,
             runs,
             metadata,
-            lambda run: advance(run - 1, f"run {run}"),
+            lambda run: progress.advance(f"run {run}"),
         )
     print_line(
         f"stored in {directory}; keras-l2o package DIRECTORY/1 OUTPUT "

@@ -6,34 +6,58 @@ from keras_l2o_commands.progress import COMPILING
 from keras_l2o_commands.progress import Progress
 
 
-@contextlib.contextmanager
-def run_progress(title, runs, epochs=1):
-    """Shows how many runs of an evaluation are done.
+class RunProgress:
+    """Counts the runs that are done.
 
     Args:
         title: String, such as the name of the problem.
         runs: Int. Number of runs.
-        epochs: Int. How often the yielded function is called for each run, or
-            `None` if that is not known. Defaults to `1`.
+        progress: `Progress` that shows them.
+    """
+
+    def __init__(self, title, runs, progress):
+        self.title, self.runs, self._progress = title, runs, progress
+        self._stored, self._epochs, self._calls, self._ended = 0, 1, 0, 0
+
+    def start(self, stored, epochs):
+        """Takes what an evaluation knows before its first run.
+
+        Args:
+            stored: Int. Runs that were made before.
+            epochs: Int. How often `advance` is called for each of the others.
+        """
+        self._stored = self._ended = stored
+        self._epochs = epochs
+
+    def advance(self, line):
+        """Counts an epoch of any run, or a run if `start` was not called.
+
+        Args:
+            line: String that is shown beside the bar.
+        """
+        self._calls += 1
+        done = self._stored + self._calls / self._epochs
+        self._progress.move(done, f"{self.title}: {line}")
+        if int(done) > self._ended:
+            self._ended = int(done)
+            self._progress.note(
+                f"{self.title}: {self._ended} of {self.runs} done"
+            )
+
+
+@contextlib.contextmanager
+def run_progress(title, runs):
+    """Shows how many runs of an evaluation are done.
+
+    They may be made in any order, and at the same time.
+
+    Args:
+        title: String, such as the name of the problem.
+        runs: Int. Number of runs.
 
     Yields:
-        A function, to be called after each epoch of a run with the run's
-        number, an int from 0, and a string that is shown. Runs may be trained
-        at the same time. If earlier runs are stored already, the number in the
-        first call is not 0.
+        `RunProgress`.
     """
-    first, calls, ended = None, 0, 0
-    with Progress(title, None if epochs is None else runs) as progress:
-
-        def advance(run, line):
-            nonlocal first, calls, ended
-            first = run if first is None else first
-            calls += 1
-            done = run if epochs is None else first + calls / epochs
-            progress.move(done, f"{title}: {line}")
-            if int(done) > ended:
-                ended = int(done)
-                progress.note(f"{title}: {ended} of {runs} done")
-
+    with Progress(title, runs) as progress:
         progress.announce(f"{title}: {COMPILING}")
-        yield advance
+        yield RunProgress(title, runs, progress)

@@ -34,6 +34,7 @@ def evaluate(
     *,
     directory: Path | None = None,
     overwrite: bool = False,
+    on_start: Callable[[int, int], Any] | None = None,
     on_epoch: Callable[[int, int, dict[str, float]], Any] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     cluster: Cluster | None = None,
@@ -68,6 +69,9 @@ def evaluate(
             `None`: nothing is stored.
         overwrite: Bool. Whether to replace a stored evaluation that has other
             settings. Defaults to `False`: such an evaluation is an error.
+        on_start: Function of the number of runs that are stored already, and
+            of the epochs of a run; called before the others are made. Defaults
+            to `None`.
         on_epoch: Function of the run's number, the epoch's number (both from
             0), and a dict of the epoch's validation figures. Defaults to
             `None`.
@@ -101,6 +105,7 @@ def evaluate(
         problem,
         Protocol(repeat, **protocol),
         overwrite,
+        on_start,
         on_epoch and (lambda _, *figures: on_epoch(*figures)),
         custom_objects,
         cluster,
@@ -113,6 +118,7 @@ def evaluate_replicates(
     directories: Sequence[Path | None] | None = None,
     *,
     overwrite: bool = False,
+    on_start: Callable[[int, int], Any] | None = None,
     on_epoch: Callable[[int, int, int, dict[str, float]], Any] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     cluster: Cluster | None = None,
@@ -129,6 +135,9 @@ def evaluate_replicates(
             are stored. Defaults to `None`: nothing is stored.
         overwrite: Bool. Whether to replace stored evaluations that have other
             settings. Defaults to `False`: such an evaluation is an error.
+        on_start: Function of the number of runs that are stored already, and
+            of the epochs of a run; called before the others are made. Defaults
+            to `None`.
         on_epoch: Function of the replicate's number (from 1), the run's
             number, the epoch's number (both from 0), and a dict of the
             epoch's validation figures. Defaults to `None`.
@@ -173,6 +182,7 @@ def evaluate_replicates(
         problem,
         Protocol(**protocol),
         overwrite,
+        on_start,
         on_epoch,
         custom_objects,
         cluster,
@@ -184,7 +194,14 @@ def evaluate_replicates(
 
 
 def _evaluate(
-    pairs, problem, protocol, overwrite, on_epoch, custom_objects, cluster
+    pairs,
+    problem,
+    protocol,
+    overwrite,
+    on_start,
+    on_epoch,
+    custom_objects,
+    cluster,
 ):
     """A list of frames, one for each pair of a contender and a directory."""
     if protocol.trace is not None and not all(path for _, path in pairs):
@@ -206,6 +223,10 @@ def _evaluate(
             for replicate, shelf in enumerate(shelves, 1)
             for number in shelf.missing(protocol)
         ]
+        if on_start is not None:
+            steps, epoch_steps = protocol.length(problem)
+            stored = len(shelves) * protocol.repeat - len(left)
+            on_start(stored, math.ceil(steps / epoch_steps))
         if cluster is None:
             groups = _groups(left, at_once.RUNS if together else 1)
             _run_here(groups, problem, protocol, on_epoch)

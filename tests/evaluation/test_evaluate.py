@@ -149,9 +149,15 @@ def test_an_evaluation_that_was_cut_off_goes_on(tmp_path, monkeypatch):
     path = tmp_path / "evaluations" / "digits_mlp.npz"
     assert evaluation.read(path).runs == 1
     finished = evaluation.read(path).arrays["seconds"][0]
+    started = []
     rest = keras_l2o.evaluate(
-        rule, **options(repeat=3, epochs=1), directory=tmp_path
+        rule,
+        **options(repeat=3, epochs=1),
+        directory=tmp_path,
+        on_start=lambda *counts: started.append(counts),
+        on_epoch=lambda run, *_: started.append(run),
     )
+    assert started == [(1, 1), 1, 2]
     np.testing.assert_array_equal(rest["seconds"][:1], finished)
     timeless = whole.drop(columns="seconds")
     np.testing.assert_array_equal(rest.drop(columns="seconds"), timeless)
