@@ -209,25 +209,46 @@ class _Training:
 
     def _one_run(self, state, batches, shared):
         groups = self._groups(self.model, self.optimizer)
-        differentiated = backend.value_and_grad(self._loss)
+
+        def scaled(trainable, non_trainable, batch, scale):
+            loss, non_trainable = self._loss(trainable, non_trainable, batch)
+            return loss * scale, non_trainable
+
+        differentiated = backend.value_and_grad(scaled)
 
         def body(state, batch):
             trainable, non_trainable, optimizer, policy = state
+            scale, _ = backend.stateless(
+                self.optimizer.scale_loss, groups, state, ops.ones(())
+            )
             (loss, non_trainable), gradients = differentiated(
-                trainable, non_trainable, batch
+                trainable, non_trainable, batch, scale
             )
-            _, state = backend.stateless(
-                lambda gradients: self.optimizer.apply(
-                    gradients, self.model.trainable_variables
-                ),
-                groups,
-                (trainable, non_trainable, optimizer, policy),
-                gradients,
-            )
-            return state, loss
+            state = trainable, non_trainable, optimizer, policy
+            return self._applied(state, gradients), loss / scale
 
         steps = keras.tree.flatten(batches)[0].shape[0]
         return backend.scan(body, tuple(map(list, state)), batches, steps)
+
+    def _applied(self, state, gradients):
+        """The state after a step of the optimizer."""
+        trainable, non_trainable, optimizer, policy = state
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            # Its `apply` has branches that assign: they cannot be traced.
+            state = self.optimizer.stateless_apply(
+                optimizer, gradients, trainable
+            )
+            trainable, optimizer = map(list, state)
+            return trainable, non_trainable, optimizer, policy
+        _, state = backend.stateless(
+            lambda gradients: self.optimizer.apply(
+                gradients, self.model.trainable_variables
+            ),
+            self._groups(self.model, self.optimizer),
+            state,
+            gradients,
+        )
+        return state
 
     def _one_validation(self, state, nothing, batch):
         trainable, non_trainable, *_ = state

@@ -1,5 +1,6 @@
 """A common form for all that can be evaluated: policies, optimizers, names."""
 
+import copy
 import functools
 import hashlib
 import json
@@ -135,8 +136,10 @@ def contender(
         return optimizer
     if isinstance(optimizer, keras.optimizers.Optimizer):
         config = optimizer.get_config()
+        # Some change the dict that they are made from.
         return Contender(
-            optimizer.name, lambda: type(optimizer).from_config(config)
+            optimizer.name,
+            lambda: type(optimizer).from_config(copy.deepcopy(config)),
         )
     if isinstance(optimizer, Policy):
         if not optimizer.built:

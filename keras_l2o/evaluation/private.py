@@ -145,7 +145,9 @@ class PrivateModel(backend.StatefulStep, keras.Model):
                 total.shape, stddev=stddev, dtype=total.dtype, seed=self._seeds
             )
             private.append((total + noise) / batch_size)
-        self.optimizer.apply(private, variables)
+        # It divides them by its `loss_scale_factor`, if it has one.
+        scaled = [self.optimizer.scale_loss(gradient) for gradient in private]
+        self.optimizer.apply(scaled, variables)
         return {"loss": ops.mean(values)}
 
     def _loss(self, variables, example):

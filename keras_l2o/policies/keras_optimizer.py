@@ -30,6 +30,9 @@ class KerasOptimizer(Policy):
         **kwargs: `name`, which defaults to the optimizer's own, and `dtype`,
             as in `Policy`.
 
+    Raises:
+        ValueError: The optimizer is a `keras.optimizers.LossScaleOptimizer`.
+
     Example:
 
     >>> lion = keras_l2o.policies.KerasOptimizer(keras.optimizers.Lion(0.5))
@@ -42,6 +45,7 @@ class KerasOptimizer(Policy):
 
     def __init__(self, optimizer: Any, **kwargs: Any) -> None:
         optimizer = keras.optimizers.get(optimizer)
+        check_no_loss_scaling(optimizer)
         kwargs.setdefault("name", optimizer.name)
         super().__init__(**kwargs)
         self.optimizer = optimizer
@@ -72,6 +76,11 @@ class KerasOptimizer(Policy):
         if all(gradient is None for gradient in gradients):
             return gradients, state
         optimizer, _ = self._functional_for(parameters)
+        # It divides them by its `loss_scale_factor`, if it has one.
+        gradients = [
+            None if gradient is None else optimizer.scale_loss(gradient)
+            for gradient in gradients
+        ]
         parameters = [ops.stop_gradient(backend.read(p)) for p in parameters]
         with warnings.catch_warnings():
             # Gradients that are missing are no surprise to who calls a policy.
@@ -139,3 +148,21 @@ def as_policy(rule: Any) -> Policy:
         f"`keras.optimizers.Optimizer`. Received: {rule!r} of type "
         f"{type(rule)}"
     )
+
+
+def check_no_loss_scaling(optimizer: keras.optimizers.Optimizer) -> None:
+    """Refuses an optimizer around another that scales the loss for float16.
+
+    Args:
+        optimizer: A `keras.optimizers.Optimizer`.
+
+    Raises:
+        ValueError: It is a `keras.optimizers.LossScaleOptimizer`.
+    """
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            "A `LossScaleOptimizer` divides gradients by a scale with which "
+            "`keras.Model.fit` has multiplied the loss. Here no loss is "
+            "scaled: pass its `inner_optimizer` instead. "
+            f"Received: {optimizer!r}"
+        )

@@ -9,6 +9,7 @@ from keras_l2o import policies
 from keras_l2o import problems as problems_module
 from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.policies import Policy
+from keras_l2o.policies.keras_optimizer import check_no_loss_scaling
 from keras_l2o.problems import Problem
 from keras_l2o.training import checks
 from keras_l2o.training import estimators
@@ -241,7 +242,8 @@ class MetaTrainer(EpisodeLoop):
             **kwargs: Further arguments of `keras.Model.compile`.
 
         Raises:
-            ValueError: An argument is out of its range.
+            ValueError: An argument is out of its range, or the optimizer is a
+                `keras.optimizers.LossScaleOptimizer`.
         """
         self.rematerialize = checks.rematerialize(rematerialize)
         eager = kwargs.get("run_eagerly", False)
@@ -262,6 +264,8 @@ class MetaTrainer(EpisodeLoop):
         self.balance = balance
         if optimizer is None:
             optimizer = keras.optimizers.Adam(1e-3)
+        optimizer = keras.optimizers.get(optimizer)
+        check_no_loss_scaling(optimizer)
         # The student's weights and loss are float32 whatever the policy.
         kwargs.setdefault("auto_scale_loss", False)
         with backend.device_scope(self):

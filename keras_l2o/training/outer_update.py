@@ -28,6 +28,7 @@ class OuterUpdate:
             for variable, is_rate in zip(optimizer.variables, self._is_rate)
             if not is_rate
         ]
+        self._scale = optimizer.scale_loss
         self._apply = backend.stateless_apply(optimizer)
 
     def __call__(self, weights, values, rates, gradients, valid):
@@ -51,6 +52,8 @@ class OuterUpdate:
             gradients = adaptive_clip(
                 gradients, weights, self.clipping, self.floor
             )
+        # The optimizer divides by its `loss_scale_factor`, if it has one.
+        gradients = [self._scale(gradient) for gradient in gradients]
         others, rate = iter(values), iter(rates)
         all_values = [next(rate if it else others) for it in self._is_rate]
         new_weights, new_values = self._apply(all_values, gradients, weights)

@@ -26,6 +26,7 @@ OPTIMIZERS = {
     "nadam": lambda: keras.optimizers.Nadam(0.05),
     "rmsprop": lambda: keras.optimizers.RMSprop(0.05, momentum=0.5),
     "sgd_clipped": lambda: keras.optimizers.SGD(0.5, 0.9, clipnorm=0.1),
+    "sgd_loss_scale": lambda: keras.optimizers.SGD(0.5, loss_scale_factor=64),
     "sgd_nesterov": lambda: keras.optimizers.SGD(0.5, 0.9, nesterov=True),
 }
 
@@ -71,6 +72,12 @@ def test_the_optimizer_handed_in_is_not_changed():
         _, state = policy.update(parameters, parameters, state)
     assert int(optimizer.iterations) == 0
     assert not optimizer.built
+
+
+def test_around_a_loss_scale_there_is_no_policy():
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+    with pytest.raises(ValueError, match="inner_optimizer"):
+        policies.as_policy(scaled)
 
 
 def test_two_optimizees_of_different_shapes_do_not_mix():
