@@ -163,11 +163,14 @@ def tell_horizon(
     """Tells an optimizer how long a run is, if its policy reads it.
 
     Args:
-        optimizer: A `keras.optimizers.Optimizer`. One that was made with
-            `total_steps` keeps these.
+        optimizer: A `keras.optimizers.Optimizer`, or a
+            `keras.optimizers.LossScaleOptimizer` around one. One that was made
+            with `total_steps` keeps these.
         problem: The `Problem` of the run.
         steps: Int. Steps of the run.
     """
+    while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
     if reads_horizon(optimizer) and optimizer.total_steps is None:
         epoch_steps = optimizer.epoch_steps or problem.epoch_steps or None
         optimizer.set_horizon(steps, epoch_steps=epoch_steps)

@@ -1,5 +1,6 @@
 """An evaluation tells policies how long a run is."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -33,7 +34,10 @@ def test_it_tells_when_the_problems_examples_come_again(tiny_problem):
 
 def test_runs_side_by_side_are_told_too(tiny_problem):
     rule = policies.Cosine(policies.Adam(0.05))
-    frame = keras_l2o.evaluate(rule, tiny_problem, repeat=2, steps=6)
+    scaled = keras.optimizers.LossScaleOptimizer(
+        keras_l2o.LearnedOptimizer(rule)
+    )
+    frame = keras_l2o.evaluate(scaled, tiny_problem, repeat=2, steps=6)
     alone = keras_l2o.evaluation.train(
         tiny_problem,
         keras_l2o.LearnedOptimizer(rule, total_steps=6),
