@@ -29,7 +29,7 @@ def test_all_optimizers_are_listed_and_no_word_is_broken():
     row = next(row for row in rows if row[0] == "min-max-compact/1")
     assert row == [
         "min-max-compact/1", "*", "FeatureMLP", "4", "1.6", "-0.039",
-        "conv_deeper_pool", "#2",
+        "conv_deeper_pool", "#3",
     ]  # fmt: skip
 
 
