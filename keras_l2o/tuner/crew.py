@@ -112,7 +112,12 @@ def _end(processes):
 
 
 def _exit_on_terminate():
-    """Lets a launcher that is terminated end its processes, too."""
+    """Lets a launcher that is terminated end its processes, too.
+
+    One that has a handler of its own raises something, as commands do.
+    """
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return None
 
     def leave(*_):
         raise SystemExit(128 + signal.SIGTERM)

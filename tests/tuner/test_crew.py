@@ -59,16 +59,30 @@ def test_a_chief_that_is_done_ends_the_search(tmp_path):
     assert time.monotonic() - began < 30
 
 
-def test_a_launcher_that_is_terminated_ends_its_processes(tmp_path):
+@pytest.mark.parametrize("of_a_command", [False, True])
+def test_a_launcher_that_is_terminated_ends_its_processes(
+    tmp_path, of_a_command
+):
     code = "(folder / name).write_text(str(os.getpid()))\ntime.sleep(60)"
+    run = f"crew.run({command(code)(tmp_path)!r}, 1, {str(tmp_path)!r})"
+    if of_a_command:
+        run = f"""
+from keras_l2o_commands.interruption import interruptible
+import typer
+try:
+    with interruptible("the rest is lost"):
+        {run}
+except typer.Exit as ended:
+    sys.exit(ended.exit_code)
+"""
     launcher = subprocess.Popen(
         [
             sys.executable,
             "-c",
-            "from keras_l2o.tuner import crew\n"
-            f"crew.run({command(code)(tmp_path)!r}, 1, {str(tmp_path)!r})",
+            f"import sys\nfrom keras_l2o.tuner import crew\n{run}",
         ],
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         paths = [tmp_path / name for name in ("chief", "worker0")]
@@ -77,7 +91,9 @@ def test_a_launcher_that_is_terminated_ends_its_processes(tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         launcher.terminate()
-        assert launcher.wait(60) == 143
+        _, said = launcher.communicate(timeout=60)
+        assert launcher.returncode == 143
+        assert ("terminated: the rest is lost\n" in said) == of_a_command
     finally:
         launcher.kill()
         launcher.wait()
