@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import threading
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -85,31 +86,33 @@ def gridsearch(
     if options.get("steps") is None and hasattr(prepared, "examples"):
         options["epochs"] = epochs
 
-    def runs(rule, rate):
-        found = [
-            evaluate(
-                of_rule(rule, rate),
-                prepared,
-                repeat=1,
-                seed=seed,
-                directory=directory
-                and pathlib.Path(directory, "gridsearch")
-                / f"{rule}-{rate:g}"
-                / f"seed-{seed}",
-                cluster=cluster,
-                **options,
-            )
-            for seed in seeds
-        ]
-        if on_run is not None:
-            on_run(rule, rate)
-        return pandas.concat(found)
+    pairs = [(rule, rate) for rule in rules for rate in rates]
+    left, lock = dict.fromkeys(pairs, len(seeds)), threading.Lock()
+
+    def run(rule, rate, seed):
+        found = evaluate(
+            of_rule(rule, rate),
+            prepared,
+            repeat=1,
+            seed=seed,
+            directory=directory
+            and pathlib.Path(directory, "gridsearch")
+            / f"{rule}-{rate:g}"
+            / f"seed-{seed}",
+            cluster=cluster,
+            **options,
+        )
+        with lock:  # a cluster's runs end in threads
+            left[rule, rate] -= 1
+            if on_run is not None and not left[rule, rate]:
+                on_run(rule, rate)
+        return found
 
     frames = all_of(
         [
-            functools.partial(runs, rule, rate)
-            for rule in rules
-            for rate in rates
+            functools.partial(run, *pair, seed)
+            for pair in pairs
+            for seed in seeds
         ],
         cluster,
     )
