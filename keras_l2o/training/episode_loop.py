@@ -41,7 +41,7 @@ class EpisodeLoop(ValidatingLoop):
         old = self._validation.episodes
         checks.same_tasks(validation.episodes, old)
         if validation.episodes.traced != old.traced:
-            self.test_function = None
+            self.forget_validation()
         self._validation = validation
 
     def set_episodes(
@@ -75,5 +75,5 @@ class EpisodeLoop(ValidatingLoop):
             self.validation_warmup_rate = checks.number(
                 "warmup_rate", warmup_rate
             )
-            self.test_function = None
+            self.forget_validation()
         self.validation = self.validation.changed(**changes)

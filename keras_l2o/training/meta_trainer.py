@@ -270,6 +270,7 @@ class MetaTrainer(EpisodeLoop):
         kwargs.setdefault("auto_scale_loss", False)
         with backend.device_scope(self):
             super().compile(optimizer, jit_compile=jit_compile, **kwargs)
+            self.forget_validation()
             self.optimizer.build(self.student.trainable_variables)
         self.update = OuterUpdate(
             self.optimizer, self.gradient_clipping, self.clipping_floor

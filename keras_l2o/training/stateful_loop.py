@@ -246,7 +246,12 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
                 for perturbation in found:
                     perturbation.build()
             self.perturbations = found
-            self.train_function = self.test_function = None
+            self.train_function = None
+            self.forget_validation()
+
+    def forget_validation(self) -> None:
+        """Forgets what `evaluate` runs: what it depends on has changed."""
+        self.test_function = None
 
     # Methods that Keras calls.
 
@@ -263,6 +268,19 @@ class StatefulLoop(backend.StatefulStep, keras.Model):
         if force or self.train_function is None:
             self.programs.clear("estimate")
         return super().make_train_function(force)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Makes what `evaluate` runs, as `make_train_function` does for `fit`.
+
+        Args:
+            force: As in `make_train_function`. Defaults to `False`.
+
+        Returns:
+            The function.
+        """
+        if force or self.test_function is None:
+            self.programs.clear("validate")
+        return super().make_test_function(force)
 
     @property
     def metrics(self) -> list[keras.Metric]:

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -8,6 +9,10 @@ from keras_l2o.training.stateful_loop import StatefulLoop
 from keras_l2o.training.validation_episodes import ValidationEpisodes
 from keras_l2o.typing import Nest
 from keras_l2o.typing import Tensor
+
+
+#: The place of the student in the pool, alone.
+STUDENT = (0,)
 
 
 @dataclasses.dataclass
@@ -32,8 +37,8 @@ class ValidatingLoop(StatefulLoop):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        #: What `evaluate` runs, by these.
-        self._made: dict[tuple[int, ...] | None, Any] = {}
+        #: What Keras has made for `evaluate`, by these.
+        self._made: dict[tuple[int, ...], Any] = {}
         self._kept = _Kept()
 
     def evaluate(self, x: Any = None, **kwargs: Any) -> Any:
@@ -58,16 +63,15 @@ class ValidatingLoop(StatefulLoop):
             or not isinstance(x, ValidationEpisodes)
             or kwargs.get("steps") is not None
         ):
-            self._validate_by(None)
             return super().evaluate(x, **kwargs)
         cause = self._what_teachers_depend_on(x)
         if self._kept.cause != cause:
-            self._validate_by(tuple(range(1, 1 + len(self.teachers))))
-            super().evaluate(x, verbose=0)
+            with self._validating(tuple(range(1, 1 + len(self.teachers)))):
+                super().evaluate(x, verbose=0)
             values = map(ops.convert_to_numpy, self._teacher_metrics())
             self._kept = _Kept(cause, [value.copy() for value in values])
-        self._validate_by((0,))
-        return super().evaluate(x, **kwargs)
+        with self._validating(STUDENT):
+            return super().evaluate(x, **kwargs)
 
     def _what_teachers_depend_on(self, validation):
         weights = [
@@ -84,17 +88,21 @@ class ValidatingLoop(StatefulLoop):
             return self.logs.variables[-count:]
         return self._stacked.state(None).metrics[-count:]
 
-    def _validate_by(self, policies):
-        """Chooses the policies of the pool that validations run."""
-        self._forget_dropped()
+    @contextlib.contextmanager
+    def _validating(self, policies):
+        """Within it, a validation runs these policies of the pool alone."""
+        before = self._validated, self.test_function
         self._validated = policies
         self.test_function = self._made.get(policies)
+        try:
+            yield
+        finally:
+            self._made[policies] = self.test_function
+            self._validated, self.test_function = before
 
-    def _forget_dropped(self):
-        """Forgets what was made for other policies if one's was dropped."""
-        if self.test_function is None and self._validated in self._made:
-            self._made.clear()
-            self.programs.clear("validate")
+    def forget_validation(self) -> None:
+        super().forget_validation()
+        self._made.clear()
 
     def validation_step(self, data: Nest) -> dict[str, Tensor]:
         """Runs one truncation of the validation.
@@ -117,22 +125,6 @@ class ValidatingLoop(StatefulLoop):
 
     # Methods that Keras calls.
 
-    def make_test_function(self, force: bool = False) -> Any:
-        """Makes what `evaluate` runs, as `make_train_function` does for `fit`.
-
-        Args:
-            force: As in `make_train_function`. Defaults to `False`.
-
-        Returns:
-            The function.
-        """
-        if force:
-            self.test_function = None
-        self._forget_dropped()
-        result = super().make_test_function()
-        self._made[self._validated] = self.test_function
-        return result
-
     def reset_metrics(self) -> None:
         """Sets the metrics to zero, at the start of an epoch.
 
@@ -140,7 +132,7 @@ class ValidatingLoop(StatefulLoop):
         to before.
         """
         super().reset_metrics()
-        if self._validated == (0,):
+        if self._validated == STUDENT:
             values = self._kept.values
             for variable, value in zip(self._teacher_metrics(), values):
                 variable.assign(value)
