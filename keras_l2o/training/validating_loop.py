@@ -10,7 +10,6 @@ from keras_l2o.training.validation_episodes import ValidationEpisodes
 from keras_l2o.typing import Nest
 from keras_l2o.typing import Tensor
 
-
 #: The place of the student in the pool, alone.
 STUDENT = (0,)
 
