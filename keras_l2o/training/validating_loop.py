@@ -5,6 +5,7 @@ from typing import Any
 from keras import ops
 
 from keras_l2o.training.inner_loop import policy_variables
+from keras_l2o.training.side_by_side import ValidationSideBySide
 from keras_l2o.training.stateful_loop import StatefulLoop
 from keras_l2o.training.validation_episodes import ValidationEpisodes
 from keras_l2o.typing import Nest
@@ -59,7 +60,7 @@ class ValidatingLoop(StatefulLoop):
         x = self.validation if x is None else x
         if (
             not self.teachers
-            or not isinstance(x, ValidationEpisodes)
+            or type(x) not in (ValidationEpisodes, ValidationSideBySide)
             or kwargs.get("steps") is not None
         ):
             return super().evaluate(x, **kwargs)
