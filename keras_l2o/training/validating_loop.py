@@ -2,6 +2,7 @@ import contextlib
 import dataclasses
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_l2o.training.inner_loop import policy_variables
@@ -66,10 +67,16 @@ class ValidatingLoop(StatefulLoop):
             return super().evaluate(x, **kwargs)
         cause = self._what_teachers_depend_on(x)
         if self._kept.cause != cause:
+            # The state is the same whether they run now or have run before.
+            carried = keras.tree.flatten(
+                self._variables(self.outer_loop).validation
+            )
+            before = _copies(carried)
             with self._validating(tuple(range(1, 1 + len(self.teachers)))):
                 super().evaluate(x, verbose=0)
-            values = map(ops.convert_to_numpy, self._teacher_metrics())
-            self._kept = _Kept(cause, [value.copy() for value in values])
+            self._kept = _Kept(cause, _copies(self._teacher_metrics()))
+            for variable, value in zip(carried, before):
+                variable.assign(value)
         with self._validating(STUDENT):
             return super().evaluate(x, **kwargs)
 
@@ -136,3 +143,7 @@ class ValidatingLoop(StatefulLoop):
             values = self._kept.values
             for variable, value in zip(self._teacher_metrics(), values):
                 variable.assign(value)
+
+
+def _copies(variables):
+    return [ops.convert_to_numpy(variable).copy() for variable in variables]
