@@ -354,3 +354,27 @@ def reads_horizon(optimizer: keras.optimizers.Optimizer) -> bool:
         isinstance(optimizer, LearnedOptimizer)
         and optimizer.policy.reads_horizon
     )
+
+
+def without_loss_scale(
+    optimizer: keras.optimizers.Optimizer,
+) -> keras.optimizers.Optimizer:
+    """The optimizer that a `keras.optimizers.LossScaleOptimizer` is around.
+
+    Args:
+        optimizer: A `keras.optimizers.Optimizer`.
+
+    Returns:
+        The inner one, at any depth; any other optimizer itself.
+
+    Example:
+
+    >>> from keras_l2o import learned_optimizer
+    >>> adam = keras.optimizers.Adam()
+    >>> scaled = keras.optimizers.LossScaleOptimizer(adam)
+    >>> learned_optimizer.without_loss_scale(scaled) is adam
+    True
+    """
+    while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
+    return optimizer

@@ -10,6 +10,7 @@ from keras import ops
 from keras_l2o import keras_internals
 from keras_l2o.learned_optimizer import LearnedOptimizer
 from keras_l2o.learned_optimizer import reads_horizon
+from keras_l2o.learned_optimizer import without_loss_scale
 from keras_l2o.policies.arguments import check_count
 from keras_l2o.policies.arguments import check_number
 from keras_l2o.typing import Tensor
@@ -192,8 +193,7 @@ def _parts(model):
 
 def _within(optimizer, model):
     """The optimizers that an optimizer consists of; most are their own."""
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        optimizer = optimizer.inner_optimizer
+    optimizer = without_loss_scale(optimizer)
     if not isinstance(optimizer, keras.optimizers.MultiOptimizer):
         return [optimizer]
     compiled = optimizer is model.optimizer

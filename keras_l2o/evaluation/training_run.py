@@ -15,6 +15,7 @@ from keras_l2o.evaluation.private import Privacy
 from keras_l2o.evaluation.private import PrivateModel
 from keras_l2o.evaluation.trace import Trace
 from keras_l2o.learned_optimizer import reads_horizon
+from keras_l2o.learned_optimizer import without_loss_scale
 from keras_l2o.problems import Problem
 from keras_l2o.typing import Tensor
 
@@ -169,8 +170,7 @@ def tell_horizon(
         problem: The `Problem` of the run.
         steps: Int. Steps of the run.
     """
-    while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        optimizer = optimizer.inner_optimizer
+    optimizer = without_loss_scale(optimizer)
     if reads_horizon(optimizer) and optimizer.total_steps is None:
         epoch_steps = optimizer.epoch_steps or problem.epoch_steps or None
         optimizer.set_horizon(steps, epoch_steps=epoch_steps)

@@ -22,6 +22,7 @@ from keras_l2o.hub.errors import MissingFile
 from keras_l2o.hub.errors import TooLarge
 from keras_l2o.hub.revive import policy_from_config
 from keras_l2o.learned_optimizer import LearnedOptimizer
+from keras_l2o.learned_optimizer import without_loss_scale
 from keras_l2o.typing import Path
 
 DIGESTS = "SHA256SUMS"
@@ -74,8 +75,7 @@ def save(
     >>> keras_l2o.save(optimizer, "my-rnnprop", {"seed": 3})
     >>> optimizer = keras_l2o.load("my-rnnprop", learning_rate=0.5)
     """
-    while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        optimizer = optimizer.inner_optimizer
+    optimizer = without_loss_scale(optimizer)
     if not isinstance(optimizer, LearnedOptimizer):
         raise HubError(
             "Argument `optimizer` must be a `LearnedOptimizer`. Received: "

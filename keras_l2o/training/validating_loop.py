@@ -90,10 +90,10 @@ class ValidatingLoop(StatefulLoop):
 
     def _teacher_metrics(self):
         """The variables of the teachers' metrics of validation."""
-        count = len(self.logs.teacher_variables)
+        variables = self.logs.teacher_variables
         if self._stacked is None:
-            return self.logs.variables[-count:]
-        return self._stacked.state(None).metrics[-count:]
+            return variables
+        return self._stacked.state(None).metrics[-len(variables) :]
 
     @contextlib.contextmanager
     def _validating(self, policies):

@@ -105,21 +105,6 @@ def test_every_form_of_an_optimizer_is_taken(tmp_path):
         assert keras_l2o.evaluate(name, **small)["optimizer"][0] == name
 
 
-@pytest.mark.backend
-@pytest.mark.usefixtures("few_steps")
-def test_an_optimizer_that_scales_the_loss_trains_as_without():
-    sgd = keras.optimizers.SGD
-    losses = [
-        keras_l2o.evaluate(form, **options(epochs=1))["validation_loss"]
-        for form in (
-            sgd(0.1),
-            sgd(0.1, loss_scale_factor=64),
-            keras.optimizers.LossScaleOptimizer(sgd(0.1)),
-        )
-    ]
-    np.testing.assert_allclose(losses[1:], [losses[0]] * 2, 1e-5)
-
-
 @pytest.mark.usefixtures("few_steps")
 def test_a_finished_evaluation_is_not_run_again(tmp_path):
     made = []
